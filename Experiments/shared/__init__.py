@@ -1,0 +1,1 @@
+"""What all experiments share: data, command line, training loop, checkpoints, plots."""

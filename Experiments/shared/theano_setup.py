@@ -1,0 +1,54 @@
+"""The one place where Theano is configured: precision, threads, BLAS, compiler flags, denormal numbers.
+
+`configure` must run before anything imports Theano. What the user set (``THEANO_FLAGS``, ``OMP_NUM_THREADS``) wins.
+"""
+
+import ctypes
+import ctypes.util
+import os
+import platform
+import shutil
+import sys
+
+__all__ = ["configure"]
+
+# Vectorised exp, log and tanh for the elementwise code, without giving up NaN and infinity (so no -ffast-math): the
+# training loop must be able to notice a loss that is not finite.
+COMPILER_FLAGS = "-O3 -march=native -fno-math-errno -fno-trapping-math"
+
+
+def configure():
+    """Set up Theano for the experiments and the tests: float32 on all cores this process may use.
+
+    Raises
+    ------
+    RuntimeError
+        If Theano has been imported already: it reads its flags only once.
+    """
+    if "theano" in sys.modules:
+        raise RuntimeError("theano_setup.configure() must run before Theano is imported")
+    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, cores)
+    flags = ["floatX=float32", "device=cpu", "gcc.cxxflags=" + COMPILER_FLAGS]
+    if shutil.which("g++") and ctypes.util.find_library("openblas"):
+        flags.append("blas.ldflags=-lopenblas")
+    # Theano takes the last of several settings of one name, so the user's own flags win.
+    os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
+    flush_denormals_to_zero()
+
+
+def flush_denormals_to_zero():
+    """Let the processor treat numbers below 1e-38 as zero, in this thread and those it starts.
+
+    Gradients that fade over 200 time steps become denormal, and arithmetic on denormals takes a hundred times longer:
+    without this a training step of the IMDB network took 7 times as long. Only numbers under the smallest normal
+    float32 (1.2e-38) or float64 (2.2e-308) change. Does nothing but on x86-64 with glibc.
+    """
+    if platform.machine() not in ("x86_64", "AMD64") or platform.libc_ver()[0] != "glibc":
+        return
+    libm = ctypes.CDLL("libm.so.6")
+    environment = (ctypes.c_uint32 * 8)()           # fenv_t: the SSE control word is its last 32 bits
+    if libm.fegetenv(environment) == 0:
+        environment[7] |= 0x8040                    # flush to zero, denormals are zero
+        libm.fesetenv(environment)
