@@ -1,0 +1,7 @@
+"""Bayesian layers for any Lasagne network."""
+
+from .dense import BayesianDenseLayer
+from .embedding import BayesianEmbeddingLayer, OneHotLayer
+from .lstm import BayesianLSTMLayer, PerGate
+
+__all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "BayesianLSTMLayer", "PerGate", "BayesianDenseLayer"]

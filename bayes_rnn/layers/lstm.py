@@ -1,0 +1,165 @@
+"""The Bayesian LSTM layer."""
+
+import numpy as np
+import theano.tensor as T
+
+from ..lasagne_compat import lasagne
+from ..recurrence import lstm_recurrence
+from .base import BayesianLayer
+from .embedding import gather, token_scale, unique
+
+__all__ = ["BayesianLSTMLayer", "PerGate"]
+
+GATES = ("input", "forget", "cell", "output")
+
+
+class PerGate(lasagne.init.Initializer):
+    """Initialise the four stacked gates one by one.
+
+    Parameters
+    ----------
+    *initializers : lasagne.init.Initializer
+        One for all gates, or four, in the order input, forget, cell, output.
+
+    Examples
+    --------
+    >>> from bayes_rnn.layers import PerGate
+    >>> import lasagne
+    >>> PerGate(lasagne.init.Orthogonal()).sample((3, 8)).shape
+    (3, 8)
+    """
+
+    def __init__(self, *initializers):
+        if len(initializers) not in (1, len(GATES)):
+            raise ValueError("PerGate takes 1 or %d initializers, not %d" % (len(GATES), len(initializers)))
+        self.initializers = initializers if len(initializers) > 1 else initializers * len(GATES)
+
+    def sample(self, shape):
+        gate = tuple(shape[:-1]) + (shape[-1] // len(GATES),)
+        return np.concatenate([initializer.sample(gate) for initializer in self.initializers], axis=-1)
+
+
+class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
+    """LSTM with probabilistic weights and group variables on gates, input and hidden neurons.
+
+    For each gate g of input, forget, cell, output::
+
+        a_g = ((x * z_in) W_in,g + h W_hid,g) * z_gates,g + b_g
+        i, f, o = gate(a_i), gate(a_f), gate(a_o);   c' = f * c + i * tanh(a_c);   h' = o * tanh(c') * z_hid
+
+    Weights are sampled once per minibatch, group variables once per object; both are shared by all time steps. Where
+    the mask is 0, c and h are carried over unchanged.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple
+        Of shape (batch, time, features). A `BayesianEmbeddingLayer` or `OneHotLayer` is recognised and multiplied row
+        by distinct row.
+    num_units : int
+        Hidden units H.
+    W_in, W_hid, b : Theano shared variable, expression, numpy array or callable
+        Gates stacked in the last axis: (features, 4H), (H, 4H), (4H,). Use `PerGate` around an initialiser.
+    kind, gates_kind, in_kind, hid_kind : {"L", "N", "D", "C"}
+        Of the weights (not C), and of z_gates (4H), z_in (features) and z_hid (H).
+    gate_nonlinearity : {"hard_sigmoid", "sigmoid"}
+        clip(0.2 x + 0.5, 0, 1), or the logistic function.
+    hid_init, cell_init : lasagne.layers.Layer, optional
+        Initial state, (batch, H); zeros by default.
+    mask_input : lasagne.layers.Layer, optional
+        (batch, time), 1 where there is a token.
+    only_return_final : bool
+        Return h of the last time step only, (batch, H).
+    backwards : bool
+        Run from the last time step to the first.
+    **kwargs
+        `name`, `noise`.
+
+    References
+    ----------
+    Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, arXiv 1812.05692,
+    section 3. Chirkova, Lobacheva, Vetrov, arXiv 1810.10927, section 3.
+
+    Examples
+    --------
+    >>> from bayes_rnn.layers import BayesianLSTMLayer
+    >>> layer = BayesianLSTMLayer((None, 20, 5), num_units=8, gates_kind="L", hid_kind="L")
+    >>> layer.output_shape
+    (None, 20, 8)
+    """
+
+    def __init__(self, incoming, num_units, W_in=PerGate(lasagne.init.GlorotUniform()),
+                 W_hid=PerGate(lasagne.init.Orthogonal(1.1)),
+                 b=PerGate(*[lasagne.init.Constant(value) for value in (0., 1., 0., 0.)]),
+                 kind="L", gates_kind="C", in_kind="C", hid_kind="C", gate_nonlinearity="hard_sigmoid",
+                 hid_init=None, cell_init=None, mask_input=None, only_return_final=False, backwards=False, **kwargs):
+        optional = [("mask", mask_input), ("hid_init", hid_init), ("cell_init", cell_init)]
+        self.optional_inputs = [name for name, layer in optional if layer is not None]
+        incomings = [incoming] + [layer for _, layer in optional if layer is not None]
+        super(BayesianLSTMLayer, self).__init__(incomings, **kwargs)
+        self.num_units, self.gate_nonlinearity = num_units, gate_nonlinearity
+        self.only_return_final, self.backwards = only_return_final, backwards
+        num_inputs, stacked = self.input_shapes[0][2], len(GATES) * num_units
+        self.num_inputs = num_inputs
+        one = lasagne.init.Constant(1.)
+        self.W_in = self.add_random_variable(kind, W_in, (num_inputs, stacked), "W_in")
+        self.W_hid = self.add_random_variable(kind, W_hid, (num_units, stacked), "W_hid")
+        self.b = self.add_param(b, (stacked,), "b", regularizable=False)
+        self.z_in = self.add_random_variable(in_kind, one, (num_inputs,), "z_in", regularizable=False)
+        self.z_hid = self.add_random_variable(hid_kind, one, (num_units,), "z_hid", regularizable=False)
+        self.z_gates = self.add_random_variable(gates_kind, one, (stacked,), "z_gates", regularizable=False)
+
+    def get_output_shape_for(self, input_shapes):
+        batch, time = input_shapes[0][:2]
+        return (batch, self.num_units) if self.only_return_final else (batch, time, self.num_units)
+
+    def get_output_for(self, inputs, **kwargs):
+        hid, _ = self.get_sequences_for(inputs, **kwargs)
+        if self.only_return_final:
+            return hid[0 if self.backwards else -1]
+        return hid.dimshuffle(1, 0, 2)
+
+    def get_sequences_for(self, inputs, deterministic=False, pruned=False, **kwargs):
+        """The whole course of the state, for a network that carries it from minibatch to minibatch.
+
+        Parameters
+        ----------
+        inputs : list of symbolic tensors
+            As `get_output_for` gets them: the input, then mask, hid_init and cell_init if the layer has them.
+
+        Returns
+        -------
+        hid, cell : symbolic (time, batch, num_units)
+        """
+        mode = {"deterministic": deterministic, "pruned": pruned}
+        given = dict(zip(self.optional_inputs, inputs[1:]))
+        input = inputs[0]
+        objects = input.shape[0]
+        zeros = T.zeros((objects, self.num_units))
+        return lstm_recurrence(
+            self._project(input, objects, mode), self.W_hid.value(self.noise, **mode), self.b,
+            given.get("hid_init", zeros), given.get("cell_init", zeros),
+            mask=given["mask"].dimshuffle(1, 0) if "mask" in given else None,
+            z_gates=self.z_gates.value(self.noise, objects, **mode),
+            z_hid=self.z_hid.value(self.noise, objects, **mode),
+            gate_nonlinearity=self.gate_nonlinearity, backwards=self.backwards)
+
+    def _project(self, input, objects, mode):
+        """(x * z_in) W_in for all time steps at once: symbolic (time, batch, 4 num_units)."""
+        tokens = getattr(input.tag, "one_hot_tokens", None)
+        if tokens is not None:
+            distinct, index = unique(tokens)
+            scale = token_scale(self.z_in, tokens, self.num_inputs, self.noise, **mode)
+            return self._gather_projected(self.W_in.rows(distinct).value(self.noise, **mode), index, scale)
+        W_in, z_in = self.W_in.value(self.noise, **mode), self.z_in.value(self.noise, objects, **mode)
+        factors = getattr(input.tag, "gathered_rows", None)
+        if factors is not None and z_in is None:
+            # The scale is one number per word and object, so it commutes with the product.
+            return self._gather_projected(T.dot(factors.rows, W_in), factors.index, factors.scale)
+        if z_in is not None:
+            input = input * z_in.dimshuffle(0, "x", 1)
+        return T.dot(input.dimshuffle(1, 0, 2), W_in)
+
+    @staticmethod
+    def _gather_projected(rows, index, scale):
+        projected = gather(rows, index.T)
+        return projected if scale is None else projected * scale.T.dimshuffle(0, 1, "x")

@@ -1,0 +1,168 @@
+"""The recurrence of an LSTM, written once for every layer that needs one.
+
+`lstm_recurrence` is a function of symbolic variables. Two formulations compute the same: ``"scan"``, a loop of
+`theano.scan` with Theano's own gradient, which runs everywhere and is the oracle of the tests; and ``"fused"``, one
+operation in C with its exact gradient as a second one (:mod:`bayes_rnn.recurrence_op`). `select_implementation` is
+the one place that chooses between them.
+
+References
+----------
+.. [1] S. Hochreiter and J. Schmidhuber (1997): Long short-term memory. Neural Computation 9(8), 1735-1780.
+.. [2] N. Chirkova, E. Lobacheva and D. Vetrov (2018): Bayesian compression for natural language processing. EMNLP,
+   arXiv:1810.10927.
+.. [3] E. Lobacheva, N. Chirkova and D. Vetrov (2018): Bayesian sparsification of gated recurrent neural networks.
+   NeurIPS workshop on compact deep neural networks, arXiv:1812.05692.
+"""
+
+import os
+
+import theano
+import theano.tensor as T
+
+from .recurrence_op import fused_recurrence
+
+__all__ = ["lstm_recurrence", "select_implementation"]
+
+SWITCH = "BAYES_RNN_RECURRENCE"
+IMPLEMENTATIONS = ("scan", "fused")
+
+GATE_NONLINEARITIES = {
+    "hard_sigmoid": lambda x: T.clip(0.2 * x + 0.5, 0, 1),
+    "sigmoid": T.nnet.sigmoid,
+}
+
+
+def select_implementation(variables=()):
+    """The implementation of the recurrence to use on this machine.
+
+    The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan``, ``fused`` or ``auto`` (the default: fused
+    where it can run).
+
+    Parameters
+    ----------
+    variables : iterable of Theano variables
+        What the recurrence will read: the fused one wants all of them float32 or all of them float64.
+
+    Returns
+    -------
+    str
+        ``"fused"`` or ``"scan"``.
+
+    Raises
+    ------
+    ValueError
+        If ``BAYES_RNN_RECURRENCE`` says something else, or says ``fused`` where that cannot run.
+    """
+    choice = os.environ.get(SWITCH, "auto")
+    if choice not in IMPLEMENTATIONS + ("auto",):
+        raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
+    if choice == "scan":
+        return "scan"
+    obstacle = _obstacle_to_fused(variables)
+    if obstacle and choice == "fused":
+        raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
+    return "scan" if obstacle else "fused"
+
+
+def _obstacle_to_fused(variables):
+    """Why the fused recurrence cannot run here, or None."""
+    if not theano.config.cxx:
+        return "Theano has no C++ compiler (theano.config.cxx is empty)"
+    if not theano.config.blas.ldflags:
+        return "Theano has no BLAS to link to (theano.config.blas.ldflags is empty)"
+    if theano.config.device != "cpu":
+        return "the device is {!r}, not the CPU".format(theano.config.device)
+    dtypes = sorted(set(variable.dtype for variable in variables))
+    if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
+        return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
+    return None
+
+
+def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_gates=None, z_hid=None,
+                    gate_nonlinearity="hard_sigmoid", backwards=False, implementation=None):
+    r"""The hidden and cell states of an LSTM [1]_ at all time steps, with group variables [2]_, [3]_.
+
+    With :math:`x_g` the preactivation of gate :math:`g`:
+
+    .. math::
+
+        a_g &= (x_g + h_{t-1} W_{hid,g}) z_{gates,g} + b_g, \qquad g \in \{i, f, c, o\} \\
+        i, f, o &= \sigma(a_i), \sigma(a_f), \sigma(a_o) \\
+        c_t &= f c_{t-1} + i \tanh(a_c) \\
+        h_t &= o \tanh(c_t) z_{hid}
+
+    Parameters
+    ----------
+    preactivation : symbolic ``(T, B, 4H)``
+        The contribution of the input, ``x W_in``, time first, gates stacked in the order input, forget, cell, output.
+    W_hid : symbolic ``(H, 4H)``
+        Recurrent weights.
+    b : symbolic ``(4H,)``
+        Biases, added after the multiplication by `z_gates`.
+    hid_init, cell_init : symbolic ``(B, H)``
+        The state before the first step.
+    mask : symbolic ``(T, B)``, optional
+        Where it is 0, both states are carried over unchanged. Any type; it gets no gradient.
+    z_gates : symbolic ``(B, 4H)`` or broadcastable ``(1, 4H)``, optional
+        Multipliers of the preactivations of the gates.
+    z_hid : symbolic ``(B, H)`` or broadcastable ``(1, H)``, optional
+        Multipliers of the hidden state. They act on the output as well as on the next step.
+    gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
+        :math:`\sigma`: ``clip(0.2 x + 0.5, 0, 1)`` or the logistic function.
+    backwards : bool
+        Start at the last time step. The outputs keep the order of the input.
+    implementation : {None, 'scan', 'fused'}
+        None for what `select_implementation` says.
+
+    Returns
+    -------
+    hid, cell : symbolic ``(T, B, H)``
+    """
+    if gate_nonlinearity not in GATE_NONLINEARITIES:
+        raise ValueError("gate_nonlinearity must be one of {}, not {!r}".format(
+            ", ".join(sorted(GATE_NONLINEARITIES)), gate_nonlinearity))
+    if implementation not in IMPLEMENTATIONS + (None,):
+        raise ValueError("implementation must be None, scan or fused, not {!r}".format(implementation))
+    preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid = [
+        None if variable is None else T.as_tensor_variable(variable)
+        for variable in (preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid)]
+    if implementation is None:
+        implementation = select_implementation(
+            [v for v in (preactivation, W_hid, b, hid_init, cell_init, z_gates, z_hid) if v is not None])
+    recurrence = fused_recurrence if implementation == "fused" else _scan_recurrence
+    return recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
+                      bool(backwards))
+
+
+def _scan_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity, backwards):
+    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano."""
+    gate = GATE_NONLINEARITIES[gate_nonlinearity]
+    units = W_hid.shape[0]
+    given = [variable for variable in (W_hid, b, z_gates, z_hid) if variable is not None]
+
+    def step(x, *rest):
+        # Theano hands over the sequences, then the previous state, then what does not change: (B, 4H), (B, H), ...
+        rest = list(rest)
+        carry_over = None if mask is None else rest.pop(0).dimshuffle(0, "x")
+        hid, cell, W_hid_, b_ = rest[:4]
+        rest = rest[4:]
+        z_gates_ = None if z_gates is None else rest.pop(0)
+        z_hid_ = None if z_hid is None else rest.pop(0)
+
+        a = x + T.dot(hid, W_hid_)
+        a = (a if z_gates_ is None else a * z_gates_) + b_
+        a_in, a_forget, a_cell, a_out = [a[:, g * units:(g + 1) * units] for g in range(4)]
+        new_cell = gate(a_forget) * cell + gate(a_in) * T.tanh(a_cell)
+        new_hid = gate(a_out) * T.tanh(new_cell)
+        new_hid = new_hid if z_hid_ is None else new_hid * z_hid_
+        if carry_over is not None:
+            new_hid, new_cell = T.switch(carry_over, hid, new_hid), T.switch(carry_over, cell, new_cell)
+        return new_hid, new_cell
+
+    # scan insists that a state has the same type before and after a step, also where B or H is known to be 1.
+    (hid, cell), _ = theano.scan(
+        step,
+        sequences=[T.unbroadcast(preactivation, 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),
+        outputs_info=[T.unbroadcast(hid_init, 0, 1), T.unbroadcast(cell_init, 0, 1)],
+        non_sequences=given, go_backwards=backwards, strict=False)
+    return (hid[::-1], cell[::-1]) if backwards else (hid, cell)

@@ -1,0 +1,268 @@
+"""The recurrence of an LSTM as one Theano operation in C++, and its exact gradient as another.
+
+Called by :func:`bayes_rnn.recurrence.lstm_recurrence`, whose docstring has the formulas; the arithmetic is in
+``recurrence_op.cpp``. The gradient needs, beside the states, only ``total = preactivation + h W_hid``: the gates are
+computed again from it, which costs less than reading them back. Where Theano can prove that nobody else looks at
+them, ``total`` takes the memory of the preactivation and the gradient of the preactivation that of ``total``, so that
+there is one array of size ``T * B * 4H`` and not three.
+
+References
+----------
+.. [1] S. Hochreiter and J. Schmidhuber (1997): Long short-term memory. Neural Computation 9(8), 1735-1780.
+"""
+
+import hashlib
+import io
+import os
+
+import theano
+import theano.tensor as T
+from theano import gof
+from theano.tensor.blas import ldflags
+from theano.tensor.blas_headers import blas_header_text, blas_header_version
+
+__all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recurrence_op.cpp")
+OPTIONAL = ("mask", "z_gates", "z_hid")
+
+
+def _source():
+    with io.open(SOURCE, encoding="utf-8") as f:
+        return f.read()
+
+
+def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
+                     backwards):
+    """`lstm_recurrence` as one operation; `mask`, `z_gates` and `z_hid` may be None."""
+    if mask is not None:
+        mask = T.cast(mask, preactivation.dtype)
+    options = dict(zip(OPTIONAL, (mask, z_gates, z_hid)))
+    op = LSTMRecurrence(gate_nonlinearity, backwards, tuple(k for k in OPTIONAL if options[k] is not None))
+    hid, cell, _ = op(preactivation, W_hid, b, hid_init, cell_init,
+                      *[options[k] for k in OPTIONAL if options[k] is not None])
+    return hid, cell
+
+
+class _RecurrenceOp(gof.Op):
+    """What the two operations share: how they are compiled."""
+
+    def c_support_code(self):
+        return blas_header_text() + _source()
+
+    def c_libraries(self):
+        return ldflags()
+
+    def c_compile_args(self):
+        # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes the
+        # product fast, and a -std=c++.. among the user's flags would switch it off.
+        return ldflags(libs=False, flags=True) + [
+            "-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+
+    def c_lib_dirs(self):
+        return ldflags(libs=False, libs_dir=True)
+
+    def c_header_dirs(self):
+        return ldflags(libs=False, include_dir=True)
+
+    def c_code_cache_version(self):
+        # Theano keeps compiled modules by version, and does not look at the support code.
+        return (1, blas_header_version(), hashlib.sha1(_source().encode("utf-8")).hexdigest())
+
+    def _template(self, node):
+        """The template arguments of the C++ entry points."""
+        return "<{}, {}>".format("float" if node.inputs[0].dtype == "float32" else "double",
+                                 "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
+
+    @staticmethod
+    def _check(names, inputs, ndims):
+        """The inputs as variables, all float32 or all float64 and with the right number of dimensions."""
+        inputs = [T.as_tensor_variable(variable) for variable in inputs]
+        if len(names) != len(inputs):
+            raise ValueError("expected the inputs {}, got {} of them".format(", ".join(names), len(inputs)))
+        for name, variable in zip(names, inputs):
+            if variable.dtype != inputs[0].dtype or variable.dtype not in ("float32", "float64"):
+                raise TypeError("lstm_recurrence: {} is {}, but all arguments must be float32 or all float64".format(
+                    name, variable.dtype))
+            if variable.ndim != ndims[name]:
+                raise TypeError("lstm_recurrence: {} has {} dimensions, but {} were expected".format(
+                    name, variable.ndim, ndims[name]))
+        return inputs
+
+
+NDIMS = dict(preactivation=3, W_hid=2, b=1, hid_init=2, cell_init=2, mask=2, z_gates=2, z_hid=2,
+             hid=3, cell=3, total=3, g_hid=3, g_cell=3)
+
+
+def _arguments(names):
+    """A C++ initialiser of the struct ``lstm::arguments`` from a dictionary of the names of C variables."""
+    return "lstm::arguments{{{}}}".format(", ".join(
+        names.get(k, "NULL") for k in ("W_hid", "b", "hid_init", "cell_init") + OPTIONAL))
+
+
+class LSTMRecurrence(_RecurrenceOp):
+    """The states of an LSTM at all time steps.
+
+    Inputs: preactivation ``(T, B, 4H)``, W_hid ``(H, 4H)``, b ``(4H,)``, hid_init and cell_init ``(B, H)``, then
+    those of mask ``(T, B)``, z_gates ``(B or 1, 4H)`` and z_hid ``(B or 1, H)`` that `options` names. Outputs: hid and
+    cell ``(T, B, H)`` and, for the gradient, total ``(T, B, 4H)``.
+
+    Parameters
+    ----------
+    gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
+    backwards : bool
+    options : tuple of str
+        Which of ``mask``, ``z_gates`` and ``z_hid`` there are, in this order.
+    keep : bool
+        False: nobody needs `total`, and it stays empty.
+    inplace : bool
+        Let `total` take the place of the preactivation.
+    """
+
+    __props__ = ("gate_nonlinearity", "backwards", "options", "keep", "inplace")
+
+    def __init__(self, gate_nonlinearity, backwards, options, keep=True, inplace=False):
+        self.gate_nonlinearity = gate_nonlinearity
+        self.backwards = bool(backwards)
+        self.options = tuple(options)
+        self.keep = keep
+        self.inplace = inplace
+        if inplace:
+            self.destroy_map = {2: [0]}
+
+    @property
+    def input_names(self):
+        return ("preactivation", "W_hid", "b", "hid_init", "cell_init") + self.options
+
+    def make_node(self, *inputs):
+        inputs = self._check(self.input_names, inputs, NDIMS)
+        states = T.TensorType(inputs[0].dtype, (False,) * 3)
+        return gof.Apply(self, inputs, [states(), states(), states()])
+
+    def infer_shape(self, node, shapes):
+        (steps, rows, _), (units, gates) = shapes[:2]
+        return [(steps, rows, units), (steps, rows, units), (steps, rows, gates)]
+
+    def connection_pattern(self, node):
+        # The mask gets no gradient, and `total` is ours alone: no gradient comes through it.
+        return [[name != "mask", name != "mask", False] for name in self.input_names]
+
+    def L_op(self, inputs, outputs, output_gradients):
+        connected = [not isinstance(g.type, theano.gradient.DisconnectedType) for g in output_gradients[:2]]
+        if not any(connected):
+            return [theano.gradient.DisconnectedType()() for _ in inputs]
+        given = dict(zip(self.input_names, inputs))
+        op = LSTMRecurrenceGradient(self.gate_nonlinearity, self.backwards, self.options, tuple(connected))
+        given.update(zip(("hid", "cell", "total"), outputs))
+        given.update(zip(("g_hid", "g_cell"), output_gradients))
+        gradients = dict(zip(op.output_names, op(*[given[name] for name in op.input_names])))
+        return [gradients[name] if name in gradients else theano.gradient.DisconnectedType()()
+                for name in self.input_names]
+
+    def grad(self, inputs, output_gradients):       # Theano 0.9 knows no L_op
+        return self.L_op(inputs, self(*inputs, **dict(return_list=True)), output_gradients)
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        names = dict(zip(self.input_names, inputs))
+        return """
+        if (!lstm::run_forward{template}({x}, {arguments}, {backwards}, {keep}, {inplace}, &{hid}, &{cell}, &{total})) {{
+            {fail}
+        }}
+        """.format(template=self._template(node), x=names["preactivation"], arguments=_arguments(names),
+                   backwards=int(self.backwards), keep=int(self.keep), inplace=int(self.inplace),
+                   hid=outputs[0], cell=outputs[1], total=outputs[2], fail=sub["fail"])
+
+
+class LSTMRecurrenceGradient(_RecurrenceOp):
+    """The gradient of `LSTMRecurrence` with respect to all its inputs but the mask.
+
+    Inputs: W_hid, b, hid_init, cell_init, the options, hid, cell, total, and those of the gradients of hid and of cell
+    that are there. Outputs: the gradients of preactivation, W_hid, b, hid_init, cell_init, z_gates and z_hid.
+
+    Parameters
+    ----------
+    gate_nonlinearity, backwards, options
+        As for `LSTMRecurrence`.
+    connected : pair of bool
+        Whether a gradient of hid, and of cell, is given; one that is not counts as zero.
+    inplace : bool
+        Let the gradient of the preactivation take the place of `total`.
+    """
+
+    __props__ = ("gate_nonlinearity", "backwards", "options", "connected", "inplace")
+
+    def __init__(self, gate_nonlinearity, backwards, options, connected, inplace=False):
+        self.gate_nonlinearity = gate_nonlinearity
+        self.backwards = bool(backwards)
+        self.options = tuple(options)
+        self.connected = tuple(connected)
+        self.inplace = inplace
+        if inplace:
+            self.destroy_map = {0: [self.input_names.index("total")]}
+
+    @property
+    def input_names(self):
+        upstream = tuple(name for name, there in zip(("g_hid", "g_cell"), self.connected) if there)
+        return ("W_hid", "b", "hid_init", "cell_init") + self.options + ("hid", "cell", "total") + upstream
+
+    @property
+    def output_names(self):
+        return ("preactivation", "W_hid", "b", "hid_init", "cell_init") + tuple(
+            name for name in self.options if name != "mask")
+
+    def make_node(self, *inputs):
+        inputs = self._check(self.input_names, inputs, NDIMS)
+        given = dict(zip(self.input_names, inputs))
+        given["preactivation"] = given["total"]
+        return gof.Apply(self, inputs, [T.TensorType(given[name].dtype, given[name].broadcastable)()
+                                        for name in self.output_names])
+
+    def infer_shape(self, node, shapes):
+        given = dict(zip(self.input_names, shapes))
+        given["preactivation"] = given["total"]
+        return [given[name] for name in self.output_names]
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        names = dict(zip(self.input_names, inputs))
+        out = dict(zip(self.output_names, ["&" + output for output in outputs]))
+        return """
+        if (!lstm::run_gradient{template}({arguments}, {backwards}, {hid}, {cell}, {total}, {g_hid}, {g_cell}, {inplace},
+                                          lstm::gradient_outputs{{{out}}})) {{
+            {fail}
+        }}
+        """.format(template=self._template(node), arguments=_arguments(names), backwards=int(self.backwards),
+                   hid=names["hid"], cell=names["cell"], total=names["total"], g_hid=names.get("g_hid", "NULL"),
+                   g_cell=names.get("g_cell", "NULL"), inplace=int(self.inplace),
+                   out=", ".join(out.get(k, "NULL") for k in ("preactivation", "W_hid", "b", "hid_init", "cell_init",
+                                                              "z_gates", "z_hid")),
+                   fail=sub["fail"])
+
+
+def _with(op, **changes):
+    """A copy of `op` with other properties."""
+    return type(op)(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
+
+
+@gof.local_optimizer([LSTMRecurrence])
+def _drop_unused_total(node):
+    """Where no gradient is taken, `total` need not be kept."""
+    if isinstance(node.op, LSTMRecurrence) and node.op.keep and not node.outputs[2].clients:
+        return _with(node.op, keep=False, inplace=False)(*node.inputs, **dict(return_list=True))
+    return False
+
+
+@gof.local_optimizer([LSTMRecurrence, LSTMRecurrenceGradient], inplace=True)
+def _work_inplace(node):
+    """Let the largest output take the memory of the largest input; Theano undoes it where that is still needed."""
+    if isinstance(node.op, (LSTMRecurrence, LSTMRecurrenceGradient)) and not node.op.inplace:
+        if getattr(node.op, "keep", True):
+            return _with(node.op, inplace=True)(*node.inputs, **dict(return_list=True))
+    return False
+
+
+# After everything that may merge or remove nodes, before and with Theano's own in-place rewriting (50 to 75).
+theano.compile.optdb.register(
+    "bayes_rnn_drop_unused_total", gof.TopoOptimizer(_drop_unused_total, order="out_to_in"), 49.8, "fast_run")
+theano.compile.optdb.register(
+    "bayes_rnn_recurrence_inplace",
+    gof.TopoOptimizer(_work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")

@@ -1,0 +1,31 @@
+"""Packaging; ``setup_env.sh`` installs the project with it in editable mode."""
+
+import io
+import os
+import re
+
+from setuptools import find_packages, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def version():
+    with io.open(os.path.join(HERE, "bayes_rnn", "__init__.py"), encoding="utf-8") as source:
+        return re.search(r'^__version__ = "([^"]+)"$', source.read(), re.M).group(1)
+
+
+setup(
+    name="bayes-rnn",
+    version=version(),
+    description="Bayesian compression of LSTMs, as Lasagne layers",
+    license="MIT",
+    python_requires=">=3.6,<3.11",
+    install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22", "scipy", "matplotlib", "pooch", "tqdm"],
+    packages=find_packages(include=[
+        "bayes_rnn", "bayes_rnn.*",
+        "sparse_seq_theano", "sparse_seq_theano.*",
+        "Experiments", "Experiments.shared", "Experiments.shared.*",
+    ]),
+    package_data={"bayes_rnn": ["*.cpp", "*/*.cpp"]},
+    zip_safe=False,
+)
