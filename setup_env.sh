@@ -57,8 +57,8 @@ parse_arguments() {
                 esac
                 shift ;;
             --theano=* | --python=* | --venv=*) set -- "$1" "${1%%=*}" "${1#*=}" "${@:2}" ;;
-            --check) MODE=check ;;
-            --find) MODE=find ;;
+            --check) MODE="check" ;;
+            --find) MODE="find" ;;
             --cuda) die 2 "--cuda is not there yet: the CUDA back-end is the subject of another issue" ;;
             -h | --help) usage; exit 0 ;;
             *) die 2 "unknown argument '$1' (./setup_env.sh --help lists the known ones)" ;;
@@ -106,7 +106,7 @@ state() {
     if is_complete; then say "complete, CPython $(version_of "$VENV/bin/python")"
     elif [ -f "$STAMP" ]; then say "outdated (requirements, setup.py, place or interpreter changed since)"
     elif [ -e "$VENV/pyvenv.cfg" ] || [ -e "$MARK" ]; then say "half-made"
-    elif [ -e "$VENV" ]; then say "not a virtualenv"
+    elif [ -n "$(ls -A "$VENV" 2>/dev/null)" ]; then say "not a virtualenv"
     else say "not made yet"
     fi
 }
@@ -170,15 +170,20 @@ refuse() { REFUSED+="    $1: $2"$'\n'; }
 
 # Sets FOUND and FOUND_RANK if the interpreter serves (0 is the best version), else notes in REFUSED why not.
 examine() {
-    local command=$1 answer implementation version has_venv headers path rank
+    local command=$1 answer implementation version has_venv headers path rank file
+    file=$(readlink -f "$command") || true
+    case $SEEN in *"|$file|"*) return 1 ;; esac
+    SEEN+="|$file|"
     if ! answer=$(timeout 20 "$command" -c "$PROBE" 2>&1 </dev/null); then
         answer=$(head -n 1 <<<"$answer")
         refuse "$command" "does not run${answer:+ ($answer)}"
         return 1
     fi
     read -r implementation version has_venv headers path <<<"$(tail -n 1 <<<"$answer")"
-    case $SEEN in *"|$path|"*) return 1 ;; esac
-    SEEN+="|$path|"
+    if [ "$(readlink -f "$path")" != "$file" ]; then           # a shim of pyenv's, or inside a virtualenv
+        case $SEEN in *"|$(readlink -f "$path")|"*) return 1 ;; esac
+        SEEN+="|$(readlink -f "$path")|"
+    fi
     [ "$path" = "$command" ] || command="$path (as $command)"
     if [ "$implementation" != CPython ]; then refuse "$command" "is $implementation, not CPython"; return 1; fi
     for rank in "${!WANTED[@]}"; do
@@ -214,9 +219,9 @@ find_interpreter() {                        # the best of all; sets FOUND
     FOUND='' FOUND_VERSION='' REFUSED='' SEEN=''
     if [ -n "$PYTHON" ]; then examine "$PYTHON"; return; fi
     while IFS= read -r candidate; do
-        if examine "$candidate" && [ "$FOUND_RANK" -lt $best_rank ]; then
+        if examine "$candidate" && [ "$FOUND_RANK" -lt "$best_rank" ]; then
             best=$FOUND best_version=$FOUND_VERSION best_rank=$FOUND_RANK
-            [ $best_rank -gt 0 ] || break
+            [ "$best_rank" -gt 0 ] || break
         fi
     done < <(candidates)
     FOUND=$best FOUND_VERSION=$best_version
@@ -431,7 +436,7 @@ main() {
         exit 0
     fi
     SCRATCH=$(mktemp -d)
-    trap 'rm -rf "$SCRATCH"' EXIT
+    trap 'rm -rf "$SCRATCH"; rmdir "$VENV" 2>/dev/null || true' EXIT
     case $MODE in
         check) check || exit 1 ;;
         find) find_interpreter || no_interpreter; say "$FOUND" ;;

@@ -16,6 +16,7 @@ References
 
 import os
 
+import numpy as np
 import theano
 import theano.tensor as T
 
@@ -26,8 +27,14 @@ __all__ = ["lstm_recurrence", "select_implementation"]
 SWITCH = "BAYES_RNN_RECURRENCE"
 IMPLEMENTATIONS = ("scan", "fused")
 
+
+def _hard_sigmoid(x):
+    # Theano rounds a Python 0.2 to float32 where floatX says so, also beside float64.
+    return T.clip(np.asarray(0.2, dtype=x.dtype) * x + np.asarray(0.5, dtype=x.dtype), 0, 1)
+
+
 GATE_NONLINEARITIES = {
-    "hard_sigmoid": lambda x: T.clip(0.2 * x + 0.5, 0, 1),
+    "hard_sigmoid": _hard_sigmoid,
     "sigmoid": T.nnet.sigmoid,
 }
 

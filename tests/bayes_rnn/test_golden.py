@@ -70,7 +70,7 @@ def test_golden(path, float64):
         assert not golden[key].any(), "an initial state other than zero is not part of the model"
 
     carried = "state_in" in golden
-    inputs = [golden["input"]] + ([golden["mask"].astype("int8")] if "mask" in golden else [])
+    inputs = [golden["input"]] + ([golden["mask"].astype("uint8")] if "mask" in golden else [])
     inputs += list(golden["state_in"]) if carried else []
     kl = network.kl()
     loss = network.loss(train_size=100)

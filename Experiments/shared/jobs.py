@@ -1,0 +1,319 @@
+"""What is trained: a network, its data and its compiled functions, behind the few methods the training loop calls.
+
+A job is a pure function of its settings: minibatch k of epoch e can be made again from the seed alone, so a training
+run is resumed from the arrays of `state` and the two numbers e and k.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+import theano
+import theano.tensor as T
+
+from bayes_rnn.compression import compression_report
+from bayes_rnn.lasagne_compat import lasagne
+from bayes_rnn.networks import LanguageModel, TextClassifier
+from bayes_rnn.variational import NormalNoise
+
+from .data import batches
+
+__all__ = ["make_job", "TextJob", "CharacterJob", "WordJob"]
+
+PARTS = ("train", "val", "test")
+
+
+def make_job(kind, config, data, settings, seed, embedding_init=None):
+    """The job for an experiment.
+
+    Parameters
+    ----------
+    kind : {"text", "characters", "words"}
+    config : bayes_rnn.config.Config
+    data : TextData or LanguageData
+    settings : dict
+        Hyperparameters of the experiment.
+    seed : int
+    embedding_init : numpy.ndarray, optional
+        Initial embedding (text only).
+    """
+    if kind == "text":
+        return TextJob(config, data, settings, seed, embedding_init)
+    return {"characters": CharacterJob, "words": WordJob}[kind](config, data, settings, seed)
+
+
+class _Job(object):
+    """A network with its training step; subclasses bring minibatches, evaluation and the metric.
+
+    Attributes
+    ----------
+    network : bayes_rnn.networks.TextClassifier or LanguageModel
+    vocabulary : list of str
+        What each vocabulary element of the network stands for.
+    metric : str
+        Name of what `evaluate` returns; `better` says which direction is better.
+    """
+
+    def __init__(self, settings, seed):
+        self.settings, self.seed = settings, seed
+        lasagne.random.set_rng(np.random.RandomState(seed))
+        self.noise = NormalNoise()
+        self._optimiser_state = OrderedDict()
+        self._functions = {}
+
+    # -- state: everything that a checkpoint holds -------------------------------------------------------------------
+
+    def state(self):
+        """All numbers that training changes: OrderedDict of name to array (parameters, Adam, random states, carry)."""
+        return OrderedDict((name, np.asarray(value.get_value(borrow=True))) for name, value in self._shared().items())
+
+    def set_state(self, arrays):
+        """Restore what `state` returned; names and shapes have been checked by the caller."""
+        for name, variable in self._shared().items():
+            variable.set_value(arrays[name])
+
+    def state_shapes(self):
+        """OrderedDict of name to shape of what `state` returns."""
+        return OrderedDict((name, tuple(value.get_value(borrow=True).shape))
+                           for name, value in self._shared().items())
+
+    def _shared(self):
+        self._function("step")      # the states of Adam and of the noise come into being with the training graph
+        variables = OrderedDict(self.network.parameters())
+        variables.update(self._optimiser_state)
+        variables.update(("noise.%d" % index, state) for index, state in enumerate(self.noise.states()))
+        return variables
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def step(self, minibatch):
+        """One step of training.
+
+        Parameters
+        ----------
+        minibatch : tuple of numpy arrays
+            From `minibatches`.
+
+        Returns
+        -------
+        loss, gradient_norm : float
+            The norm before clipping.
+        diagnosis : callable
+            Names the first quantity that is not finite.
+        """
+        values = self._run_step(minibatch)
+        diagnostics = values[2]
+        return float(values[0]), float(values[1]), lambda: self._diagnose(diagnostics)
+
+    def _diagnose(self, diagnostics):
+        for name, parameter in self.network.parameters().items():
+            if not np.isfinite(parameter.get_value(borrow=True)).all():
+                return "parameter " + name
+        for name, value in zip(self._diagnostic_names(), diagnostics):
+            if not np.isfinite(value):
+                return name
+        return "the norm of the gradient"
+
+    def _diagnostic_names(self):
+        return (["the data loss"] + ["the KL of layer " + name for name in self.network.layers]
+                + ["the gradient of " + name for name in self.network.parameters()])
+
+    def _make_step(self):
+        data_loss, state = self._training_loss()
+        kl = list(self.network.kl().values())
+        loss = data_loss + sum(kl) / np.asarray(self.train_size, dtype=theano.config.floatX)
+        parameters = list(self.network.parameters().values())
+        gradients = theano.grad(loss, parameters)
+        squares = [T.sum(gradient ** 2) for gradient in gradients]
+        norm = T.sqrt(sum(squares))
+        if self.settings["clip"] is not None:
+            scale = T.minimum(1, self.settings["clip"] / (norm + 1e-7))
+            gradients = [gradient * scale for gradient in gradients]
+        updates = lasagne.updates.adam(gradients, parameters, learning_rate=self.settings["learning_rate"])
+        self._name_optimiser_state(updates)
+        # A step that is not finite changes nothing: what can be diagnosed and saved is the state before it.
+        finite = T.le(T.abs_(loss) + norm, np.finfo("float32").max)
+        updates = OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())
+        diagnostics = T.stack([data_loss] + kl + squares)
+        return theano.function(self.network.inputs + [self.network.targets], [loss, norm, diagnostics] + state,
+                               updates=updates)
+
+    def _name_optimiser_state(self, updates):
+        """Name what `lasagne.updates.adam` made: two moments per parameter, in order, and the step counter."""
+        names = OrderedDict((parameter, name) for name, parameter in self.network.parameters().items())
+        unnamed = [variable for variable in updates if variable not in names]
+        expected = ["adam.%s.%s" % (name, moment) for name in names.values() for moment in ("mean", "square")]
+        assert len(unnamed) == len(expected) + 1, "lasagne.updates.adam keeps another state than expected"
+        self._optimiser_state = OrderedDict(zip(expected + ["adam.step"], unnamed))
+
+    def _function(self, name, **options):
+        """Compiled when first needed, then kept."""
+        key = (name,) + tuple(sorted(options.items()))
+        if key not in self._functions:
+            self._functions[key] = getattr(self, "_make_" + name)(**options)
+        return self._functions[key]
+
+    def _make_evaluation(self, pruned):
+        mode = {"pruned": True} if pruned else {"deterministic": True}
+        return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(**mode))
+
+    # -- what is printed ---------------------------------------------------------------------------------------------
+
+    def report(self):
+        """The `CompressionReport` of the network now."""
+        return compression_report(self.network)
+
+    def better(self, value, best):
+        """Whether a metric improves on the best so far (None at first)."""
+        return best is None or (value > best if self.higher_is_better else value < best)
+
+
+class TextJob(_Job):
+    """Text classification: accuracy; objects are texts."""
+
+    metric, higher_is_better = "accuracy", True
+
+    def __init__(self, config, data, settings, seed, embedding_init=None):
+        super(TextJob, self).__init__(settings, seed)
+        parts = batches.text_split(data, settings["validation_fraction"], settings["words_kept"], settings["length"])
+        self.parts = {"train": parts["train"], "val": parts["validation"], "test": parts["test"]}
+        self.vocabulary = batches.model_words(data.vocabulary, settings["words_kept"])
+        self.train_size = len(self.parts["train"].labels)
+        self.network = TextClassifier(config, len(self.vocabulary), settings["embedding_units"],
+                                      settings["hidden_units"], data.classes, self.noise)
+        if embedding_init is not None:
+            rows, vectors = embedding_init
+            parameter = self.network.parameters()["embedding.W"]
+            value = parameter.get_value()
+            value[rows + batches.FIRST_WORD] = vectors
+            parameter.set_value(value)
+
+    def minibatch_count(self, epoch):
+        return batches.minibatch_count(self.train_size, self.settings["batch_size"])
+
+    def minibatches(self, epoch, first=0):
+        order = batches.epoch_order(self.seed, epoch, self.train_size)
+        return batches.text_minibatches(self.parts["train"], self.settings["batch_size"], order, first)
+
+    def _training_loss(self):
+        return self.network.data_loss(), []
+
+    def _run_step(self, minibatch):
+        return self._function("step")(*minibatch)
+
+    def evaluate(self, part, pruned=True, minibatches=None):
+        """Accuracy on a part.
+
+        Parameters
+        ----------
+        part : {"train", "val", "test"}
+        pruned : bool
+            Pruned evaluation, as all published numbers are; otherwise with all posterior means.
+        minibatches : int, optional
+            Only so many minibatches.
+        """
+        right = count = 0
+        source = batches.text_minibatches(self.parts[part], self.settings["batch_size"])
+        for minibatch, _ in zip(source, range(minibatches or 10 ** 9)):
+            values = self._function("evaluation", pruned=pruned)(*minibatch)
+            right, count = right + int(values[0]), count + int(values[1])
+        return right / float(count)
+
+
+class _LanguageJob(_Job):
+    higher_is_better = False
+
+    def __init__(self, config, data, settings, seed):
+        super(_LanguageJob, self).__init__(settings, seed)
+        self.vocabulary = data.vocabulary
+        self.parts = {"train": data.train, "val": data.valid, "test": data.test}
+        self.network = LanguageModel(config, len(self.vocabulary), settings["hidden_units"], self.level, self.noise)
+
+    def _training_loss(self):
+        return self.network.data_loss_and_state()
+
+    def evaluate(self, part, pruned=True, minibatches=None):
+        """The metric on a part; see `TextJob.evaluate`."""
+        function = self._function("evaluation", pruned=pruned)
+        total, count, state = 0., 0, None
+        for (tokens, targets), _ in zip(self._evaluation_minibatches(part), range(minibatches or 10 ** 9)):
+            state = self.network.initial_state(len(tokens)) if state is None else state
+            values = function(*([tokens] + state + [targets]))
+            total, count, state = total + float(values[0]), count + int(values[1]), values[2:]
+        return self.metric_of(total / count)
+
+
+class CharacterJob(_LanguageJob):
+    """Character-level language model: bits per character; objects are the sequences of 100."""
+
+    level, metric = "characters", "bits per character"
+
+    def __init__(self, config, data, settings, seed):
+        super(CharacterJob, self).__init__(config, data, settings, seed)
+        length = settings["length"]
+        self.train_size = batches.character_sequence_count(len(self.parts["train"]), length) * (length - 1)
+
+    def minibatch_count(self, epoch):
+        return batches.character_minibatch_count(len(self.parts["train"]), self.settings["batch_size"],
+                                                 self.settings["length"])
+
+    def minibatches(self, epoch, first=0):
+        return batches.character_minibatches(self.parts["train"], self.settings["batch_size"], self.seed, epoch,
+                                             self.settings["length"], first)
+
+    def _run_step(self, minibatch):
+        return self._function("step")(*minibatch)
+
+    def _evaluation_minibatches(self, part):
+        return batches.character_minibatches(self.parts[part], self.settings["batch_size"],
+                                             length=self.settings["length"])
+
+    @staticmethod
+    def metric_of(nats):
+        return nats / np.log(2)
+
+
+class WordJob(_LanguageJob):
+    """Word-level language model: perplexity; objects are the streams, whose state is carried along."""
+
+    level, metric = "words", "perplexity"
+
+    def __init__(self, config, data, settings, seed):
+        super(WordJob, self).__init__(config, data, settings, seed)
+        self.train_size = len(self.parts["train"]) - settings["streams"]
+        self._carried = self.network.initial_state(settings["streams"])
+
+    def minibatch_count(self, epoch):
+        return batches.word_minibatch_count(len(self.parts["train"]), self.settings["streams"],
+                                            self.settings["length"])
+
+    def minibatches(self, epoch, first=0):
+        if first == 0:
+            self._carried = self.network.initial_state(self.settings["streams"])
+        return batches.word_streams(self.parts["train"], self.settings["streams"], self.settings["length"], first)
+
+    def _run_step(self, minibatch):
+        tokens, targets = minibatch
+        values = self._function("step")(*([tokens] + self._carried + [targets]))
+        self._carried = values[3:]
+        return values
+
+    def _evaluation_minibatches(self, part):
+        return batches.word_streams(self.parts[part], self.settings["streams"], self.settings["length"])
+
+    def state(self):
+        arrays = super(WordJob, self).state()
+        arrays.update(zip(("carried.hid", "carried.cell"), self._carried))
+        return arrays
+
+    def set_state(self, arrays):
+        super(WordJob, self).set_state(arrays)
+        self._carried = [arrays["carried.hid"], arrays["carried.cell"]]
+
+    def state_shapes(self):
+        shapes = super(WordJob, self).state_shapes()
+        shapes.update(("carried." + name, array.shape) for name, array in zip(("hid", "cell"), self._carried))
+        return shapes
+
+    @staticmethod
+    def metric_of(nats):
+        return float(np.exp(min(nats, 700.)))

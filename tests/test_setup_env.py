@@ -1,0 +1,322 @@
+"""The set-up script, run for real on a made-up machine: its PATH holds a few system tools and whatever a test fakes."""
+
+import os
+import shutil
+import stat
+import subprocess
+import textwrap
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOOLS = ("awk bash cat cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep "
+         "tail timeout touch").split()
+
+# Claims a version, makes a virtualenv that holds a copy of itself, and lets pip and every script succeed.
+INTERPRETER = """\
+#!/usr/bin/env bash
+case "$1 $2" in
+    "-c "*ensurepip*) echo "{implementation} {version} {venv} {headers} $0" ;;
+    "-c "*LDLIBRARY*) printf '%s\\n' -I. -L. -lpython ;;
+    "-c "*) echo "{version}" ;;
+    "-m venv") mkdir -p "$3/bin"; touch "$3/pyvenv.cfg"; cp "$0" "$3/bin/python" ;;
+    "-m pip") {pip} ;;
+    *) echo "it computes" ;;
+esac
+"""
+
+
+class Machine:
+    """A copy of the project's set-up files, and a PATH without Python, compiler, apt or sudo."""
+
+    def __init__(self, folder):
+        self.project = folder / "project"
+        self.bin = folder / "bin"
+        self.home = folder / "home"
+        for path in (self.project, self.bin, self.home):
+            path.mkdir()
+        for name in os.listdir(ROOT):
+            if name in ("setup_env.sh", "setup.py") or name.startswith("requirements"):
+                shutil.copy(os.path.join(ROOT, name), str(self.project))
+        for name in TOOLS + ["cp"]:
+            if shutil.which(name):
+                (self.bin / name).symlink_to(shutil.which(name))
+
+    def program(self, name, text, folder=None):
+        path = (folder or self.bin) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        path.chmod(0o755)
+        return str(path)
+
+    def python(self, version, name=None, folder=None, **claims):
+        settings = dict(implementation="CPython", venv="venv", headers="headers", pip="exit 0", version=version)
+        settings.update(claims)
+        return self.program(name or "python" + version.rpartition(".")[0], INTERPRETER.format(**settings), folder)
+
+    def compiler(self, body="exit 0"):
+        return self.program("g++", "#!/usr/bin/env bash\n" + body + "\n")
+
+    def environment(self, **more):
+        return dict({"PATH": str(self.bin), "HOME": str(self.home), "TMPDIR": str(self.home)}, **more)
+
+    def run(self, *arguments, **more):
+        process = subprocess.run([str(self.project / "setup_env.sh")] + list(arguments), env=self.environment(**more),
+                                 cwd=str(self.home), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, universal_newlines=True, timeout=60)
+        return process.returncode, process.stdout, process.stderr
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def ready(machine):
+    machine.compiler()
+    machine.python("3.9.18")
+    return machine
+
+
+def without_conda():
+    if any(name.endswith(("conda", "conda3")) for name in os.listdir("/opt") if os.path.isdir("/opt")):
+        pytest.skip("this machine has a conda under /opt, which would be found")
+
+
+# ------------------------------------------------------------------------------------------------------ command line
+
+def test_help_names_every_option_and_the_known_releases(machine):
+    status, out, _ = machine.run("--help")
+    assert status == 0
+    for word in ("--theano", "--python", "--venv", "--check", "--find", "--cuda", "1.0.5", "0.9.0"):
+        assert word in out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--theano", "1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
+    (["--theano=1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
+    (["--theano"], "--theano needs a value"),
+    (["--cuda"], "--cuda is not there yet"),
+    (["--colour"], "unknown argument '--colour'"),
+    (["here"], "unknown argument 'here'"),
+])
+def test_wrong_arguments_are_refused_in_one_line(ready, arguments, message):
+    status, out, err = ready.run(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err and err.count("\n") == 1
+    assert not (ready.project / "venv").exists()
+
+
+# ------------------------------------------------------------------------------------------------- the interpreter
+
+def test_without_interpreter_says_what_was_found_and_what_to_install(machine):
+    without_conda()
+    machine.compiler()
+    machine.python("3.11.7", "python3")
+    machine.program("python3.9", "#!/usr/bin/env bash\necho 'pyenv: python3.9: command not found' >&2\nexit 127\n")
+    machine.python("3.10.1", venv="-")
+    machine.python("3.8.1", headers="-")
+    machine.python("3.9.2", "python", implementation="PyPy")
+    status, out, err = machine.run()
+    assert status == 2
+    for message in ("found no CPython 3.9 or 3.8 or 3.10", "python3: is CPython 3.11.7",
+                    "python3.9: does not run (pyenv: python3.9: command not found)",
+                    "3.10.1, but without venv and ensurepip (Debian: python3.10-venv)",
+                    "3.8.1, but without Python.h (Debian: python3.8-dev)", "python: is PyPy, not CPython",
+                    "apt-get install python3.9", "uv python install 3.9", "pyenv install 3.9", "conda create"):
+        assert message in err
+    assert not (machine.project / "venv").exists()
+
+
+def test_without_any_python_at_all(machine):
+    without_conda()
+    status, out, err = machine.run("--find", "--theano", "0.9.0")
+    assert (status, out) == (2, "")
+    assert "found no CPython 3.6 for Theano 0.9.0" in err and "pyenv install 3.6" in err
+
+
+def test_the_best_version_wins_not_the_first(machine):
+    machine.python("3.10.4", "python3")
+    machine.python("3.8.4")
+    eight = str(machine.bin / "python3.8")
+    assert machine.run("--find")[:2] == (0, eight + "\n")
+    nine = machine.python("3.9.4", folder=machine.home / ".pyenv" / "versions" / "3.9.4" / "bin")
+    assert machine.run("--find")[:2] == (0, nine + "\n")
+
+
+@pytest.mark.parametrize("place", ["pyenv", "pyenv root", "conda folder", "conda command", "uv"])
+def test_finds_interpreters_that_are_not_on_path(machine, place):
+    somewhere = machine.home / "some where"
+    more = {}
+    if place == "pyenv":
+        path = machine.python("3.9.1", folder=machine.home / ".pyenv" / "versions" / "3.9.1" / "bin")
+    elif place == "pyenv root":
+        path = machine.python("3.9.1", folder=somewhere / "versions" / "3.9.1" / "bin")
+        more = {"PYENV_ROOT": str(somewhere)}
+    elif place == "conda folder":
+        path = machine.python("3.9.1", "python", folder=machine.home / "miniconda3" / "envs" / "old" / "bin")
+    elif place == "conda command":
+        path = machine.python("3.9.1", "python", folder=machine.home / "envs" / "old" / "bin")
+        machine.program("conda", "#!/usr/bin/env bash\necho '# conda environments:'\necho 'old  * %s'\n"
+                        % (machine.home / "envs" / "old"))
+    else:
+        path = machine.python("3.9.1", folder=somewhere)
+        machine.program("uv", '#!/usr/bin/env bash\n[ "$*" = "python find 3.9" ] && echo "%s"\n' % path)
+    assert machine.run("--find", **more)[:2] == (0, path + "\n")
+
+
+def test_uv_installs_an_interpreter_where_none_is(machine):
+    without_conda()
+    machine.compiler()
+    new = machine.python("3.9.1", "not-yet", folder=machine.home / "uv")
+    installed = machine.home / "uv" / "python3.9"
+    machine.program("uv", """\
+        #!/usr/bin/env bash
+        case "$*" in
+            "python install 3.9") mv "{new}" "{installed}" ;;
+            "python find 3.9") [ -e "{installed}" ] && echo "{installed}" ;;
+            *) exit 1 ;;
+        esac
+        """.format(new=new, installed=installed))
+    status, out, _ = machine.run()
+    assert status == 0 and "uv python install 3.9" in out
+
+
+def test_a_given_interpreter_is_taken_or_refused_never_replaced(ready):
+    eight = ready.python("3.8.2", "mine", folder=ready.home)
+    assert ready.run("--python", eight, "--find")[:2] == (0, eight + "\n")
+    seven = ready.python("3.7.2", "other", folder=ready.home)
+    status, _, err = ready.run("--python", seven)
+    assert status == 2 and "other: is CPython 3.7.2" in err
+
+
+def test_an_interpreter_without_a_linkable_library_is_refused(machine):
+    without_conda()
+    machine.compiler('case "$*" in *-lpython*) exit 1 ;; esac')
+    machine.python("3.9.1")
+    status, _, err = machine.run("--find")
+    assert status == 2 and "--enable-shared" in err
+
+
+# ------------------------------------------------------------------------------------------------- system libraries
+
+def test_without_compiler_or_right_to_install_names_the_command(machine):
+    machine.python("3.9.1")
+    machine.program("apt-get", "#!/usr/bin/env bash\nexit 1\n")
+    (machine.bin / "id").unlink()
+    machine.program("id", "#!/usr/bin/env bash\necho 1000\n")
+    status, _, err = machine.run()
+    assert status == 2
+    assert "ask somebody who may for: apt-get install g++ libopenblas-dev" in err and "no working g++" in err
+
+
+def test_sudo_is_used_where_it_does_not_ask(machine):
+    machine.python("3.9.1")
+    (machine.bin / "id").unlink()
+    machine.program("id", "#!/usr/bin/env bash\necho 1000\n")
+    machine.program("sudo", '#!/usr/bin/env bash\n[ "$1" = -n ] || exit 1\nshift\nSUDO=1 exec "$@"\n')
+    machine.program("true", "#!/usr/bin/env bash\n")
+    machine.program("apt-get", """\
+        #!/usr/bin/env bash
+        [ "$SUDO" = 1 ] || exit 1
+        case "$*" in *"g++ libopenblas-dev") printf '#!/usr/bin/env bash\\n' >"{0}"; chmod 755 "{0}" ;; esac
+        """.format(machine.bin / "g++"))
+    (machine.bin / "chmod").symlink_to(shutil.which("chmod"))
+    status, out, err = machine.run()
+    assert (status, err) == (0, "")
+    assert "sudo apt-get install g++ libopenblas-dev" in out
+
+
+def test_without_openblas_goes_on_and_says_what_it_costs(machine):
+    machine.compiler('case "$*" in *-lopenblas*) exit 1 ;; esac')
+    machine.python("3.9.1")
+    status, _, err = machine.run()
+    assert status == 0
+    assert "no apt-get here" in err and "without OpenBLAS (libopenblas-dev)" in err and "4 times slower" in err
+
+
+# --------------------------------------------------------------------------------------------------- the virtualenv
+
+def test_a_complete_virtualenv_is_recognised_at_once(ready):
+    status, out, err = ready.run()
+    assert (status, err) == (0, "")
+    assert "it computes" in out and "[5/5] self-test" in out and (ready.project / "venv" / "bin" / "python").exists()
+    ready.program("python3.9", "#!/usr/bin/env bash\nexit 1\n")        # not needed any more, and no network either
+    start = time.time()
+    status, out, err = ready.run()
+    assert (status, err) == (0, "")
+    assert out.count("\n") == 1 and "venv is complete (CPython 3.9.18, Theano 1.0.5): nothing to do" in out
+    assert time.time() - start < 1
+    assert ready.run("--check")[0] == 0
+
+
+def test_other_release_and_other_place(ready):
+    ready.python("3.6.15")
+    assert ready.run("--theano", "0.9.0")[0] == 0
+    assert (ready.project / "venv-theano-0.9.0" / "bin" / "python").exists()
+    assert ready.run("--venv", "mine")[0] == 0                         # relative to the current folder
+    assert (ready.home / "mine" / "bin" / "python").exists() and not (ready.project / "venv").exists()
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "setup.py"])
+def test_is_made_anew_when_what_it_was_made_from_changes(ready, name):
+    assert ready.run()[0] == 0
+    with open(str(ready.project / name), "a") as changed:
+        changed.write("# changed\n")
+    assert "outdated" in ready.run("--check")[1]
+    status, out, _ = ready.run()
+    assert status == 0 and "making " in out
+
+
+def test_is_made_anew_when_another_interpreter_is_asked_for(ready):
+    assert ready.run()[0] == 0
+    eight = ready.python("3.8.2")
+    assert "nothing to do" in ready.run()[1]
+    status, out, _ = ready.run("--python", eight)
+    assert status == 0 and "(CPython 3.8.2)" in out
+
+
+def test_a_half_made_virtualenv_is_said_to_be_so_and_made_anew(ready):
+    ready.python("3.9.18", pip="echo 'no network here'; exit 1")
+    status, out, err = ready.run()
+    assert status == 1 and "[1/5]" in out
+    assert "no network here" in err and "'an empty virtualenv with pinned pip' failed" in err
+    status, out, _ = ready.run("--check")
+    assert status == 1 and "half-made" in out
+    (ready.project / "venv" / "left-over").write_text("from the first attempt")
+    ready.python("3.9.18")
+    assert ready.run()[0] == 0
+    assert not (ready.project / "venv" / "left-over").exists()
+    assert ready.run("--check")[0] == 0
+
+
+def test_a_folder_with_other_things_is_left_alone(ready):
+    precious = ready.home / "thesis"
+    precious.mkdir()
+    (precious / "chapter-1").write_text("words")
+    status, _, err = ready.run("--venv", str(precious))
+    assert status == 2 and "not empty and not a virtualenv" in err
+    assert os.listdir(str(precious)) == ["chapter-1"]
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")
+def test_a_second_run_at_the_same_time_is_refused(ready):
+    ready.python("3.9.18", pip="touch '%s'; sleep 2" % (ready.home / "started"))
+    first = subprocess.Popen([str(ready.project / "setup_env.sh")], env=ready.environment(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.time() + 10
+    while not (ready.home / "started").exists() and time.time() < deadline:
+        time.sleep(0.05)
+    status, _, err = ready.run()
+    assert status == 2 and "another setup_env.sh is at work" in err and err.count("\n") == 1
+    assert not (ready.project / "venv" / ".complete").exists()
+    first.kill()
+    first.communicate()
+    assert "half-made" in ready.run("--check")[1]
+
+
+def test_the_script_itself_is_executable():
+    for name in ("setup_env.sh", os.path.join(".ci", "run")):
+        assert os.stat(os.path.join(ROOT, name)).st_mode & stat.S_IXUSR
