@@ -340,7 +340,8 @@ stage() {                                   # stage TITLE COMMAND...: one line, 
     printf '\n==== %s\n' "$title" >>"$LOG"
     if ! "$@" >>"$LOG" 2>&1 </dev/null; then
         say "failed"
-        grep -v -e '^WARNING: Location' -e '^Looking in links' "$LOG" | tail -n 15 | sed 's/^/    /' >&2
+        awk '/^==== / {text = ""; next} !/^(WARNING|Looking in)/ {text = text "    " $0 "\n"} END {printf "%s", text}' \
+            "$LOG" | tail -n 15 >&2
         die 1 "'$title' failed; all of its output: $LOG"
     fi
     say "$((SECONDS - start)) s"

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -109,9 +110,9 @@ def load_arrays(path, what="file"):
         if metadata is None:
             raise ValueError("it has no member %s" % METADATA_MEMBER)
         return arrays, metadata
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
         raise ReportedError("%s %s is damaged or of another format (%s); make it again or use another copy"
-                            % (what, path, error))
+                            % (what, path, error)) from error
 
 
 def _write_member(archive, name, content, method):

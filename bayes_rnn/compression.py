@@ -9,10 +9,11 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 
+from .compressed import GATE_NONLINEARITIES, OUTSIDE_WORD
 from .layers.lstm import GATES
 
 __all__ = ["KeepMasks", "keep_masks", "CompressionReport", "compression_report", "word_importance",
-           "kept_words"]
+           "kept_words", "compress"]
 
 #: Bool arrays; gates are separate axes here. V vocabulary, E embedding units, H hidden units, C outputs.
 #:
@@ -138,3 +139,56 @@ def kept_words(network, vocabulary):
         return None
     order = np.argsort(-importance, kind="mergesort")
     return [(vocabulary[index], float(importance[index])) for index in order if importance[index] > 0]
+
+
+def compress(network, vocabulary, details):
+    """Build the small network: only kept words, units and gates, group variables multiplied into the weights.
+
+    Its predictions equal those of the pruned network. A gate that is not kept does not depend on anything: it is
+    stored as the constant activation(bias) and never computed.
+
+    Parameters
+    ----------
+    network : TextClassifier or LanguageModel
+    vocabulary : sequence of str
+        One word for each vocabulary element of the network.
+    details : dict
+        More to store: how text becomes tokens, names of the classes; see `bayes_rnn.compressed`.
+
+    Returns
+    -------
+    arrays : dict of str to numpy.ndarray
+    metadata : dict
+        For `bayes_rnn.compressed.save_model`.
+    """
+    masks = keep_masks(network)
+    lstm, dense, embedding = (network.layers.get(name) for name in ("lstm", "dense", "embedding"))
+    hidden, rows = masks.hidden, masks.vocabulary
+    inputs = rows if embedding is None else masks.embedding_units
+    computed = (masks.gates & hidden).ravel()                               # (4H,)
+    of_kept_units = np.tile(hidden, len(GATES))                             # (4H,)
+    z_gates, z_hid, z_in = (variable.pruned_value() for variable in (lstm.z_gates, lstm.z_hid, lstm.z_in))
+    bias = lstm.b.get_value()
+    W_in = lstm.W_in.pruned_value() * z_in[:, None] * z_gates
+    W_hid = lstm.W_hid.pruned_value() * z_hid[:, None] * z_gates
+    W_out = dense.W.pruned_value() * z_hid[:, None]
+    arrays = {
+        "W_in": W_in[inputs][:, computed], "W_hid": W_hid[hidden][:, computed], "b": bias[computed],
+        "W_out": W_out[hidden], "b_out": dense.b.get_value(),
+        "gate_is_computed": computed[of_kept_units], "gate_constants": _activated_bias(lstm, bias)[of_kept_units]}
+    if embedding is not None:
+        arrays["embedding"] = (embedding.W.pruned_value() * embedding.z_voc.pruned_value()[:, None])[rows][:, inputs]
+    metadata = dict(details, gate_nonlinearity=lstm.gate_nonlinearity, config=network.config.text,
+                    words=[vocabulary[index] for index in np.flatnonzero(rows)])
+    if embedding is None:
+        metadata["vocabulary"] = list(vocabulary)       # a language model predicts every word, kept as an input or not
+    elif OUTSIDE_WORD in metadata["words"]:
+        # A word outside the vocabulary differs from one that was pruned: both must be known.
+        metadata["pruned_words"] = [vocabulary[index] for index in np.flatnonzero(~rows)]
+    return arrays, metadata
+
+
+def _activated_bias(lstm, bias):
+    input_forget_output = GATE_NONLINEARITIES[lstm.gate_nonlinearity](bias)
+    is_cell = np.repeat(np.arange(len(GATES)) == GATES.index("cell"), lstm.num_units)
+    return np.where(is_cell, np.tanh(bias), input_forget_output).astype(bias.dtype)

@@ -47,6 +47,10 @@ def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates
 class _RecurrenceOp(gof.Op):
     """What the two operations share: how they are compiled."""
 
+    def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
+        # There is only C: also in the modes (FAST_COMPILE) in which Theano would prefer Python.
+        return super(_RecurrenceOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
+
     def c_support_code(self):
         return blas_header_text() + _source()
 

@@ -161,7 +161,7 @@ class NormalNoise(object):
 
     def states(self):
         """The shared variables that hold the state, in the order in which the graph was built."""
-        return [state for state, _ in self._streams.state_updates]
+        return [update[0] for update in self._streams.state_updates]
 
 
 class RandomVariable(object):
@@ -239,6 +239,10 @@ class RandomVariable(object):
         """What pruning keeps: numpy array of bool, of the variable's shape."""
         return np.ones(self.shape, dtype=bool)
 
+    def pruned_value(self):
+        """The pruned mean as it is now: numpy array of the variable's shape."""
+        return np.ones(self.shape, dtype=theano.config.floatX)
+
     def rows(self, index):
         """The variable restricted to some rows (first axis): samples and means of only those are computed.
 
@@ -269,6 +273,9 @@ class Deterministic(RandomVariable):
 
     def mean(self):
         return self._mean
+
+    def pruned_value(self):
+        return np.where(self.keep_mask(), self._mean.get_value(), 0).astype(self._mean.dtype)
 
     def rows(self, index):
         return type(self)(self.name, self.shape, self._mean[index])

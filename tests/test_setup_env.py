@@ -10,8 +10,8 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TOOLS = ("awk bash cat cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep "
-         "tail timeout touch").split()
+TOOLS = ("awk bash cat cp cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum "
+         "sleep tail timeout touch").split()
 
 # Claims a version, makes a virtualenv that holds a copy of itself, and lets pip and every script succeed.
 INTERPRETER = """\
@@ -39,7 +39,7 @@ class Machine:
         for name in os.listdir(ROOT):
             if name in ("setup_env.sh", "setup.py") or name.startswith("requirements"):
                 shutil.copy(os.path.join(ROOT, name), str(self.project))
-        for name in TOOLS + ["cp"]:
+        for name in TOOLS:
             if shutil.which(name):
                 (self.bin / name).symlink_to(shutil.which(name))
 
@@ -81,7 +81,7 @@ def ready(machine):
 
 
 def without_conda():
-    if any(name.endswith(("conda", "conda3")) for name in os.listdir("/opt") if os.path.isdir("/opt")):
+    if any(os.path.exists("/opt/" + name) for name in ("conda", "miniconda3", "anaconda3")):
         pytest.skip("this machine has a conda under /opt, which would be found")
 
 

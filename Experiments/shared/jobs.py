@@ -4,12 +4,15 @@ A job is a pure function of its settings: minibatch k of epoch e can be made aga
 run is resumed from the arrays of `state` and the two numbers e and k.
 """
 
+import itertools
+import time
 from collections import OrderedDict
 
 import numpy as np
 import theano
 import theano.tensor as T
 
+from bayes_rnn.compressed import log_softmax
 from bayes_rnn.compression import compression_report
 from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.networks import LanguageModel, TextClassifier
@@ -17,9 +20,9 @@ from bayes_rnn.variational import NormalNoise
 
 from .data import batches
 
-__all__ = ["make_job", "TextJob", "CharacterJob", "WordJob"]
+TIMED_REPETITIONS = 5
 
-PARTS = ("train", "val", "test")
+__all__ = ["make_job", "TextJob", "CharacterJob", "WordJob"]
 
 
 def make_job(kind, config, data, settings, seed, embedding_init=None):
@@ -39,6 +42,17 @@ def make_job(kind, config, data, settings, seed, embedding_init=None):
     if kind == "text":
         return TextJob(config, data, settings, seed, embedding_init)
     return {"characters": CharacterJob, "words": WordJob}[kind](config, data, settings, seed)
+
+
+def median_seconds(function):
+    """Median time of a call, after one that does not count."""
+    function()
+    seconds = []
+    for _ in range(TIMED_REPETITIONS):
+        started = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds))
 
 
 class _Job(object):
@@ -145,16 +159,26 @@ class _Job(object):
         assert len(unnamed) == len(expected) + 1, "lasagne.updates.adam keeps another state than expected"
         self._optimiser_state = OrderedDict(zip(expected + ["adam.step"], unnamed))
 
-    def _function(self, name, **options):
+    def _function(self, name):
         """Compiled when first needed, then kept."""
-        key = (name,) + tuple(sorted(options.items()))
-        if key not in self._functions:
-            self._functions[key] = getattr(self, "_make_" + name)(**options)
-        return self._functions[key]
+        if name not in self._functions:
+            self._functions[name] = getattr(self, "_make_" + name)()
+        return self._functions[name]
 
-    def _make_evaluation(self, pruned):
-        mode = {"pruned": True} if pruned else {"deterministic": True}
-        return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(**mode))
+    def _make_evaluation(self):
+        return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(pruned=True))
+
+    def _make_prediction(self):
+        return theano.function(self.network.inputs, self.network.prediction(pruned=True))
+
+    def time_evaluation(self, minibatch, function=None):
+        """Median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""
+        function = function or self._function("evaluation")
+        arguments = self._with_initial_state(minibatch)
+        return median_seconds(lambda: function(*arguments))
+
+    def _with_initial_state(self, minibatch):
+        return minibatch
 
     # -- what is printed ---------------------------------------------------------------------------------------------
 
@@ -200,23 +224,44 @@ class TextJob(_Job):
     def _run_step(self, minibatch):
         return self._function("step")(*minibatch)
 
-    def evaluate(self, part, pruned=True, minibatches=None):
+    def evaluate(self, part, minibatches=None, function=None):
         """Accuracy on a part.
 
         Parameters
         ----------
         part : {"train", "val", "test"}
-        pruned : bool
-            Pruned evaluation, as all published numbers are; otherwise with all posterior means.
         minibatches : int, optional
             Only so many minibatches.
+        function : callable, optional
+            Maps a minibatch to [right, count]; pruned evaluation if omitted, as all published numbers are.
         """
+        function = function or self._function("evaluation")
         right = count = 0
-        source = batches.text_minibatches(self.parts[part], self.settings["batch_size"])
-        for minibatch, _ in zip(source, range(minibatches or 10 ** 9)):
-            values = self._function("evaluation", pruned=pruned)(*minibatch)
+        for minibatch in itertools.islice(self.evaluation_minibatches(part), minibatches):
+            values = function(*minibatch)
             right, count = right + int(values[0]), count + int(values[1])
         return right / float(count)
+
+    def evaluation_minibatches(self, part):
+        """The minibatches of a part, in order."""
+        return batches.text_minibatches(self.parts[part], self.settings["batch_size"])
+
+    def compressed_evaluation(self, model):
+        """What `evaluate` takes as `function`, for a `CompressedClassifier` of this network."""
+        row = model.rows(self.vocabulary)
+
+        def function(tokens, mask, targets):
+            probabilities = model.predict_rows(row[tokens], mask)
+            return [(probabilities.argmax(axis=1) == targets).sum(), len(targets)]
+        return function
+
+    def largest_difference(self, model, part="test"):
+        """Largest difference of probabilities, compressed against pruned, on one minibatch of a part."""
+        tokens, mask, _ = next(self.evaluation_minibatches(part))
+        expected = self._function("prediction")(tokens, mask)
+        found = model.predict_rows(model.rows(self.vocabulary)[tokens], mask)
+        return float(np.abs(found[:, 1:] - expected).max() if expected.shape[1] == 1 else
+                     np.abs(found - expected).max())
 
 
 class _LanguageJob(_Job):
@@ -231,15 +276,45 @@ class _LanguageJob(_Job):
     def _training_loss(self):
         return self.network.data_loss_and_state()
 
-    def evaluate(self, part, pruned=True, minibatches=None):
-        """The metric on a part; see `TextJob.evaluate`."""
-        function = self._function("evaluation", pruned=pruned)
+    def evaluate(self, part, minibatches=None, function=None):
+        """The metric on a part; see `TextJob.evaluate`. `function` maps tokens, state, targets to sum, count, state."""
+        function = function or self._function("evaluation")
         total, count, state = 0., 0, None
-        for (tokens, targets), _ in zip(self._evaluation_minibatches(part), range(minibatches or 10 ** 9)):
+        for tokens, targets in itertools.islice(self.evaluation_minibatches(part), minibatches):
             state = self.network.initial_state(len(tokens)) if state is None else state
             values = function(*([tokens] + state + [targets]))
             total, count, state = total + float(values[0]), count + int(values[1]), values[2:]
         return self.metric_of(total / count)
+
+    def _with_initial_state(self, minibatch):
+        tokens, targets = minibatch
+        return [tokens] + self.network.initial_state(len(tokens)) + [targets]
+
+    def compressed_evaluation(self, model):
+        """What `evaluate` takes as `function`, for a `CompressedLanguageModel` of this network.
+
+        The state that goes in and comes out is the compressed model's.
+        """
+        row = model.rows(self.vocabulary)
+
+        def function(tokens, *rest):
+            state, targets = rest[:-1], rest[-1]
+            if state and state[0].shape[1] != model.num_units:      # the first minibatch brings the network's zeros
+                state = [np.zeros((len(tokens), model.num_units), dtype=state[0].dtype)] * 2
+            total, final = 0., None
+            for step, final in enumerate(model.run(row[tokens], state=state or None)):
+                chosen = log_softmax(model.scores(final[0]))[np.arange(len(tokens)), targets[:, step]]
+                total -= float(chosen.sum(dtype=np.float64))
+            return [total, targets.size] + (list(final) if state else [])
+        return function
+
+    def largest_difference(self, model, part="test"):
+        """Largest difference of probabilities, compressed against pruned, on one minibatch of a part."""
+        tokens, _ = next(self.evaluation_minibatches(part))
+        expected = self._function("prediction")(*([tokens] + self.network.initial_state(len(tokens))))
+        hidden = [h for h, _ in model.run(model.rows(self.vocabulary)[tokens])]
+        found = np.exp(log_softmax(np.stack([model.scores(h) for h in hidden], axis=1)))
+        return float(np.abs(found.reshape(expected.shape) - expected).max())
 
 
 class CharacterJob(_LanguageJob):
@@ -263,7 +338,7 @@ class CharacterJob(_LanguageJob):
     def _run_step(self, minibatch):
         return self._function("step")(*minibatch)
 
-    def _evaluation_minibatches(self, part):
+    def evaluation_minibatches(self, part):
         return batches.character_minibatches(self.parts[part], self.settings["batch_size"],
                                              length=self.settings["length"])
 
@@ -297,7 +372,7 @@ class WordJob(_LanguageJob):
         self._carried = values[3:]
         return values
 
-    def _evaluation_minibatches(self, part):
+    def evaluation_minibatches(self, part):
         return batches.word_streams(self.parts[part], self.settings["streams"], self.settings["length"])
 
     def state(self):

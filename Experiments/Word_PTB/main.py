@@ -1,0 +1,17 @@
+"""Penn Treebank, word by word: ``python main.py LCIL``; ``python main.py --help`` for the rest."""
+
+from Experiments.shared.command_line import main
+from Experiments.shared.experiment import Experiment
+
+EXPERIMENT = Experiment(
+    dataset="Word_PTB",
+    kind="words",
+    hyperparameters=dict(
+        hidden_units=256, length=35, streams=32, learning_rate=2e-3, clip=10.,
+        epochs=150, evaluate_every=1, save_every=50, checkpoint_minutes=5),
+    demo=dict(hidden_units=32, streams=16, learning_rate=1e-2, epochs=30),
+    examples=("the company said it will",),
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

@@ -1,0 +1,238 @@
+"""The command lines of the four Bayesian experiments: ``main.py`` and ``run_compressed.py``.
+
+Arguments, CONFIG and data are checked before Theano is imported, so mistakes are answered at once.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+
+from bayes_rnn.config import describe_positions
+from bayes_rnn.errors import ReportedError
+
+from .data.demo import prepare_demo
+from .experiment import experiment_folder, make_settings
+from .run_folder import RunFolder
+
+__all__ = ["main", "run_compressed"]
+
+INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def reported_errors():
+    """Print a `ReportedError` as one line and leave with status 2."""
+    try:
+        yield
+    except ReportedError as error:
+        sys.stderr.write("error: %s\n" % error)
+        sys.exit(2)
+
+
+def main(experiment, argv=None):
+    """Train, resume or evaluate: the command line of ``main.py``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    argv : list of str, optional
+    """
+    arguments = _main_parser(experiment).parse_args(argv)
+    with reported_errors():
+        _main(experiment, arguments)
+
+
+def _main_parser(experiment):
+    settings = ", ".join("%s=%s" % item for item in sorted(experiment.hyperparameters.items()))
+    parser = argparse.ArgumentParser(
+        description="Train a Bayesian network on %s, prune it and report accuracy and compression." % experiment.dataset,
+        epilog="%s\n\nsettings: %s" % (describe_positions(experiment.task), settings),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", metavar="CONFIG", nargs="?",
+                        help="%d letters, for example %s" % ((6, "LLLCCL") if experiment.kind == "text" else (4, "LCIL")))
+    parser.add_argument("--epochs", type=_positive, help="train to this epoch (published: %d)"
+                        % experiment.hyperparameters["epochs"])
+    parser.add_argument("--seed", type=int, help="of all randomness (default 0)")
+    parser.add_argument("--data-dir", help="prepared data (default: data/prepared)")
+    parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
+    parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
+    parser.add_argument("--eval-only", metavar="CHECKPOINT", help="evaluate a checkpoint (or run folder) and stop")
+    parser.add_argument("--demo", action="store_true",
+                        help="a small job on a corpus that the project generates itself; needs no data")
+    parser.add_argument("--set", metavar="name=value", action="append", default=[], dest="assignments",
+                        help="change a hyperparameter; may be repeated")
+    if experiment.kind == "text":
+        parser.add_argument("--vectors", metavar="FILE",
+                            help="pretrained word vectors: word2vec binary or GloVe text")
+    return parser
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _main(experiment, arguments):
+    if arguments.eval_only:
+        return _evaluate_only(experiment, arguments)
+    if not arguments.config:
+        raise ReportedError("CONFIG is missing; for example: python main.py %s"
+                            % ("LLLCCL" if experiment.kind == "text" else "LCIL"))
+    experiment.parse_config(arguments.config)
+    name = arguments.config + ("-demo" if arguments.demo else "")
+    run = RunFolder(arguments.out or os.path.join(experiment_folder(experiment.dataset), "Results", name))
+    description = _describe(experiment, arguments)
+    if arguments.resume:
+        description = _resumed(run, description, arguments)
+    data = load_data(experiment, description)
+    vectors = _read_vectors(description, data)
+    if not arguments.resume:
+        run.start(description)
+
+    _use_theano()
+    from . import finishing, jobs, training
+    from .run_folder import versions
+    description["versions"] = versions()
+    run.write_config(description)
+    run.write_vocabulary(data.vocabulary)
+    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
+                        description["settings"], description["seed"], **vectors)
+    run.log("%s %s: %d parameters, %d minibatches per epoch, %d vocabulary elements; compiling ..." % (
+        experiment.dataset, description["config"],
+        sum(parameter.get_value(borrow=True).size for parameter in job.network.parameters().values()),
+        job.minibatch_count(1), len(job.vocabulary)))
+    try:
+        training.train(job, run, description["settings"]["epochs"], description["settings"], arguments.resume)
+    except training.Interrupted:
+        run.log("Stopped; continue with --resume")
+        sys.exit(INTERRUPTED)
+    finishing.finish(job, run, experiment)
+
+
+def _use_theano():
+    from . import theano_setup
+    theano_setup.configure()
+
+
+def _describe(experiment, arguments):
+    """What config.json holds, but for the versions."""
+    settings = make_settings(experiment, arguments.demo, arguments.assignments)
+    if arguments.epochs:
+        settings["epochs"] = arguments.epochs
+    folder = experiment_folder(experiment.dataset)
+    data_dir = arguments.data_dir or os.path.join(folder, "data", "demo" if arguments.demo else "prepared")
+    return {"dataset": experiment.dataset, "kind": experiment.kind, "config": arguments.config,
+            "seed": arguments.seed or 0, "demo": arguments.demo, "data_dir": os.path.abspath(data_dir),
+            "vectors": getattr(arguments, "vectors", None), "settings": settings}
+
+
+def _resumed(run, asked, arguments):
+    """The description of the run to resume; what was asked for explicitly must agree with it, but for the epochs."""
+    described = run.read_config()
+    differences = [(name, described.get(name), asked[name]) for name in ("dataset", "config", "demo")
+                   if described.get(name) != asked[name]]
+    if arguments.seed is not None and arguments.seed != described["seed"]:
+        differences.append(("seed", described["seed"], arguments.seed))
+    for assignment in arguments.assignments:
+        name = assignment.partition("=")[0]
+        if described["settings"].get(name) != asked["settings"][name]:
+            differences.append((name, described["settings"].get(name), asked["settings"][name]))
+    if differences:
+        raise ReportedError("%s was trained with other settings: %s; give the same ones, or another --out"
+                            % (run.path, ", ".join("%s %s, not %s" % difference for difference in differences)))
+    if arguments.epochs:
+        described["settings"]["epochs"] = arguments.epochs
+    if arguments.data_dir:
+        described["data_dir"] = os.path.abspath(arguments.data_dir)
+    return described
+
+
+def load_data(experiment, description):
+    """The prepared data of a run; generates the demonstration corpus if it is not there yet."""
+    if description["demo"]:
+        prepare_demo(experiment.dataset, description["data_dir"])
+    if experiment.kind == "text":
+        from .data.text import load_text
+        return load_text(description["data_dir"], experiment.dataset)
+    from .data.ptb import load_language
+    return load_language(description["data_dir"], experiment.dataset)
+
+
+def _read_vectors(description, data):
+    if not description["vectors"]:
+        return {}
+    from .data.vectors import read_vectors
+    settings = description["settings"]
+    words = data.vocabulary[:settings["words_kept"]]
+    rows, vectors = read_vectors(description["vectors"], words, settings["embedding_units"])
+    print("%d of %d words have a pretrained vector" % (len(rows), len(words)))
+    return {"embedding_init": (rows, vectors)}
+
+
+def _evaluate_only(experiment, arguments):
+    path = arguments.eval_only
+    if os.path.isdir(path):
+        path = os.path.join(path, "last.npz")
+    run = RunFolder(os.path.dirname(os.path.abspath(path)))
+    description = run.read_config()
+    if description["dataset"] != experiment.dataset:
+        raise ReportedError("%s is a run of %s, not of %s" % (run.path, description["dataset"], experiment.dataset))
+    if arguments.config and arguments.config != description["config"]:
+        raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, description["config"],
+                                                                       arguments.config))
+    if arguments.data_dir:
+        description["data_dir"] = os.path.abspath(arguments.data_dir)
+    data = load_data(experiment, description)
+    _use_theano()
+    from . import finishing
+    job = finishing.restore(experiment, description, data, path)
+    finishing.print_evaluation(job)
+
+
+def run_compressed(experiment, argv=None):
+    """Compress trained runs: the command line of ``run_compressed.py``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    argv : list of str, optional
+    """
+    parser = argparse.ArgumentParser(
+        description="Build the small network of a trained %s run, compare it with the pruned one and save it."
+        % experiment.dataset)
+    parser.add_argument("runs", metavar="RUN", nargs="*",
+                        help="folder of a run (default: every finished run in Results)")
+    parser.add_argument("--checkpoint", default="last", help="which one: last, best, epoch_200 (default: last)")
+    parser.add_argument("--data-dir", help="prepared data (default: as the run was trained)")
+    arguments = parser.parse_args(argv)
+    with reported_errors():
+        runs = [RunFolder(path) for path in arguments.runs] or _finished_runs(experiment)
+        prepared = []
+        for run in runs:
+            description = run.read_config()
+            if description["dataset"] != experiment.dataset:
+                raise ReportedError("%s is a run of %s, not of %s"
+                                    % (run.path, description["dataset"], experiment.dataset))
+            if not run.has(arguments.checkpoint + ".npz"):
+                raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
+            if arguments.data_dir:
+                description["data_dir"] = os.path.abspath(arguments.data_dir)
+            prepared.append((run, description, load_data(experiment, description)))
+        _use_theano()
+        from . import finishing
+        for run, description, data in prepared:
+            job = finishing.restore(experiment, description, data, run.file(arguments.checkpoint + ".npz"))
+            finishing.compare_compressed(job, run, experiment)
+
+
+def _finished_runs(experiment):
+    folder = os.path.join(experiment_folder(experiment.dataset), "Results")
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    runs = [RunFolder(os.path.join(folder, name)) for name in names]
+    runs = [run for run in runs if run.has("config.json") and run.has("compressed.npz")]
+    if not runs:
+        raise ReportedError("no finished run in %s; train one with python main.py CONFIG" % folder)
+    return runs

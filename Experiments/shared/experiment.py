@@ -1,0 +1,109 @@
+"""What an experiment is: a data set, a kind of job, hyperparameters; and the command line's settings made from it."""
+
+import ast
+import os
+from collections import namedtuple
+
+from bayes_rnn.config import parse_config
+from bayes_rnn.errors import ReportedError
+
+__all__ = ["Experiment", "experiment_folder", "make_settings"]
+
+
+_FIELDS = ["dataset", "kind", "hyperparameters", "demo", "examples", "classes", "lower_case"]
+
+
+class Experiment(namedtuple("Experiment", _FIELDS)):
+    """One data set with its published settings.
+
+    Attributes
+    ----------
+    dataset : str
+        Also the name of the folder under ``Experiments``.
+    kind : {"text", "characters", "words"}
+    hyperparameters : dict
+        Every setting with its published value; ``--set name=value`` changes one.
+    demo : dict
+        What ``--demo`` changes.
+    examples : sequence of str
+        Texts that the compressed model is shown at the end of training.
+    classes : sequence of str, optional
+        Names of the classes (text).
+    lower_case : bool
+        Whether texts are lower-cased (text).
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, dataset, kind, hyperparameters, demo, examples=(), classes=None, lower_case=False):
+        return super(Experiment, cls).__new__(cls, dataset, kind, hyperparameters, demo, examples, classes, lower_case)
+
+    @property
+    def task(self):
+        """As `bayes_rnn.config` calls it."""
+        return "classification" if self.kind == "text" else "language model"
+
+    def parse_config(self, text):
+        """Check a CONFIG string for this experiment."""
+        return parse_config(text, self.task)
+
+
+def experiment_folder(dataset):
+    """The folder of a data set's experiment, wherever the command is run."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), dataset)
+
+
+def make_settings(experiment, demo, assignments):
+    """The hyperparameters of a run.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    demo : bool
+    assignments : list of str
+        ``name=value``.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ReportedError
+        For an unknown name, or a value of another type than the published one.
+    """
+    settings = dict(experiment.hyperparameters)
+    if demo:
+        settings.update(experiment.demo)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise ReportedError("--set %s: expected name=value, for example --set batch_size=64" % assignment)
+        if name not in settings:
+            raise ReportedError("--set %s: unknown name '%s'; known: %s"
+                                % (assignment, name, ", ".join(sorted(settings))))
+        settings[name] = _parse_value(assignment, text, settings[name])
+    return settings
+
+
+# What is not a number, or may be switched off; everything else is a positive number of the type of its default.
+OPTIONAL = ("clip",)
+MAY_BE_ZERO = ("validation_fraction",)
+
+
+def _parse_value(assignment, text, default):
+    name = assignment.partition("=")[0]
+    if name in OPTIONAL and text.lower() == "none":
+        return None
+    whole = isinstance(default, int)
+    try:
+        value = ast.literal_eval(text)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise ValueError
+    except (ValueError, SyntaxError) as error:
+        raise ReportedError("--set %s: expected a %s%s (now %s)" % (
+            assignment, "whole number" if whole else "number", ", or none" if name in OPTIONAL else "",
+            default)) from error
+    if value < 0 or value == 0 and name not in MAY_BE_ZERO:
+        raise ReportedError("--set %s: expected a positive number (now %s)" % (assignment, default))
+    return value if whole else float(value)

@@ -1,0 +1,117 @@
+"""What follows training: the kept words, the compressed model, a sample of what it does; restoring a trained run."""
+
+import os
+from collections import OrderedDict
+
+from bayes_rnn.arrays import write_atomically
+from bayes_rnn.compressed import load_model, save_model
+from bayes_rnn.compression import compress, kept_words
+
+from . import jobs
+from .run_folder import load_checkpoint
+
+__all__ = ["finish", "restore", "print_evaluation", "compare_compressed"]
+
+
+def restore(experiment, description, data, checkpoint):
+    """A job with the parameters of a checkpoint.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    description : dict
+        The run's ``config.json``.
+    data : TextData or LanguageData
+    checkpoint : str
+
+    Raises
+    ------
+    ReportedError
+        If the checkpoint is damaged or of another network.
+    """
+    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
+                        description["settings"], description["seed"])
+    parameters = job.network.parameters()
+    shapes = OrderedDict((name, parameter.get_value(borrow=True).shape) for name, parameter in parameters.items())
+    arrays, _ = load_checkpoint(checkpoint, shapes, "a %s %s" % (experiment.dataset, description["config"]),
+                                training_state=True)
+    for name, parameter in parameters.items():
+        parameter.set_value(arrays[name])
+    return job
+
+
+def print_evaluation(job):
+    """Print the metric of the pruned network and its compression report."""
+    for part in ("val", "test"):
+        print("%s (clip): %.4f" % (part.capitalize(), job.evaluate(part)))
+    print(job.report().text())
+
+
+def finish(job, run, experiment):
+    """At the end of training: write ``kept_words.txt`` and ``compressed.npz``, and show what the small model does.
+
+    Parameters
+    ----------
+    job : Experiments.shared.jobs job
+    run : RunFolder
+    experiment : Experiment
+    """
+    words = kept_words(job.network, job.vocabulary)
+    if words is not None:
+        lines = ["%s\t%.3f" % (_printable(word), importance) for word, importance in words]
+        write_atomically(run.file("kept_words.txt"), "".join(line + "\n" for line in lines))
+        run.log("%d of %d vocabulary elements kept (%s): %s%s" % (
+            len(words), len(job.vocabulary), run.file("kept_words.txt"),
+            " ".join(_printable(word) for word, _ in words[:50]), " ..." if len(words) > 50 else ""))
+    model = write_compressed(job, run, experiment)
+    run.log("Compressed model: %s, %d bytes; the parameters it came from: %d bytes"
+            % (run.file("compressed.npz"), os.path.getsize(run.file("compressed.npz")), _parameter_bytes(job)))
+    for example in experiment.examples:
+        run.log("%s\n  -> %s" % (example, model.describe(example)))
+    if experiment.kind != "text":
+        run.log("A sample of what it writes:\n" + model.sample(400 if experiment.kind == "characters" else 80))
+
+
+def write_compressed(job, run, experiment):
+    """Compress the network, save it in the run's folder and load it again from there."""
+    details = {"kind": experiment.kind, "dataset": experiment.dataset}
+    if experiment.kind == "text":
+        details.update(classes=list(experiment.classes), lower_case=experiment.lower_case,
+                       length=job.settings["length"])
+    save_model(run.file("compressed.npz"), *compress(job.network, job.vocabulary, details))
+    return load_model(run.file("compressed.npz"))
+
+
+def compare_compressed(job, run, experiment):
+    """Print the report of a trained run, build its small network and compare the two.
+
+    Parameters
+    ----------
+    job : Experiments.shared.jobs job
+        With the parameters of the run.
+    run : RunFolder
+    experiment : Experiment
+    """
+    print("%s\n%s" % (run.path, job.report().text()))
+    model = write_compressed(job, run, experiment)
+    path = run.file("compressed.npz")
+    function = job.compressed_evaluation(model)
+    print("Largest difference of predictions, compressed against pruned: %.2g" % job.largest_difference(model))
+    print("%-12s %12s %16s %16s" % ("", "test " + job.metric, "bytes on disk", "ms per object"))
+    minibatch = next(job.evaluation_minibatches("test"))
+    rows = [("pruned", job.evaluate("test"), _parameter_bytes(job), job.time_evaluation(minibatch)),
+            ("compressed", job.evaluate("test", function=function), os.path.getsize(path),
+             job.time_evaluation(minibatch, function))]
+    for name, metric, size, seconds in rows:
+        print("%-12s %12.4f %16d %16.4f" % (name, metric, size, 1000 * seconds / len(minibatch[0])))
+    print("Saved %s" % path)
+
+
+def _parameter_bytes(job):
+    """Bytes of the posterior means: what a network that is not compressed needs to predict."""
+    return sum(parameter.get_value(borrow=True).nbytes for name, parameter in job.network.parameters().items()
+               if not name.endswith("log_sigma"))
+
+
+def _printable(word):
+    return word.replace("\n", "<newline>")

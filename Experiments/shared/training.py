@@ -1,0 +1,188 @@
+"""The training loop of all experiments: epochs, evaluations, checkpoints, interruption, resumption."""
+
+import signal
+import sys
+import time
+from collections import OrderedDict
+
+import numpy as np
+from tqdm import tqdm
+
+from bayes_rnn.errors import ReportedError
+
+from .plots import plot_run
+from .run_folder import load_checkpoint
+
+__all__ = ["train", "Interrupted"]
+
+
+class Interrupted(Exception):
+    """The user asked to stop; everything is saved."""
+
+
+class NotFinite(ReportedError):
+    """The loss or the gradient is not a finite number."""
+
+
+class Progress(object):
+    """How far a run is: what a checkpoint holds beside the arrays.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch being trained, from 1.
+    minibatch : int
+        Minibatches of it that are done.
+    losses, gradient_norms : list of float
+        Of those minibatches.
+    seconds : float
+        Spent on them.
+    best : float or None
+        The best validation metric so far.
+    rows : list of dict
+        The rows of ``metrics.csv`` so far.
+    """
+
+    FIELDS = OrderedDict([("epoch", 1), ("minibatch", 0), ("losses", ()), ("gradient_norms", ()), ("seconds", 0.),
+                          ("best", None), ("rows", ())])
+
+    def __init__(self, **values):
+        for name, default in self.FIELDS.items():
+            value = values.get(name, default)
+            setattr(self, name, list(value) if isinstance(default, tuple) else value)
+
+    def to_dict(self):
+        return {name: getattr(self, name) for name in self.FIELDS}
+
+    def start_epoch(self):
+        self.epoch, self.minibatch, self.losses, self.gradient_norms, self.seconds = self.epoch + 1, 0, [], [], 0.
+
+
+class InterruptSwitch(object):
+    """Notes Ctrl-C (and SIGTERM), so that training can stop between two minibatches; a second one stops at once."""
+
+    def __enter__(self):
+        self.pressed = False
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number, frame):
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+        sys.stderr.write("\nstopping after this minibatch ...\n")
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def train(job, run, epochs, settings, resume=False):
+    """Train a job to the given epoch.
+
+    Parameters
+    ----------
+    job : Experiments.shared.jobs job
+    run : RunFolder
+    epochs : int
+        The last epoch.
+    settings : dict
+        ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``.
+    resume : bool
+        Continue from the run's last checkpoint.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C; the state has been saved.
+    ReportedError
+        If the loss is not finite, or the checkpoint is not one of this job.
+    """
+    progress = Progress()
+    if resume and run.has("last.npz"):
+        arrays, saved = load_checkpoint(run.file("last.npz"), job.state_shapes(), run.path)
+        job.set_state(arrays)
+        progress = Progress(**saved)
+        run.write_metrics(progress.rows)
+        run.log("Resumed at epoch %d, minibatch %d" % (progress.epoch, progress.minibatch))
+    if progress.epoch > epochs:
+        run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
+        return
+    with InterruptSwitch() as switch:
+        while progress.epoch <= epochs:
+            _train_epoch(job, run, progress, settings, switch)
+            _print_epoch(run, progress)
+            if progress.epoch % settings["evaluate_every"] == 0 or progress.epoch == epochs:
+                _evaluate(job, run, progress)
+            snapshot = progress.epoch % settings["save_every"] == 0
+            finished = progress.epoch
+            progress.start_epoch()
+            _save(job, run, progress, "last")
+            if snapshot:
+                _save(job, run, progress, "epoch_%d" % finished)
+            if switch.pressed and progress.epoch <= epochs:
+                raise Interrupted
+
+
+def _save(job, run, progress, name):
+    run.save_checkpoint(name, job.state(), progress.to_dict())
+
+
+def _train_epoch(job, run, progress, settings, switch):
+    saved_at = time.time()
+    started = time.time() - progress.seconds
+    bar = tqdm(total=job.minibatch_count(progress.epoch), initial=progress.minibatch, disable=not sys.stderr.isatty(),
+               desc="Epoch %d" % progress.epoch, unit="minibatch", leave=False, file=sys.stderr)
+    with bar:
+        for minibatch in job.minibatches(progress.epoch, progress.minibatch):
+            loss, gradient_norm, diagnosis = job.step(minibatch)
+            if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
+                raise NotFinite(
+                    "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last good "
+                    "checkpoint is %s; a smaller --set learning_rate or clip may help"
+                    % (progress.epoch, progress.minibatch + 1, diagnosis(), loss, gradient_norm,
+                       run.file("last.npz") if run.has("last.npz") else "none yet"))
+            progress.minibatch += 1
+            progress.losses.append(loss)
+            progress.gradient_norms.append(gradient_norm)
+            progress.seconds = time.time() - started
+            bar.update()
+            bar.set_postfix(loss="%.3f" % loss, refresh=False)
+            if switch.pressed:
+                _save(job, run, progress, "last")
+                raise Interrupted
+            if time.time() - saved_at > 60 * settings["checkpoint_minutes"]:
+                _save(job, run, progress, "last")
+                saved_at = time.time()
+
+
+def _print_epoch(run, progress):
+    run.log("Epoch %d took %.3fs \t loss = %.3f, \t grad norm = %.3f,\t%.3f"
+            % (progress.epoch, progress.seconds, np.mean(progress.losses), max(progress.gradient_norms),
+               np.mean(progress.gradient_norms)))
+
+
+def _evaluate(job, run, progress):
+    row = OrderedDict([("epoch", progress.epoch), ("train_seconds", round(progress.seconds, 3)),
+                       ("train_loss", float(np.mean(progress.losses))),
+                       ("max_grad_norm", max(progress.gradient_norms)),
+                       ("mean_grad_norm", float(np.mean(progress.gradient_norms)))])
+    started = time.time()
+    # As in the published logs, "Train" is measured on one minibatch only.
+    for part, minibatches in (("train", 1), ("val", None), ("test", None)):
+        row[part] = job.evaluate(part, minibatches=minibatches)
+        run.log("%s (clip): %.4f" % (part.capitalize(), row[part]))
+    row["test_seconds"] = round(time.time() - started, 3)
+    run.log("Testing took %.3fs" % row["test_seconds"])
+    report = job.report()
+    run.log(report.text())
+    row["compression"] = report.ratio
+    for name, (kept, total) in report.counts.items():
+        column = name.split(".")[1] if name.startswith("lstm") or name.endswith("voc") else name.replace(".", "_")
+        row["kept_" + column], row["size_" + column] = kept, total
+    progress.rows.append(row)
+    run.write_metrics(progress.rows)
+    plot_run(progress.rows, job.metric, run.path)
+    if job.better(row["val"], progress.best):
+        progress.best = row["val"]
+        _save(job, run, progress, "best")

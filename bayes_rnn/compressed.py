@@ -1,0 +1,361 @@
+"""The small network that is left after pruning: load it and predict, with NumPy only.
+
+No Theano, no compilation: it starts in a blink. From the command line::
+
+    python -m bayes_rnn.compressed compressed.npz "a wonderful film"      # classify
+    python -m bayes_rnn.compressed compressed.npz --sample 200            # let a language model write
+
+Text becomes tokens here in one place for training and prediction: `word_pieces`, `characters`, `lines_of_words`.
+"""
+
+import argparse
+import re
+import sys
+
+import numpy as np
+
+from .arrays import load_arrays, save_arrays
+from .errors import ReportedError
+
+__all__ = ["save_model", "load_model", "CompressedClassifier", "CompressedLanguageModel", "word_pieces", "characters",
+           "lines_of_words", "main"]
+
+FORMAT = "bayes_rnn compressed model, version 1"
+
+# What stands in a classifier's vocabulary beside words.
+PADDING_WORD, START_WORD, OUTSIDE_WORD, END_OF_DOCUMENT = "<padding>", "<start>", "<outside>", "</s>"
+END_OF_LINE, UNKNOWN_WORD = "<eos>", "<unk>"
+
+GATE_NONLINEARITIES = {
+    "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "sigmoid": lambda x: 0.5 * np.tanh(0.5 * x) + 0.5,      # the logistic function, without overflow
+}
+
+
+# -- text to tokens ----------------------------------------------------------------------------------------------------
+
+#: The non-empty pieces between runs of non-word characters: str to list of str.
+word_pieces = re.compile(r"\w+", re.UNICODE).findall
+
+
+def characters(text):
+    """The characters of a text as a character-level model reads them: spaces as ``_``, lines stripped."""
+    return list("\n".join(line.strip() for line in text.split("\n")).replace(" ", "_"))
+
+
+def lines_of_words(text):
+    """The words of a text, with ``<eos>`` after every line."""
+    lines = text.split("\n")
+    return [word for line in (lines if lines[-1] else lines[:-1]) for word in line.split() + [END_OF_LINE]]
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+def save_model(path, arrays, metadata):
+    """Write what `bayes_rnn.compression.compress` made: one small file.
+
+    Matrices that are still mostly zero are stored as positions and values.
+    """
+    packed = {}
+    for name, array in arrays.items():
+        positions = np.flatnonzero(array)
+        if array.ndim == 2 and len(positions) * 2 < array.size:
+            packed[name + ".positions"] = positions.astype(np.uint32)
+            packed[name + ".values"] = array.ravel()[positions]
+            packed[name + ".shape"] = np.array(array.shape, dtype=np.int64)
+        else:
+            packed[name] = array
+    save_arrays(path, packed, dict(metadata, format=FORMAT), compress=True)
+
+
+def load_model(path):
+    """Load a compressed model.
+
+    Parameters
+    ----------
+    path : str
+        A ``compressed.npz``.
+
+    Returns
+    -------
+    CompressedClassifier or CompressedLanguageModel
+
+    Raises
+    ------
+    ReportedError
+        If the file is missing, damaged, or not a compressed model.
+
+    Examples
+    --------
+    >>> model = load_model("Results/LLLCCL-demo/compressed.npz")      # doctest: +SKIP
+    >>> model.predict(["a wonderful film"])                           # doctest: +SKIP
+    array([[0.03, 0.97]], dtype=float32)
+    """
+    packed, metadata = load_arrays(path, "compressed model")
+    if metadata.get("format") != FORMAT:
+        raise ReportedError("%s is not a compressed model (format %r, expected %r); run_compressed.py makes them"
+                            % (path, metadata.get("format"), FORMAT))
+    arrays = {}
+    for name, array in packed.items():
+        base, _, part = name.rpartition(".")
+        if part == "positions":
+            dense = np.zeros(packed[base + ".shape"], dtype=packed[base + ".values"].dtype)
+            dense.flat[array] = packed[base + ".values"]
+            arrays[base] = dense
+        elif not base:
+            arrays[name] = array
+    kind = CompressedClassifier if metadata["kind"] == "text" else CompressedLanguageModel
+    return kind(arrays, metadata)
+
+
+# -- the models --------------------------------------------------------------------------------------------------------
+
+class _CompressedLSTM(object):
+    """The LSTM of a compressed model: kept inputs, hidden units and gates only.
+
+    Parameters
+    ----------
+    arrays : dict of str to numpy.ndarray
+        ``W_in`` (inputs, computed gates), ``W_hid`` (H, computed gates), ``b``; ``gate_is_computed`` (4H,) and
+        ``gate_constants`` (4H,), gates in the order input, forget, cell, output; ``W_out`` (H, outputs), ``b_out``;
+        for a classifier ``embedding`` (words, inputs).
+    metadata : dict
+    """
+
+    def __init__(self, arrays, metadata):
+        self.arrays, self.metadata = arrays, metadata
+        self.row_of_word = {word: row for row, word in enumerate(metadata["words"])}
+        self.num_units = len(arrays["W_hid"])
+        self._gate = GATE_NONLINEARITIES[metadata["gate_nonlinearity"]]
+        self._is_cell = np.repeat(np.arange(4) == 2, self.num_units)
+        computed = arrays["gate_is_computed"]
+        self._computed = np.flatnonzero(computed)
+        self._computed_cells = np.flatnonzero(self._is_cell[computed])
+        self._computed_gates = np.flatnonzero(~self._is_cell[computed])
+        # One more row, of zeros: the input of everything that was pruned.
+        table = arrays.get("embedding", arrays["W_in"])
+        self._table = np.concatenate([table, np.zeros((1, table.shape[1]), dtype=table.dtype)])
+
+    def rows(self, words):
+        """The rows of words in this model, len(words) for those that are pruned: numpy array of int."""
+        return np.array([self.row_of_word.get(word, len(self.row_of_word)) for word in words], dtype=np.int64)
+
+    def run(self, rows, mask=None, state=None):
+        """Run the recurrence.
+
+        Parameters
+        ----------
+        rows : numpy array of int (B, T)
+            From `rows`.
+        mask : numpy array (B, T), optional
+            Where it is 0 the state is carried over.
+        state : (h, c), optional
+            (B, H) each; zeros by default.
+
+        Yields
+        ------
+        h, c : numpy arrays (B, H)
+            After each time step.
+        """
+        distinct, index = np.unique(rows, return_inverse=True)
+        projected = self._table[distinct]
+        if "embedding" in self.arrays:
+            projected = projected.dot(self.arrays["W_in"])
+        projected = projected + self.arrays["b"]
+        index = index.reshape(rows.shape)
+        W_hid = self.arrays["W_hid"]
+        objects, units = len(rows), self.num_units
+        zeros = np.zeros((objects, units), dtype=W_hid.dtype)
+        h, c = (zeros, zeros) if state is None else state
+        gates = np.tile(self.arrays["gate_constants"], (objects, 1))
+        for step in range(rows.shape[1]):
+            preactivation = projected[index[:, step]] + h.dot(W_hid)
+            activation = np.empty_like(preactivation)
+            activation[:, self._computed_gates] = self._gate(preactivation[:, self._computed_gates])
+            activation[:, self._computed_cells] = np.tanh(preactivation[:, self._computed_cells])
+            gates[:, self._computed] = activation
+            i, f, g, o = (gates[:, k * units:(k + 1) * units] for k in range(4))
+            new_c = f * c + i * g
+            new_h = o * np.tanh(new_c)
+            if mask is not None:
+                seen = mask[:, step:step + 1] != 0
+                new_c, new_h = np.where(seen, new_c, c), np.where(seen, new_h, h)
+            h, c = new_h, new_c
+            yield h, c
+
+    def scores(self, h):
+        """h W_out + b_out: numpy array (B, outputs)."""
+        return h.dot(self.arrays["W_out"]) + self.arrays["b_out"]
+
+
+class CompressedClassifier(_CompressedLSTM):
+    """A text classifier; see `load_model`."""
+
+    def encode(self, texts):
+        """Texts to rows and mask: start + words + end, cut to the model's length, padded on the left."""
+        length = self.metadata["length"]
+        encoded = [self.rows([START_WORD] + [self._known(word) for word in self._words(text)])[:length]
+                   for text in texts]
+        longest = max(len(rows) for rows in encoded)
+        table = np.zeros((len(encoded), longest), dtype=np.int64)
+        mask = np.zeros((len(encoded), longest), dtype=np.uint8)
+        for row, rows in enumerate(encoded):
+            table[row, longest - len(rows):], mask[row, longest - len(rows):] = rows, 1
+        return table, mask
+
+    def _words(self, text):
+        return word_pieces(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
+
+    def _known(self, word):
+        # Words outside the vocabulary matter only if the model kept their common stand-in.
+        if word in self.row_of_word or "pruned_words" not in self.metadata or word in self._pruned_words():
+            return word
+        return OUTSIDE_WORD
+
+    def _pruned_words(self):
+        if not hasattr(self, "_pruned_words_set"):
+            self._pruned_words_set = frozenset(self.metadata["pruned_words"])
+        return self._pruned_words_set
+
+    def predict(self, texts):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        texts : list of str
+
+        Returns
+        -------
+        numpy.ndarray (texts, classes)
+        """
+        return self.predict_rows(*self.encode(texts))
+
+    def predict_rows(self, rows, mask):
+        """Probabilities for rows and mask, (B, T) each: numpy array (B, classes)."""
+        for h, _ in self.run(rows, mask):
+            pass
+        scores = self.scores(h)
+        if scores.shape[1] == 1:
+            positive = GATE_NONLINEARITIES["sigmoid"](scores)
+            return np.concatenate([1 - positive, positive], axis=1)
+        return np.exp(log_softmax(scores))
+
+    def describe(self, text):
+        """One line about a text, for a person."""
+        probabilities = self.predict([text])[0]
+        names = self.metadata["classes"]
+        seen = [word for word in self._words(text)[:self.metadata["length"] - 1] if word in self.row_of_word]
+        return "%s (%s); words that count: %s" % (
+            names[int(np.argmax(probabilities))],
+            ", ".join("%s %.3f" % pair for pair in zip(names, probabilities)), " ".join(seen) or "none")
+
+
+class CompressedLanguageModel(_CompressedLSTM):
+    """A language model on words or characters; see `load_model`."""
+
+    def tokens(self, text):
+        """The tokens of a text, each in the vocabulary.
+
+        Raises
+        ------
+        ReportedError
+            For a token that the model does not know and cannot replace by ``<unk>``.
+        """
+        tokens = characters(text) if self.metadata["kind"] == "characters" else lines_of_words(text)
+        known = set(self.metadata["vocabulary"])
+        tokens = [token if token in known or UNKNOWN_WORD not in known else UNKNOWN_WORD for token in tokens]
+        unknown = sorted(set(tokens) - known)
+        if unknown:
+            raise ReportedError("the model does not know %r; it knows %d different %s"
+                                % (unknown[0], len(known), self.metadata["kind"]))
+        return tokens
+
+    def cross_entropy(self, text):
+        """Mean cross-entropy per token after the first, in nats, and the number of tokens predicted."""
+        tokens = self.tokens(text)
+        if len(tokens) < 2:
+            raise ReportedError("the text has %d tokens, at least 2 are needed to predict one" % len(tokens))
+        number = {token: index for index, token in enumerate(self.metadata["vocabulary"])}
+        total = 0.
+        for (h, _), target in zip(self.run(self.rows(tokens[:-1])[None]), tokens[1:]):
+            total -= float(log_softmax(self.scores(h))[0, number[target]])
+        return total / (len(tokens) - 1), len(tokens) - 1
+
+    def sample(self, count, seed=0, prompt=None, temperature=1.0):
+        """Let the model write.
+
+        Parameters
+        ----------
+        count : int
+            Tokens to write.
+        seed : int
+        prompt : str, optional
+            What to read first; by default an end of line.
+        temperature : float
+            Below 1: likelier tokens; above: more surprising ones.
+
+        Returns
+        -------
+        str
+        """
+        vocabulary, random = self.metadata["vocabulary"], np.random.RandomState(seed)
+        end = "\n" if self.metadata["kind"] == "characters" else END_OF_LINE
+        tokens = self.tokens(prompt) if prompt else [end] if end in vocabulary else [vocabulary[0]]
+        if self.metadata["kind"] == "words" and prompt:
+            tokens = tokens[:-1]                    # the prompt goes on: no end of line after it
+        state, written = None, list(tokens) if prompt else []
+        for step in range(count):
+            for state in self.run(self.rows(tokens)[None], state=state):
+                pass
+            probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
+            tokens = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random.rand() * probabilities.sum()))]]
+            written += tokens
+        if self.metadata["kind"] == "characters":
+            return "".join(written).replace("_", " ")
+        return " ".join("\n" if word == END_OF_LINE else word for word in written).replace(" \n ", "\n")
+
+    def describe(self, text):
+        """One line about a text, for a person."""
+        nats, count = self.cross_entropy(text)
+        if self.metadata["kind"] == "characters":
+            return "%.3f bits per character over %d characters" % (nats / np.log(2), count)
+        return "perplexity %.2f over %d words" % (np.exp(nats), count)
+
+
+def log_softmax(scores):
+    """Log probabilities along the last axis."""
+    scores = scores - scores.max(axis=-1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+
+
+def main(argv=None):
+    """The command line: ``python -m bayes_rnn.compressed MODEL "some text"``."""
+    parser = argparse.ArgumentParser(prog="python -m bayes_rnn.compressed",
+                                     description="Predict with a compressed model; needs NumPy only.")
+    parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
+    parser.add_argument("text", nargs="?", help="a text to classify, or to measure with a language model")
+    parser.add_argument("--sample", metavar="N", type=int, help="language model: write N tokens, after TEXT if given")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    arguments = parser.parse_args(argv)
+    try:
+        model = load_model(arguments.model)
+        if arguments.sample is not None:
+            if model.metadata["kind"] == "text":
+                raise ReportedError("%s is a classifier; --sample is for language models" % arguments.model)
+            if arguments.temperature <= 0 or arguments.sample < 1:
+                raise ReportedError("--sample and --temperature must be positive")
+            print(model.sample(arguments.sample, arguments.seed, arguments.text, arguments.temperature))
+        elif arguments.text:
+            print(model.describe(arguments.text))
+        else:
+            print("%s %s, %s: %d words, %d hidden units, %d computed gates" % (
+                model.metadata.get("dataset", ""), model.metadata["config"], model.metadata["kind"],
+                len(model.row_of_word), model.num_units, int(model.arrays["gate_is_computed"].sum())))
+    except ReportedError as error:
+        sys.stderr.write("error: %s\n" % error)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
