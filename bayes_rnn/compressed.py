@@ -5,10 +5,11 @@ No Theano, no compilation: it starts in a blink. From the command line::
     python -m bayes_rnn.compressed compressed.npz "a wonderful film"      # classify
     python -m bayes_rnn.compressed compressed.npz --sample 200            # let a language model write
 
-Text becomes tokens here in one place for training and prediction: `word_pieces`, `characters`, `lines_of_words`.
+Text becomes tokens here in one place for training and prediction: `tokenize`, `character_tokens`, `word_tokens`.
 """
 
 import argparse
+import collections
 import re
 import sys
 
@@ -17,8 +18,8 @@ import numpy as np
 from .arrays import load_arrays, save_arrays
 from .errors import ReportedError
 
-__all__ = ["save_model", "load_model", "CompressedClassifier", "CompressedLanguageModel", "word_pieces", "characters",
-           "lines_of_words", "main"]
+__all__ = ["save_model", "load_model", "CompressedClassifier", "CompressedLanguageModel", "tokenize",
+           "character_tokens", "word_tokens", "log_softmax", "main"]
 
 FORMAT = "bayes_rnn compressed model, version 1"
 
@@ -34,19 +35,37 @@ GATE_NONLINEARITIES = {
 
 # -- text to tokens ----------------------------------------------------------------------------------------------------
 
-#: The non-empty pieces between runs of non-word characters: str to list of str.
-word_pieces = re.compile(r"\w+", re.UNICODE).findall
+def tokenize(text):
+    """The words of a text: the non-empty pieces between runs of non-word characters.
+
+    >>> tokenize("It's <br />GOOD.")
+    ['It', 's', 'br', 'GOOD']
+    """
+    return _find_words(text)
 
 
-def characters(text):
-    """The characters of a text as a character-level model reads them: spaces as ``_``, lines stripped."""
+_find_words = re.compile(r"\w+", re.UNICODE).findall
+
+
+def character_tokens(text):
+    """The characters of a text as a character-level model reads them: spaces as ``_``, lines stripped.
+
+    >>> character_tokens(" a b ")
+    ['a', '_', 'b']
+    """
     return list("\n".join(line.strip() for line in text.split("\n")).replace(" ", "_"))
 
 
-def lines_of_words(text):
-    """The words of a text, with ``<eos>`` after every line."""
+def word_tokens(text):
+    """The words of a text between white space, with ``<eos>`` after every line.
+
+    >>> word_tokens("a b")
+    ['a', 'b', '<eos>']
+    """
     lines = text.split("\n")
-    return [word for line in (lines if lines[-1] else lines[:-1]) for word in line.split() + [END_OF_LINE]]
+    if not lines[-1].strip():
+        lines.pop()
+    return [token for line in lines for token in line.split() + [END_OF_LINE]]
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
@@ -183,6 +202,10 @@ class _CompressedLSTM(object):
             h, c = new_h, new_c
             yield h, c
 
+    def final_state(self, rows, mask=None, state=None):
+        """The last (h, c) of `run`."""
+        return collections.deque(self.run(rows, mask, state), maxlen=1).pop()
+
     def scores(self, h):
         """h W_out + b_out: numpy array (B, outputs)."""
         return h.dot(self.arrays["W_out"]) + self.arrays["b_out"]
@@ -204,7 +227,7 @@ class CompressedClassifier(_CompressedLSTM):
         return table, mask
 
     def _words(self, text):
-        return word_pieces(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
+        return tokenize(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
 
     def _known(self, word):
         # Words outside the vocabulary matter only if the model kept their common stand-in.
@@ -232,9 +255,7 @@ class CompressedClassifier(_CompressedLSTM):
 
     def predict_rows(self, rows, mask):
         """Probabilities for rows and mask, (B, T) each: numpy array (B, classes)."""
-        for h, _ in self.run(rows, mask):
-            pass
-        scores = self.scores(h)
+        scores = self.scores(self.final_state(rows, mask)[0])
         if scores.shape[1] == 1:
             positive = GATE_NONLINEARITIES["sigmoid"](scores)
             return np.concatenate([1 - positive, positive], axis=1)
@@ -261,7 +282,7 @@ class CompressedLanguageModel(_CompressedLSTM):
         ReportedError
             For a token that the model does not know and cannot replace by ``<unk>``.
         """
-        tokens = characters(text) if self.metadata["kind"] == "characters" else lines_of_words(text)
+        tokens = character_tokens(text) if self.metadata["kind"] == "characters" else word_tokens(text)
         known = set(self.metadata["vocabulary"])
         tokens = [token if token in known or UNKNOWN_WORD not in known else UNKNOWN_WORD for token in tokens]
         unknown = sorted(set(tokens) - known)
@@ -304,9 +325,8 @@ class CompressedLanguageModel(_CompressedLSTM):
         if self.metadata["kind"] == "words" and prompt:
             tokens = tokens[:-1]                    # the prompt goes on: no end of line after it
         state, written = None, list(tokens) if prompt else []
-        for step in range(count):
-            for state in self.run(self.rows(tokens)[None], state=state):
-                pass
+        for _ in range(count):
+            state = self.final_state(self.rows(tokens)[None], state=state)
             probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
             tokens = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random.rand() * probabilities.sum()))]]
             written += tokens

@@ -14,7 +14,7 @@ from collections import namedtuple
 
 from .errors import ReportedError
 
-__all__ = ["Config", "parse_config", "describe_positions"]
+__all__ = ["Config", "EXAMPLES", "parse_config", "describe_positions"]
 
 #: The kind ("L", "N", "D" or "C") of every random variable of a network; None where the network has no such variable.
 Config = namedtuple("Config", ["text", "embedding", "z_voc", "lstm", "z_gates", "z_in", "z_hid", "dense"])
@@ -39,6 +39,7 @@ POSITIONS = {
                        _Position("embedding, group variables of the vocabulary", GROUP_LETTERS)] + _LSTM_POSITIONS,
     "language model": _LSTM_POSITIONS,
 }
+#: A CONFIG for each task, for messages.
 EXAMPLES = {"classification": "LLLCCL", "language model": "LCIL"}
 
 

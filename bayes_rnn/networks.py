@@ -88,7 +88,8 @@ class TextClassifier(_Network):
                  embedding_init=None):
         self.config, self.classes, self.noise = config, classes, noise or NormalNoise()
         self.vocabulary_size = vocabulary_size
-        self.tokens, self.mask, self.targets = T.imatrix("tokens"), T.matrix("mask", dtype="uint8"), T.ivector("targets")
+        self.tokens, self.targets = T.imatrix("tokens"), T.ivector("targets")
+        self.mask = T.matrix("mask", dtype="uint8")
         self.inputs = [self.tokens, self.mask]
         tokens = lasagne.layers.InputLayer((None, None), self.tokens, name="tokens")
         mask = lasagne.layers.InputLayer((None, None), self.mask, name="mask")

@@ -75,8 +75,6 @@ def _obstacle_to_fused(variables):
     """Why the fused recurrence cannot run here, or None."""
     if not theano.config.cxx:
         return "Theano has no C++ compiler (theano.config.cxx is empty)"
-    if not theano.config.blas.ldflags:
-        return "Theano has no BLAS to link to (theano.config.blas.ldflags is empty)"
     if theano.config.device != "cpu":
         return "the device is {!r}, not the CPU".format(theano.config.device)
     dtypes = sorted(set(variable.dtype for variable in variables))

@@ -1,10 +1,11 @@
 // The recurrence of an LSTM and its gradient; recurrence_op.py says what is computed and pastes this file into the
-// modules that Theano compiles (Python.h, numpy/arrayobject.h and the prototypes of BLAS come before it).
+// modules that Theano compiles (Python.h and numpy/arrayobject.h come before it).
 //
 // The rows of a minibatch do not depend on each other: every thread takes some of them through all time steps. The
-// recurrent product is our own: W_hid is packed once per call, not once per time step as a BLAS has to, and the four
-// preactivations of a unit are still in registers when the gates are applied. A row's numbers do not depend on which
-// rows are computed beside it, so the result does not depend on the number of threads.
+// products are our own: W_hid is packed once per call, not once per time step as a BLAS has to; the four
+// preactivations of a unit are still in registers when the gates are applied; and masked rows are left out. A row's
+// numbers do not depend on which rows are computed beside it, nor does the order of the sums over rows depend on the
+// number of threads, so neither does the result.
 
 #include <algorithm>
 #include <cmath>
@@ -181,8 +182,8 @@ template <typename T> struct buffer {            // uninitialised, aligned to ve
 
 // -------------------------------------------------------------------------------------------------------- product
 
-// sums[r][v] = sum over k of rows[r][k] * panel[k][v]: ROWS x COLUMNS vectors, kept in registers.
-template <typename T, int ROWS, int COLUMNS>
+// sums[r][v] = sum over k of rows[r][k * STRIDE] * panel[k][v]: ROWS x COLUMNS vectors, kept in registers.
+template <typename T, int ROWS, int COLUMNS, int STRIDE = 1>
 static inline __attribute__((always_inline)) void
 product(const T* const* rows, const T* panel, long K, typename vector_of<T>::type (&sums)[ROWS][COLUMNS]) {
     typedef typename vector_of<T>::type V;
@@ -196,7 +197,7 @@ product(const T* const* rows, const T* panel, long K, typename vector_of<T>::typ
         V p[COLUMNS];
         for (int v = 0; v < COLUMNS; v++) p[v] = *(const V*)(panel + (k * COLUMNS + v) * lanes<T>::N);
         for (int r = 0; r < ROWS; r++) {
-            const V a = row[r][k] - V{};         // the same number in all lanes
+            const V a = row[r][k * STRIDE] - V{};      // the same number in all lanes
             for (int v = 0; v < COLUMNS; v++) s[r][v] += a * p[v];
         }
     }
@@ -427,15 +428,67 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
     }
 }
 
-static void gemm(int m, int n, int k, const float* a, const float* b, float beta, float* c) {
-    char no = 'N', yes = 'T';
-    float one = 1;
-    sgemm_(&no, &yes, &m, &n, &k, &one, (float*)a, &m, (float*)b, &n, &beta, c, &m);
-}
-static void gemm(int m, int n, int k, const double* a, const double* b, double beta, double* c) {
-    char no = 'N', yes = 'T';
-    double one = 1;
-    dgemm_(&no, &yes, &m, &n, &k, &one, (double*)a, &m, (double*)b, &n, &beta, c, &m);
+// Some rows of one tile of the gradient of W_hid: the sum over K time steps and objects of hid_before * d_x.
+template <typename T> struct weight_product {
+    typedef typename vector_of<T>::type V;
+    const T *hid_before, *d_x;                   // packed: (K, lanes) and (K, 4, lanes)
+    long K;
+    T* tile;                                     // of d_W_hid, where the tile begins
+    long width;                                  // 4H
+    long columns;                                // of the tile that are there
+
+    template <int ROWS> void run(long first) const {
+        const long N = lanes<T>::N;
+        const T* rows[ROWS];
+        for (int r = 0; r < ROWS; r++) rows[r] = hid_before + first + r;
+        V sums[ROWS][4];
+        product<T, ROWS, 4, lanes<T>::N>(rows, d_x, K, sums);
+        for (int r = 0; r < ROWS; r++)
+            for (long v = 0; v < 4 && v * N < columns; v++) {
+                T* p = tile + (first + r) * width + v * N;
+                store(p, load(p, columns - v * N) + sums[r][v], columns - v * N);
+            }
+    }
+};
+
+// d_W_hid = sum over all steps and the active rows of (the hidden state before the step) x (the gradient d_x).
+template <typename T>
+static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
+    enum { DEPTH = 256 };                        // what is packed of one block stays in the second level cache
+    const long H = q.units, N = lanes<T>::N, width = 4 * H, tiles = (width + 4 * N - 1) / (4 * N);
+    std::vector<const T*> hid_before, d_x;
+    for (long s = 0; s < q.steps; s++)
+        for (long i = 0; i < q.rows; i++)
+            if (q.active(q.time(s), i)) {
+                hid_before.push_back(q.before(d.hid, q.hid_init, s, i));
+                d_x.push_back(d.d_x + (q.time(s) * q.rows + i) * width);
+            }
+    const int threads = (int)std::max<long>(1, std::min<long>(q.threads, tiles));
+    buffer<T> packed_hid(threads * q.panels * DEPTH * N), packed_d_x(threads * DEPTH * 4 * N);
+    if (!packed_hid.p || !packed_d_x.p) return false;
+    memset(d.d_W_hid, 0, H * width * sizeof(T));
+    in_parallel(threads, [&](int thread) {
+        const long begin = part_begin(tiles, 1, thread, threads), end = part_begin(tiles, 1, thread + 1, threads);
+        T *to_hid = packed_hid.p + thread * q.panels * DEPTH * N, *to_d_x = packed_d_x.p + thread * DEPTH * 4 * N;
+        for (size_t first = 0; first < d_x.size(); first += DEPTH) {
+            const long K = std::min<long>(DEPTH, d_x.size() - first);
+            for (long panel = 0; panel < q.panels; panel++)
+                for (long k = 0; k < K; k++)
+                    store(to_hid + (panel * DEPTH + k) * N,
+                          load(hid_before[first + k] + panel * N, q.width(panel)), N);
+            for (long tile = begin; tile < end; tile++) {
+                const long column = tile * 4 * N, columns = std::min(4 * N, width - column);
+                for (long k = 0; k < K; k++)
+                    for (long v = 0; v < 4; v++)
+                        store(to_d_x + (k * 4 + v) * N,
+                              load(d_x[first + k] + column + v * N, std::max(0L, columns - v * N)), N);
+                for (long panel = 0; panel < q.panels; panel++)
+                    in_blocks(q.width(panel), weight_product<T>{
+                        to_hid + panel * DEPTH * N, to_d_x, K, d.d_W_hid + panel * N * width + column, width, columns});
+            }
+        }
+    });
+    return true;
 }
 
 template <typename T, bool HARD>
@@ -491,17 +544,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
     for (long group = 0; group < groups; group++)
         for (long k = 0; k < 4 * H; k++) d.d_b[k] += group_d_b.p[group * 4 * H + k];
 
-    // Over all steps at once: the first starts from hid_init, the others from the output of the step before.
-    const long row = q.rows * H, d_row = q.rows * 4 * H;
-    if (q.steps == 0 || q.rows == 0) {
-        memset(d.d_W_hid, 0, H * 4 * H * sizeof(T));
-    } else {
-        gemm(4 * H, H, q.rows, d.d_x + q.time(0) * d_row, q.hid_init, T(0), d.d_W_hid);
-        if (q.steps > 1)
-            gemm(4 * H, H, (q.steps - 1) * q.rows, d.d_x + (q.backwards ? 0 : d_row),
-                 d.hid + (q.backwards ? row : 0), T(1), d.d_W_hid);
-    }
-    return true;
+    return gradient_weights(q, d);
 }
 
 // --------------------------------------------------------------------------------------------------- numpy arrays

@@ -18,8 +18,6 @@ import os
 import theano
 import theano.tensor as T
 from theano import gof
-from theano.tensor.blas import ldflags
-from theano.tensor.blas_headers import blas_header_text, blas_header_version
 
 __all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
 
@@ -52,26 +50,16 @@ class _RecurrenceOp(gof.Op):
         return super(_RecurrenceOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
 
     def c_support_code(self):
-        return blas_header_text() + _source()
-
-    def c_libraries(self):
-        return ldflags()
+        return _source()
 
     def c_compile_args(self):
         # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes the
         # product fast, and a -std=c++.. among the user's flags would switch it off.
-        return ldflags(libs=False, flags=True) + [
-            "-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-
-    def c_lib_dirs(self):
-        return ldflags(libs=False, libs_dir=True)
-
-    def c_header_dirs(self):
-        return ldflags(libs=False, include_dir=True)
+        return ["-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
     def c_code_cache_version(self):
         # Theano keeps compiled modules by version, and does not look at the support code.
-        return (1, blas_header_version(), hashlib.sha1(_source().encode("utf-8")).hexdigest())
+        return (1, hashlib.sha1(_source().encode("utf-8")).hexdigest())
 
     def _template(self, node):
         """The template arguments of the C++ entry points."""

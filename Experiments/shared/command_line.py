@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 
-from bayes_rnn.config import describe_positions
+from bayes_rnn.config import EXAMPLES, describe_positions
 from bayes_rnn.errors import ReportedError
 
 from .data.demo import prepare_demo
@@ -45,15 +45,16 @@ def main(experiment, argv=None):
 
 def _main_parser(experiment):
     settings = ", ".join("%s=%s" % item for item in sorted(experiment.hyperparameters.items()))
+    example = _example_config(experiment)
     parser = argparse.ArgumentParser(
-        description="Train a Bayesian network on %s, prune it and report accuracy and compression." % experiment.dataset,
+        description="Train a Bayesian network on %s, prune it, report compression." % experiment.dataset,
         epilog="%s\n\nsettings: %s" % (describe_positions(experiment.task), settings),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", metavar="CONFIG", nargs="?",
-                        help="%d letters, for example %s" % ((6, "LLLCCL") if experiment.kind == "text" else (4, "LCIL")))
+                        help="%d letters, for example %s" % (len(example), example))
     parser.add_argument("--epochs", type=_positive, help="train to this epoch (published: %d)"
                         % experiment.hyperparameters["epochs"])
-    parser.add_argument("--seed", type=int, help="of all randomness (default 0)")
+    parser.add_argument("--seed", type=_seed, help="of all randomness (default 0)")
     parser.add_argument("--data-dir", help="prepared data (default: data/prepared)")
     parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
@@ -68,6 +69,17 @@ def _main_parser(experiment):
     return parser
 
 
+def _example_config(experiment):
+    return EXAMPLES[experiment.task]
+
+
+def _seed(text):
+    value = int(text)
+    if not 0 <= value < 2 ** 32:
+        raise argparse.ArgumentTypeError("must be from 0 to 2^32 - 1")
+    return value
+
+
 def _positive(text):
     value = int(text)
     if value < 1:
@@ -80,7 +92,7 @@ def _main(experiment, arguments):
         return _evaluate_only(experiment, arguments)
     if not arguments.config:
         raise ReportedError("CONFIG is missing; for example: python main.py %s"
-                            % ("LLLCCL" if experiment.kind == "text" else "LCIL"))
+                            % _example_config(experiment))
     experiment.parse_config(arguments.config)
     name = arguments.config + ("-demo" if arguments.demo else "")
     run = RunFolder(arguments.out or os.path.join(experiment_folder(experiment.dataset), "Results", name))

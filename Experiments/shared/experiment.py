@@ -10,10 +10,7 @@ from bayes_rnn.errors import ReportedError
 __all__ = ["Experiment", "experiment_folder", "make_settings"]
 
 
-_FIELDS = ["dataset", "kind", "hyperparameters", "demo", "examples", "classes", "lower_case"]
-
-
-class Experiment(namedtuple("Experiment", _FIELDS)):
+class Experiment(namedtuple("Experiment", ["dataset", "kind", "hyperparameters", "demo", "examples"])):
     """One data set with its published settings.
 
     Attributes
@@ -27,16 +24,9 @@ class Experiment(namedtuple("Experiment", _FIELDS)):
         What ``--demo`` changes.
     examples : sequence of str
         Texts that the compressed model is shown at the end of training.
-    classes : sequence of str, optional
-        Names of the classes (text).
-    lower_case : bool
-        Whether texts are lower-cased (text).
     """
 
     __slots__ = ()
-
-    def __new__(cls, dataset, kind, hyperparameters, demo, examples=(), classes=None, lower_case=False):
-        return super(Experiment, cls).__new__(cls, dataset, kind, hyperparameters, demo, examples, classes, lower_case)
 
     @property
     def task(self):

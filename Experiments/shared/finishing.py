@@ -8,6 +8,7 @@ from bayes_rnn.compressed import load_model, save_model
 from bayes_rnn.compression import compress, kept_words
 
 from . import jobs
+from .data.text import CLASS_NAMES, LOWER_CASED
 from .run_folder import load_checkpoint
 
 __all__ = ["finish", "restore", "print_evaluation", "compare_compressed"]
@@ -76,8 +77,8 @@ def write_compressed(job, run, experiment):
     """Compress the network, save it in the run's folder and load it again from there."""
     details = {"kind": experiment.kind, "dataset": experiment.dataset}
     if experiment.kind == "text":
-        details.update(classes=list(experiment.classes), lower_case=experiment.lower_case,
-                       length=job.settings["length"])
+        details.update(classes=list(CLASS_NAMES[experiment.dataset]), length=job.settings["length"],
+                       lower_case=experiment.dataset in LOWER_CASED)
     save_model(run.file("compressed.npz"), *compress(job.network, job.vocabulary, details))
     return load_model(run.file("compressed.npz"))
 

@@ -91,13 +91,17 @@ class _Job(object):
                            for name, value in self._shared().items())
 
     def _shared(self):
-        self._function("step")      # the states of Adam and of the noise come into being with the training graph
+        self.compile()      # the states of Adam and of the noise come into being with the training graph
         variables = OrderedDict(self.network.parameters())
         variables.update(self._optimiser_state)
         variables.update(("noise.%d" % index, state) for index, state in enumerate(self.noise.states()))
         return variables
 
     # -- training ----------------------------------------------------------------------------------------------------
+
+    def compile(self):
+        """Compile the training step now, so that its time is not counted as training."""
+        self._function("step")
 
     def step(self, minibatch):
         """One step of training.

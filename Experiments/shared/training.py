@@ -98,6 +98,9 @@ def train(job, run, epochs, settings, resume=False):
     ReportedError
         If the loss is not finite, or the checkpoint is not one of this job.
     """
+    started = time.time()
+    job.compile()
+    run.log("Compiled in %.1fs" % (time.time() - started))
     progress = Progress()
     if resume and run.has("last.npz"):
         arrays, saved = load_checkpoint(run.file("last.npz"), job.state_shapes(), run.path)
@@ -138,8 +141,8 @@ def _train_epoch(job, run, progress, settings, switch):
             loss, gradient_norm, diagnosis = job.step(minibatch)
             if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
                 raise NotFinite(
-                    "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last good "
-                    "checkpoint is %s; a smaller --set learning_rate or clip may help"
+                    "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last "
+                    "good checkpoint is %s; a smaller --set learning_rate or clip may help"
                     % (progress.epoch, progress.minibatch + 1, diagnosis(), loss, gradient_norm,
                        run.file("last.npz") if run.has("last.npz") else "none yet"))
             progress.minibatch += 1

@@ -7,10 +7,11 @@ import re
 import pytest
 import tiny
 
+from bayes_rnn.compressed import tokenize
 from bayes_rnn.errors import ReportedError
 from Experiments.shared.data import demo, ptb, text
 
-DIGESTS = ["c485c1dcdcbebc4a", "6936e3c9b9a45488", "580d02916bdc5bac"]
+DIGESTS = ["6d5c65a1f1306b76", "6224f13a6ff4ca1d", "580d02916bdc5bac"]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,10 @@ def test_corpora_are_always_the_same(reviews, news):
 
 def test_reviews_are_as_described(reviews):
     train, train_labels, test, test_labels = reviews
-    assert (len(train), len(test)) == (3000, 1000)
+    assert (len(train), len(test)) == (7500, 2500)
     assert set(train_labels) == set(test_labels) == {0, 1}
-    assert 0.45 < sum(train_labels) / 3000 < 0.55
-    lengths = [len(text.tokenize(review)) for review in train + test]
+    assert 0.45 < sum(train_labels) / 7500 < 0.55
+    lengths = [len(tokenize(review)) for review in train + test]
     assert min(lengths) >= 20 and max(lengths) <= 80
     assert 3000 <= len(text.build_vocabulary(train)) <= 5000
     assert len(set(demo.POSITIVE) | set(demo.NEGATIVE)) == 40
@@ -48,7 +49,7 @@ def test_sentiment_words_tell_much_but_not_all(reviews):
     train, train_labels, _, _ = reviews
     right = 0
     for review, label in zip(train, train_labels):
-        counts = collections.Counter(text.tokenize(review))
+        counts = collections.Counter(tokenize(review))
         balance = sum(counts[word] for word in demo.POSITIVE) - sum(counts[word] for word in demo.NEGATIVE)
         right += (balance > 0) == bool(label) and balance != 0
     assert 0.8 < right / len(train) < 0.95
@@ -58,10 +59,10 @@ def test_sentiment_words_tell_much_but_not_all(reviews):
 
 def test_news_are_as_described(news):
     train, train_labels, test, test_labels = news
-    assert (len(train), len(test)) == (3000, 1000)
+    assert (len(train), len(test)) == (7500, 2500)
     assert set(train_labels) == {0, 1, 2, 3}
     assert all(item == item.lower() for item in train)
-    lengths = [len(text.tokenize(item)) for item in train + test]
+    lengths = [len(tokenize(item)) for item in train + test]
     assert min(lengths) >= 15 and max(lengths) <= 80
     assert set(demo.TOPIC_WORDS) == set(text.CLASS_NAMES["AGNews"])
     assert 2000 <= len(text.build_vocabulary(train)) <= 5000

@@ -8,6 +8,7 @@ dozen do: a network that prunes its vocabulary should find those.
 import random
 import re
 
+from bayes_rnn.compressed import tokenize
 from bayes_rnn.errors import ReportedError
 
 from . import folder, ptb, text
@@ -135,7 +136,7 @@ class _Dice:
         return items
 
 
-def generate_reviews(seed=DEMO_SEED, documents=4000):
+def generate_reviews(seed=DEMO_SEED, documents=10000):
     """Generate labelled reviews of films that do not exist.
 
     Each has opinions in line with its label; some are negated ("not good"), and some reviews report the opposite
@@ -160,7 +161,7 @@ def generate_reviews(seed=DEMO_SEED, documents=4000):
     return _train_and_test(reviews, labels)
 
 
-def generate_news(seed=DEMO_SEED, documents=4000):
+def generate_news(seed=DEMO_SEED, documents=10000):
     """Generate news in four topics, lower-case: title and description in one text. See `generate_reviews`."""
     dice = _Dice(seed)
     lexicon = _lexicon(dice, people=1900, places=1300, titles=1, capital=False)
@@ -265,7 +266,7 @@ def _filled(dice, lexicon, sentence):
 
 
 def _word_count(sentences):
-    return sum(len(text.tokenize(sentence)) for sentence in sentences)
+    return sum(len(tokenize(sentence)) for sentence in sentences)
 
 
 def _padded_with(dice, lexicon, sentences, neutral, target, least=20):

@@ -6,19 +6,18 @@ import os
 import numpy as np
 
 from bayes_rnn.arrays import save_arrays
+from bayes_rnn.compressed import character_tokens, word_tokens
 from bayes_rnn.errors import ReportedError
 
 from . import folder
 from .sources import check_md5, decode, git_blob_id, read_named_files
 
-__all__ = ["LanguageData", "PARTS", "KINDS", "END_OF_LINE", "UNKNOWN", "character_version", "character_tokens",
-           "word_tokens", "read_ptb", "prepare_language", "load_language"]
+__all__ = ["LanguageData", "PARTS", "KINDS", "UNKNOWN", "character_version", "read_ptb", "prepare_language", "load_language"]
 
 LanguageData = collections.namedtuple("LanguageData", "vocabulary train valid test")
 
 PARTS = ("train", "valid", "test")
 KINDS = {"Char_PTB": "characters", "Word_PTB": "words"}
-END_OF_LINE = "<eos>"
 UNKNOWN = "<unk>"
 MD5 = {
     "train": "f26c4b92c5fdc7b3f8c7cdcb991d8420",
@@ -40,25 +39,7 @@ def character_version(text):
     >>> character_version(' a bc ')
     'a _ b c '
     """
-    return "\n ".join("".join(("_" if character == " " else character) + " " for character in line.strip())
-                      for line in text.split("\n"))
-
-
-def character_tokens(text):
-    """Return the characters of a text as the character file has them."""
-    return list(character_version(text)[::2])
-
-
-def word_tokens(text):
-    """Return the words of a text, with ``<eos>`` after every line.
-
-    >>> word_tokens(' a b ' + chr(10) + ' c ' + chr(10))
-    ['a', 'b', '<eos>', 'c', '<eos>']
-    """
-    lines = text.split("\n")
-    if not lines[-1].strip():
-        lines.pop()
-    return [token for line in lines for token in line.split() + [END_OF_LINE]]
+    return "".join(character + " " for character in character_tokens(text))
 
 
 def read_ptb(source, check=True):

@@ -10,21 +10,22 @@ import re
 import numpy as np
 
 from bayes_rnn.arrays import save_arrays
+from bayes_rnn.compressed import END_OF_DOCUMENT, tokenize
 from bayes_rnn.errors import ReportedError
 
 from . import folder
 from .sources import check_md5, decode, progress, read_archive, read_file, read_named_files
 
-__all__ = ["Documents", "TextData", "CLASS_NAMES", "END_OF_DOCUMENT", "tokenize", "build_vocabulary",
-           "encode_documents", "prepare_text", "load_text", "read_imdb", "read_agnews", "covered_share"]
+__all__ = ["Documents", "TextData", "CLASS_NAMES", "LOWER_CASED", "build_vocabulary", "encode_documents",
+           "prepare_text", "load_text", "read_imdb", "read_agnews", "covered_share"]
 
 TextData = collections.namedtuple("TextData", "vocabulary train test classes")
 Documents = collections.namedtuple("Documents", "tokens offsets labels")
 
-END_OF_DOCUMENT = "</s>"
 LARGEST_VOCABULARY = 100000
 SPLITS = ("train", "test")
 CLASS_NAMES = {"IMDB": ("negative", "positive"), "AGNews": ("world", "sports", "business", "science/technology")}
+LOWER_CASED = ("AGNews",)
 
 IMDB_LABELS = (("pos", 1), ("neg", 0))
 IMDB_REVIEWS = 12500
@@ -40,17 +41,6 @@ IMDB_SHA256 = {
 AGNEWS_MD5 = {"train.csv": "b1a00f826fdfbd249f79597b59e1dc12", "test.csv": "d52ea96a97a2d943681189a97654912d"}
 AGNEWS_COLUMNS = ("class", "title", "description")
 HOLDOUT_SEED = 20181027
-
-_find_tokens = re.compile(r"\w+").findall
-
-
-def tokenize(text):
-    r"""Return the non-empty pieces between runs of non-word characters (``\W+``).
-
-    >>> tokenize("It's <br />GOOD.")
-    ['It', 's', 'br', 'GOOD']
-    """
-    return _find_tokens(text)
 
 
 def build_vocabulary(documents, largest=LARGEST_VOCABULARY):
@@ -308,7 +298,7 @@ def _check_folder_digest(files, expected, where):
 
 
 def _document(text, where):
-    if not _find_tokens(text):
+    if not tokenize(text):
         raise ReportedError("empty document: %s has no word; use an undamaged copy or remove it" % where)
     return text
 
