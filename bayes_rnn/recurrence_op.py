@@ -157,7 +157,8 @@ class LSTMRecurrence(_RecurrenceOp):
     def c_code(self, node, name, inputs, outputs, sub):
         names = dict(zip(self.input_names, inputs))
         return """
-        if (!lstm::run_forward{template}({x}, {arguments}, {backwards}, {keep}, {inplace}, &{hid}, &{cell}, &{total})) {{
+        if (!lstm::run_forward{template}({x}, {arguments}, {backwards}, {keep}, {inplace},
+                                         &{hid}, &{cell}, &{total})) {{
             {fail}
         }}
         """.format(template=self._template(node), x=names["preactivation"], arguments=_arguments(names),
@@ -218,8 +219,8 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
         names = dict(zip(self.input_names, inputs))
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
         return """
-        if (!lstm::run_gradient{template}({arguments}, {backwards}, {hid}, {cell}, {total}, {g_hid}, {g_cell}, {inplace},
-                                          lstm::gradient_outputs{{{out}}})) {{
+        if (!lstm::run_gradient{template}({arguments}, {backwards}, {hid}, {cell}, {total}, {g_hid}, {g_cell},
+                                          {inplace}, lstm::gradient_outputs{{{out}}})) {{
             {fail}
         }}
         """.format(template=self._template(node), arguments=_arguments(names), backwards=int(self.backwards),

@@ -31,12 +31,35 @@ def configure():
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, cores)
+    coretype = openblas_coretype()
+    if coretype:
+        os.environ.setdefault("OPENBLAS_CORETYPE", coretype)
     flags = ["floatX=float32", "device=cpu", "gcc.cxxflags=" + COMPILER_FLAGS]
     if shutil.which("g++") and ctypes.util.find_library("openblas"):
         flags.append("blas.ldflags=-lopenblas")
     # Theano takes the last of several settings of one name, so the user's own flags win.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     flush_denormals_to_zero()
+
+
+def openblas_coretype():
+    """The OpenBLAS kernels that fit the processor's instructions, or None to leave the choice to OpenBLAS.
+
+    OpenBLAS 0.3.21 and the one inside NumPy 1.21 do not know processors newer than themselves and then fall back on
+    SSE3: on an Intel Emerald Rapids a 2000 x 2000 product ran at 65 instead of 315 GFLOP/s. The choice is read when
+    the library is loaded, so it must be made before NumPy is imported; where NumPy is there already, only Theano's
+    own products follow it.
+    """
+    try:
+        with open("/proc/cpuinfo") as stream:
+            flags = next((line.split() for line in stream if line.startswith("flags")), [])
+    except OSError:
+        return None
+    if platform.machine() != "x86_64":
+        return None
+    if {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
+        return "SkylakeX"
+    return "Haswell" if {"avx2", "fma"} <= set(flags) else None
 
 
 def flush_denormals_to_zero():

@@ -55,7 +55,9 @@ def values(v, steps, rows, units, seed):
         if variable.broadcastable[0]:
             shape = (1,) + shape[1:]
         x = rng.rand(*shape) < 0.7 if name == "mask" else 1.5 * rng.randn(*shape)
-        arrays.append((x / np.sqrt(units) if name == "W_hid" else x).astype(v["b"].dtype))
+        if name.startswith("z_"):                   # around 1, as in use: large factors also multiply what is rounded
+            x = 1 + x / 5
+        arrays.append((x / np.sqrt(4 * units) if name == "W_hid" else x).astype(v["b"].dtype))
     return arrays, [rng.randn(steps, rows, units).astype(v["b"].dtype) for _ in range(2)]
 
 
