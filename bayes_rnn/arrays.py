@@ -7,6 +7,7 @@ with one extra member, ``metadata.json``. Needs NumPy only.
 import io
 import json
 import os
+import struct
 import zipfile
 import zlib
 
@@ -110,7 +111,9 @@ def load_arrays(path, what="file"):
         if metadata is None:
             raise ValueError("it has no member %s" % METADATA_MEMBER)
         return arrays, metadata
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+    # A damaged header can also look like a feature that zipfile does not support (RuntimeError and its subclass).
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, KeyError, EOFError,
+            OSError) as error:
         raise ReportedError("%s %s is damaged or of another format (%s); make it again or use another copy"
                             % (what, path, error)) from error
 

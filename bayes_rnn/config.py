@@ -70,13 +70,13 @@ def parse_config(text, task):
     """
     positions = POSITIONS[task]
     if len(text) != len(positions):
-        raise ReportedError("CONFIG '%s' has %d letters, a %s takes %d, for example %s"
+        raise ReportedError("CONFIG %r has %d letters, a %s takes %d, for example %s"
                             % (text, len(text), "text classifier" if task == "classification" else task,
                                len(positions), EXAMPLES[task]))
     for index, (letter, position) in enumerate(zip(text, positions)):
         if letter not in position.letters:
             reason = ": weights that are constant cannot learn" if letter == "C" else ""
-            raise ReportedError("CONFIG '%s': '%s' cannot stand at position %d (%s)%s; choose one of %s"
+            raise ReportedError("CONFIG %r: %r cannot stand at position %d (%s)%s; choose one of %s"
                                 % (text, letter, index, position.name, reason, ", ".join(position.letters)))
     embedding, z_voc = (text[0], text[1]) if task == "classification" else (None, None)
     lstm, z_gates, neurons, dense = text[-4:]

@@ -85,11 +85,11 @@ class _LogUniformKLSlope(scalar.BinaryScalarOp):
             %(type)s a = %(clipped_log_alpha)s;
             %(type)s s = 1 / (1 + exp((%(type)s)-1.5 * (a + (%(type)s)1.3)));
             %(type)s slope = (%(type)s)-0.5 / (1 + exp(a)) - (%(type)s)0.96 * s * (1 - s);
-            %(out)s = (a > -%(range)s && a < %(range)s) ? slope : 0;
+            %(out)s = (a >= %(range)s || a <= -%(range)s) ? 0 : slope;
         }""" % _c_names(node, inputs, outputs)
 
     def c_code_cache_version(self):
-        return (1,)
+        return (2,)
 
 
 def _c_names(node, inputs, outputs):

@@ -8,7 +8,7 @@ EXPERIMENT = Experiment(
     kind="words",
     hyperparameters=dict(
         hidden_units=256, length=35, streams=32, learning_rate=2e-3, clip=10.,
-        epochs=150, evaluate_every=1, save_every=50, checkpoint_minutes=5),
+        epochs=150, evaluate_every=1, save_every=50, checkpoint_minutes=5.),
     demo=dict(hidden_units=32, streams=16, learning_rate=1e-2, epochs=30),
     examples=("the company said it will",),
 )

@@ -12,6 +12,7 @@ from bayes_rnn.config import EXAMPLES, describe_positions
 from bayes_rnn.errors import ReportedError
 
 from .data.demo import prepare_demo
+from .data.folder import VOCABULARY_FILE, read_vocabulary
 from .experiment import experiment_folder, make_settings
 from .run_folder import RunFolder
 
@@ -22,12 +23,15 @@ INTERRUPTED = 130
 
 @contextlib.contextmanager
 def reported_errors():
-    """Print a `ReportedError` as one line and leave with status 2."""
+    """Print a `ReportedError` as one line and leave with status 2; after Ctrl-C, where nothing is to be saved, 130."""
     try:
         yield
     except ReportedError as error:
         sys.stderr.write("error: %s\n" % error)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        sys.exit(INTERRUPTED)
 
 
 def main(experiment, argv=None):
@@ -100,6 +104,8 @@ def _main(experiment, arguments):
     if arguments.resume:
         description = _resumed(run, description, arguments)
     data = load_data(experiment, description)
+    if arguments.resume and run.has(VOCABULARY_FILE):
+        _check_vocabulary(run, description, data)
     vectors = _read_vectors(description, data)
     if not arguments.resume:
         run.start(description)
@@ -110,6 +116,9 @@ def _main(experiment, arguments):
     description["versions"] = versions()
     run.write_config(description)
     run.write_vocabulary(data.vocabulary)
+    if vectors:
+        run.log("%d of %d words have a pretrained vector" % (
+            len(vectors["embedding_init"][0]), min(description["settings"]["words_kept"], len(data.vocabulary))))
     job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
                         description["settings"], description["seed"], **vectors)
     run.log("%s %s: %d parameters, %d minibatches per epoch, %d vocabulary elements; compiling ..." % (
@@ -173,6 +182,13 @@ def load_data(experiment, description):
     return load_language(description["data_dir"], experiment.dataset)
 
 
+def _check_vocabulary(run, description, data):
+    """Refuse data whose ids mean other words than those the run was trained with."""
+    if read_vocabulary(run.path)[0] != list(data.vocabulary):
+        raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the same "
+                            "data with --data-dir" % (description["data_dir"], run.path, VOCABULARY_FILE))
+
+
 def _read_vectors(description, data):
     if not description["vectors"]:
         return {}
@@ -180,7 +196,6 @@ def _read_vectors(description, data):
     settings = description["settings"]
     words = data.vocabulary[:settings["words_kept"]]
     rows, vectors = read_vectors(description["vectors"], words, settings["embedding_units"])
-    print("%d of %d words have a pretrained vector" % (len(rows), len(words)))
     return {"embedding_init": (rows, vectors)}
 
 
@@ -198,6 +213,7 @@ def _evaluate_only(experiment, arguments):
     if arguments.data_dir:
         description["data_dir"] = os.path.abspath(arguments.data_dir)
     data = load_data(experiment, description)
+    _check_vocabulary(run, description, data)
     _use_theano()
     from . import finishing
     job = finishing.restore(experiment, description, data, path)
@@ -232,7 +248,9 @@ def run_compressed(experiment, argv=None):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:
                 description["data_dir"] = os.path.abspath(arguments.data_dir)
-            prepared.append((run, description, load_data(experiment, description)))
+            data = load_data(experiment, description)
+            _check_vocabulary(run, description, data)
+            prepared.append((run, description, data))
         _use_theano()
         from . import finishing
         for run, description, data in prepared:

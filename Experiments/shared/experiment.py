@@ -1,6 +1,7 @@
 """What an experiment is: a data set, a kind of job, hyperparameters; and the command line's settings made from it."""
 
 import ast
+import math
 import os
 from collections import namedtuple
 
@@ -88,7 +89,7 @@ def _parse_value(assignment, text, default):
     whole = isinstance(default, int)
     try:
         value = ast.literal_eval(text)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or math.isinf(value):
             raise ValueError
     except (ValueError, SyntaxError) as error:
         raise ReportedError("--set %s: expected a %s%s (now %s)" % (

@@ -7,7 +7,7 @@ import re
 import shutil
 import zlib
 
-from bayes_rnn.arrays import load_arrays
+from bayes_rnn.arrays import load_arrays, write_atomically
 from bayes_rnn.errors import ReportedError
 
 from .sources import decode, read_file
@@ -52,8 +52,7 @@ def write_vocabulary(folder, entries):
     """
     lines = [entry.replace("\\", "\\\\").replace("\n", "\\n") + "\n" for entry in entries]
     content = "".join(lines).encode("utf-8")
-    with open(os.path.join(folder, VOCABULARY_FILE), "wb") as stream:
-        stream.write(content)
+    write_atomically(os.path.join(folder, VOCABULARY_FILE), content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,101 @@
+"""The configuration of Theano, each case in a process of its own."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+import running
+
+NAMES = ("THEANO_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE")
+ON_X86 = platform.machine() in ("x86_64", "AMD64") and platform.libc_ver()[0] == "glibc"
+
+
+def python(code, **environment):
+    """Run code after the configuration; the lines it prints."""
+    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from Experiments.shared import theano_setup\n" + code], cwd=running.ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(kept, PYTHONPATH=running.ROOT, **environment))
+    status, output, errors = running.wait(process)
+    assert status == 0, errors
+    return output.splitlines()
+
+
+CONFIGURED = "theano_setup.configure()\nimport os\n"
+
+
+def test_theano_gets_single_precision_on_the_cpu_and_all_cores():
+    lines = python(CONFIGURED + "import theano\nprint(theano.config.floatX, theano.config.device)\n"
+                   "print(theano.config.gcc.cxxflags)\nprint(os.environ['OMP_NUM_THREADS'])\n"
+                   "print(os.environ['OPENBLAS_NUM_THREADS'])\nprint(len(os.sched_getaffinity(0)))")
+    assert lines[0] == "float32 cpu"
+    assert "-O3" in lines[1] and "-ffast-math" not in lines[1]
+    assert lines[2] == lines[3] == lines[4]
+
+
+def test_flags_of_the_user_win():
+    lines = python(CONFIGURED + "import theano\nprint(theano.config.floatX)\nprint(theano.config.gcc.cxxflags)\n"
+                   "print(theano.config.optimizer)",
+                   THEANO_FLAGS="floatX=float64,gcc.cxxflags=-O1,optimizer=None")
+    assert lines == ["float64", "-O1", "None"]
+
+
+def test_empty_flags_of_the_user_leave_no_trace():
+    assert not python(CONFIGURED + "print(os.environ['THEANO_FLAGS'])", THEANO_FLAGS="")[0].endswith(",")
+
+
+def test_threads_of_the_user_win():
+    assert python(CONFIGURED + "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])",
+                  OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3") == ["1 3"]
+
+
+def test_only_the_processors_it_may_use_count():
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no processor affinity here")
+    lines = python("import os\nos.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n" + CONFIGURED +
+                   "print(os.environ['OMP_NUM_THREADS'])")
+    assert lines == ["1"]
+
+
+def test_kernels_chosen_by_the_user_are_kept():
+    assert python(CONFIGURED + "print(os.environ['OPENBLAS_CORETYPE'])", OPENBLAS_CORETYPE="Sandybridge") \
+        == ["Sandybridge"]
+
+
+def test_kernels_that_fit_the_processor_are_chosen():
+    chosen, fitting = python(CONFIGURED + "print(os.environ.get('OPENBLAS_CORETYPE'))\n"
+                             "print(theano_setup.openblas_coretype())")
+    assert chosen == fitting
+    assert fitting in ("None", "SkylakeX", "Haswell")
+
+
+def test_refuses_when_theano_is_there_already():
+    lines = python("import sys, types\nsys.modules['theano'] = types.ModuleType('theano')\n"
+                   "try:\n    theano_setup.configure()\nexcept RuntimeError as error:\n    print(error)")
+    assert lines == ["theano_setup.configure() must run before Theano is imported"]
+
+
+@pytest.mark.skipif(not ON_X86, reason="only x86-64 with glibc has the switch")
+def test_denormal_numbers_become_zero():
+    product = "import numpy\nx = numpy.full(8, 1e-21, dtype='float32')\nprint((x * x).max())"
+    assert float(python(product)[0]) > 0
+    assert float(python(CONFIGURED + product)[0]) == 0
+
+
+@pytest.mark.skipif(not ON_X86, reason="only x86-64 with glibc has the switch")
+def test_denormal_numbers_become_zero_in_new_threads_and_normal_ones_stay():
+    lines = python(CONFIGURED + "import numpy, threading\nx = numpy.full(8, 1e-21, dtype='float32')\n"
+                   "def product():\n    print((x * x).max())\n"
+                   "thread = threading.Thread(target=product)\nthread.start()\nthread.join()\n"
+                   "print(float((x * numpy.float32(1e-16)).min()))")
+    assert float(lines[0]) == 0
+    assert float(lines[1]) == pytest.approx(1e-37, rel=1e-5)
+
+
+def test_numbers_that_are_not_finite_are_noticed_by_compiled_code():
+    lines = python(CONFIGURED + "import theano, numpy\nx = theano.tensor.vector()\n"
+                   "f = theano.function([x], theano.tensor.isnan(theano.tensor.log(x) * 2))\n"
+                   "print(f(numpy.array([-1, 1], dtype='float32')).astype(int).tolist())")
+    assert lines == ["[1, 0]"]
