@@ -321,10 +321,11 @@ class CompressedLanguageModel(_CompressedLSTM):
         """
         vocabulary, random = self.metadata["vocabulary"], np.random.RandomState(seed)
         end = "\n" if self.metadata["kind"] == "characters" else END_OF_LINE
-        tokens = self.tokens(prompt) if prompt else [end] if end in vocabulary else [vocabulary[0]]
-        if self.metadata["kind"] == "words" and prompt:
+        tokens = self.tokens(prompt) if prompt else []
+        if self.metadata["kind"] == "words":
             tokens = tokens[:-1]                    # the prompt goes on: no end of line after it
-        state, written = None, list(tokens) if prompt else []
+        state, written = None, list(tokens)
+        tokens = tokens or [end if end in vocabulary else vocabulary[0]]
         for _ in range(count):
             state = self.final_state(self.rows(tokens)[None], state=state)
             probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
@@ -366,7 +367,7 @@ def main(argv=None):
             if arguments.temperature <= 0 or arguments.sample < 1:
                 raise ReportedError("--sample and --temperature must be positive")
             print(model.sample(arguments.sample, arguments.seed, arguments.text, arguments.temperature))
-        elif arguments.text:
+        elif arguments.text is not None:
             print(model.describe(arguments.text))
         else:
             print("%s %s, %s: %d words, %d hidden units, %d computed gates" % (

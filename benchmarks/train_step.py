@@ -86,19 +86,13 @@ def measure(experiment, config, arguments):
     figures["threads"] = os.environ["OMP_NUM_THREADS"]
     figures["openblas_coretype"] = os.environ.get("OPENBLAS_CORETYPE", "automatic")
     figures["theano"] = theano.__version__
-    figures["parts"] = parts(job, minibatches, theano)
+    figures["parts"] = parts(job, minibatches)
     return figures
 
 
-def parts(job, minibatches, theano, steps=5):
+def parts(job, minibatches, steps=5):
     """Mean seconds per step of each group of operations, by Theano's profiler."""
-    before = theano.config.profile
-    theano.config.profile = True
-    try:
-        function = job._make_step()
-    finally:
-        theano.config.profile = before
-    job._functions["step"] = function
+    function = job.compile(profile=True)
     for _ in range(steps):
         job.step(next(minibatches))
     total = dict.fromkeys(list(PARTS) + ["other"], 0.)

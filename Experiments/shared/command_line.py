@@ -13,7 +13,7 @@ from bayes_rnn.errors import ReportedError
 
 from .data.demo import prepare_demo
 from .data.folder import VOCABULARY_FILE, read_vocabulary
-from .experiment import experiment_folder, make_settings
+from .experiment import default_data_dir, experiment_folder, make_settings
 from .run_folder import RunFolder
 
 __all__ = ["main", "run_compressed"]
@@ -143,8 +143,7 @@ def _describe(experiment, arguments):
     settings = make_settings(experiment, arguments.demo, arguments.assignments)
     if arguments.epochs:
         settings["epochs"] = arguments.epochs
-    folder = experiment_folder(experiment.dataset)
-    data_dir = arguments.data_dir or os.path.join(folder, "data", "demo" if arguments.demo else "prepared")
+    data_dir = arguments.data_dir or default_data_dir(experiment.dataset, arguments.demo)
     return {"dataset": experiment.dataset, "kind": experiment.kind, "config": arguments.config,
             "seed": arguments.seed or 0, "demo": arguments.demo, "data_dir": os.path.abspath(data_dir),
             "vectors": getattr(arguments, "vectors", None), "settings": settings}

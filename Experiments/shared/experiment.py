@@ -8,7 +8,7 @@ from collections import namedtuple
 from bayes_rnn.config import parse_config
 from bayes_rnn.errors import ReportedError
 
-__all__ = ["Experiment", "experiment_folder", "make_settings"]
+__all__ = ["Experiment", "experiment_folder", "default_data_dir", "make_settings"]
 
 
 class Experiment(namedtuple("Experiment", ["dataset", "kind", "hyperparameters", "demo", "examples"])):
@@ -42,6 +42,11 @@ class Experiment(namedtuple("Experiment", ["dataset", "kind", "hyperparameters",
 def experiment_folder(dataset):
     """The folder of a data set's experiment, wherever the command is run."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), dataset)
+
+
+def default_data_dir(dataset, demo=False):
+    """Where prepared (or, for the demonstration, generated) data are unless the user says otherwise."""
+    return os.path.join(experiment_folder(dataset), "data", "demo" if demo else "prepared")
 
 
 def make_settings(experiment, demo, assignments):

@@ -99,9 +99,21 @@ class _Job(object):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    def compile(self):
-        """Compile the training step now, so that its time is not counted as training."""
-        self._function("step")
+    def compile(self, profile=False):
+        """Compile the training step now, so that its time is not counted as training.
+
+        Parameters
+        ----------
+        profile : bool
+            Compile it anew with Theano's profiler.
+
+        Returns
+        -------
+        theano.compile.function_module.Function
+        """
+        if profile:
+            self._functions["step"] = self._make_step(profile=True)
+        return self._function("step")
 
     def step(self, minibatch):
         """One step of training.
@@ -135,7 +147,7 @@ class _Job(object):
         return (["the data loss"] + ["the KL of layer " + name for name in self.network.layers]
                 + ["the gradient of " + name for name in self.network.parameters()])
 
-    def _make_step(self):
+    def _make_step(self, profile=False):
         data_loss, state = self._training_loss()
         kl = list(self.network.kl().values())
         loss = data_loss + sum(kl) / np.asarray(self.train_size, dtype=theano.config.floatX)
@@ -153,7 +165,7 @@ class _Job(object):
         updates = OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())
         diagnostics = T.stack([data_loss] + kl + squares)
         return theano.function(self.network.inputs + [self.network.targets], [loss, norm, diagnostics] + state,
-                               updates=updates)
+                               updates=updates, profile=profile)
 
     def _name_optimiser_state(self, updates):
         """Name what `lasagne.updates.adam` made: two moments per parameter, in order, and the step counter."""

@@ -28,7 +28,8 @@ def random_arrays(inputs, outputs, seed=0, embedding=None):
 
 
 CLASSIFIER = {"kind": "text", "dataset": "IMDB", "config": "LLLCCL", "gate_nonlinearity": "hard_sigmoid",
-              "classes": ["negative", "positive"], "length": 8, "lower_case": False, "words": ["good", "bad", "<start>"]}
+              "classes": ["negative", "positive"], "length": 8, "lower_case": False,
+              "words": ["good", "bad", "<start>"]}
 CHARACTERS = {"kind": "characters", "dataset": "Char_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
               "words": ["a", "\n"], "vocabulary": ["a", "b", "_", "\n"]}
 WORDS = {"kind": "words", "dataset": "Word_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
@@ -54,7 +55,8 @@ def paths(models, tmpdir_factory):
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("text, tokens", [
-    ("It's <br />GOOD.", ["It", "s", "br", "GOOD"]), ("", []), (" ... ", []), ("caf\u00e9 no_1", ["caf\u00e9", "no_1"])])
+    ("It's <br />GOOD.", ["It", "s", "br", "GOOD"]), ("", []), (" ... ", []),
+    ("caf\u00e9 no_1", ["caf\u00e9", "no_1"])])
 def test_tokenize(text, tokens):
     assert tokenize(text) == tokens
 

@@ -163,7 +163,7 @@ def test_the_small_network_predicts_what_the_pruned_one_does(cases, name):
         case.randomise(seed, fractions)
         model = case.check()
         masks = keep_masks(case.network)
-        expected_masks(case.network, masks)
+        check_masks(case.network, masks)
         assert model.num_units == masks.hidden.sum()
         assert model.metadata["words"] == [case.words[i] for i in np.flatnonzero(masks.vocabulary)]
         assert model.arrays["gate_is_computed"].sum() == (masks.gates & masks.hidden).sum()
@@ -275,7 +275,7 @@ def test_through_a_file(cases, tmp_path):
 
 # -- masks and counts --------------------------------------------------------------------------------------------------
 
-def expected_masks(network, masks):
+def check_masks(network, masks):
     """Compare with the definition, element by element."""
     keep = dict((name, variable.keep_mask()) for name, variable in network.random_variables().items())
     W_in, W_hid, W_out = keep["lstm.W_in"], keep["lstm.W_hid"], keep["dense.W"]

@@ -10,6 +10,7 @@ import tiny
 
 from bayes_rnn.errors import ReportedError
 from Experiments.shared.data import download, prepare, ptb, text
+from Experiments.shared.experiment import default_data_dir
 
 
 def sources(kind, folder):
@@ -111,7 +112,7 @@ def test_help_is_instant(dataset):
 
 
 def test_default_folder_belongs_to_the_experiment():
-    assert prepare.default_data_dir("IMDB") == os.path.join(tiny.ROOT, "Experiments", "IMDB", "data", "prepared")
+    assert default_data_dir("IMDB") == os.path.join(tiny.ROOT, "Experiments", "IMDB", "data", "prepared")
 
 
 def test_without_a_source_it_downloads(tmp_path, capsys, monkeypatch):

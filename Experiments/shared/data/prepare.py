@@ -6,7 +6,9 @@ import sys
 
 from bayes_rnn.errors import ReportedError
 
-__all__ = ["main", "experiment_folder", "default_data_dir"]
+from ..experiment import default_data_dir, experiment_folder
+
+__all__ = ["main"]
 
 TEXT_DATASETS = ("IMDB", "AGNews")
 SOURCE_HELP = {
@@ -17,17 +19,6 @@ SOURCE_HELP = {
 }
 PUBLISHED_SOURCE = "the published files, checked by their digests"
 OTHER_SOURCE = "a local copy, not compared with the published files"
-
-
-def experiment_folder(dataset):
-    """Return the folder ``Experiments/<dataset>``."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    return os.path.join(os.path.dirname(os.path.dirname(here)), dataset)
-
-
-def default_data_dir(dataset):
-    """Return the prepared folder that the programs use unless told otherwise."""
-    return os.path.join(experiment_folder(dataset), "data", "prepared")
 
 
 def main(dataset, argv=None):
