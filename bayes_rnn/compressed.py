@@ -219,7 +219,7 @@ class CompressedClassifier(_CompressedLSTM):
         length = self.metadata["length"]
         encoded = [self.rows([START_WORD] + [self._known(word) for word in self._words(text)])[:length]
                    for text in texts]
-        longest = max(len(rows) for rows in encoded)
+        longest = max([len(rows) for rows in encoded] or [1])
         table = np.zeros((len(encoded), longest), dtype=np.int64)
         mask = np.zeros((len(encoded), longest), dtype=np.uint8)
         for row, rows in enumerate(encoded):

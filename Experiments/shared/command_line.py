@@ -106,7 +106,8 @@ def _main(experiment, arguments):
     data = load_data(experiment, description)
     if arguments.resume and run.has(VOCABULARY_FILE):
         _check_vocabulary(run, description, data)
-    vectors = _read_vectors(description, data)
+    starts_fresh = not (arguments.resume and run.has("last.npz"))
+    vectors = _read_vectors(description, data) if starts_fresh else {}
     if not arguments.resume:
         run.start(description)
 

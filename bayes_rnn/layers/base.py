@@ -38,6 +38,19 @@ class BayesianLayer(object):
         self.random_variables.append(variable)
         return variable
 
+    def add_weights(self, kind, spec, shape, name):
+        """Register individual weights: a random variable that cannot be constant.
+
+        Raises
+        ------
+        ValueError
+            For kind C: weights that are constant cannot learn.
+        """
+        if kind == "C":
+            raise ValueError("%s of a %s cannot be of kind 'C' (constant 1): choose L, D or N"
+                             % (name, type(self).__name__))
+        return self.add_random_variable(kind, spec, shape, name)
+
     def kl(self):
         """KL divergence of all random variables of the layer to their priors: symbolic scalar.
 

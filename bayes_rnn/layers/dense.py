@@ -45,7 +45,7 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
         super(BayesianDenseLayer, self).__init__(incoming, **kwargs)
         self.num_units, self.local_reparametrisation = num_units, local_reparametrisation
         self.nonlinearity = nonlinearity or lasagne.nonlinearities.identity
-        self.W = self.add_random_variable(kind, W, (self.input_shape[-1], num_units), "W")
+        self.W = self.add_weights(kind, W, (self.input_shape[-1], num_units), "W")
         self.b = self.add_param(b, (num_units,), "b", regularizable=False)
 
     def get_output_shape_for(self, input_shape):

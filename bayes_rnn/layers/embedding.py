@@ -103,7 +103,7 @@ class BayesianEmbeddingLayer(BayesianLayer, lasagne.layers.Layer):
                  **kwargs):
         super(BayesianEmbeddingLayer, self).__init__(incoming, **kwargs)
         self.input_size, self.output_size = input_size, output_size
-        self.W = self.add_random_variable(kind, W, (input_size, output_size), "W")
+        self.W = self.add_weights(kind, W, (input_size, output_size), "W")
         self.z_voc = self.add_random_variable(group_kind, lasagne.init.Constant(1.), (input_size,), "z_voc",
                                               regularizable=False)
 

@@ -101,8 +101,8 @@ class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
         num_inputs, stacked = self.input_shapes[0][2], len(GATES) * num_units
         self.num_inputs = num_inputs
         one = lasagne.init.Constant(1.)
-        self.W_in = self.add_random_variable(kind, W_in, (num_inputs, stacked), "W_in")
-        self.W_hid = self.add_random_variable(kind, W_hid, (num_units, stacked), "W_hid")
+        self.W_in = self.add_weights(kind, W_in, (num_inputs, stacked), "W_in")
+        self.W_hid = self.add_weights(kind, W_hid, (num_units, stacked), "W_hid")
         self.b = self.add_param(b, (stacked,), "b", regularizable=False)
         self.z_in = self.add_random_variable(in_kind, one, (num_inputs,), "z_in", regularizable=False)
         self.z_hid = self.add_random_variable(hid_kind, one, (num_units,), "z_hid", regularizable=False)

@@ -436,3 +436,13 @@ def test_unknown_options():
     x = layers.InputLayer((None, None, E), T.tensor3())
     with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
         layers.get_output(BayesianLSTMLayer(x, H, gate_nonlinearity="tanh"))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: BayesianEmbeddingLayer((None, 4), 10, 3, kind="C"),
+    lambda: BayesianLSTMLayer((None, 4, 3), 5, kind="C"),
+    lambda: BayesianDenseLayer((None, 3), 2, kind="C"),
+])
+def test_constant_weights_are_refused(make):
+    with pytest.raises(ValueError, match="cannot be of kind 'C'.*choose L, D or N"):
+        make()

@@ -16,6 +16,8 @@ from bayes_rnn.errors import ReportedError
 from Experiments.shared import command_line
 from Experiments.shared.experiment import make_settings
 
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 MISSING = os.path.join(os.sep, "no", "such", "folder")
 
 

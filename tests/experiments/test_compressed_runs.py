@@ -10,6 +10,9 @@ from conftest import prepare
 
 from bayes_rnn.arrays import load_arrays, save_arrays
 
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 
 def table(output):
     """The two lines of figures that run_compressed.py prints: dict of name to [metric, bytes, milliseconds]."""

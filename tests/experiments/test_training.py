@@ -15,6 +15,8 @@ from bayes_rnn.errors import ReportedError
 from Experiments.shared import training
 from Experiments.shared.run_folder import RunFolder
 
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SETTINGS = dict(evaluate_every=1, save_every=1000, checkpoint_minutes=1000.)
 MINIBATCHES = 3
 
