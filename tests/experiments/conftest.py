@@ -24,11 +24,22 @@ def data(tmp_path_factory):
     return prepared
 
 
-def prepare(dataset, path, seed=0):
-    details = {"source": "tests"}
+OPINIONS = ("bad", "dull"), ("good", "fresh")
+
+
+def reviews(things):
+    """Reviews so easy that a tiny network learns them before everything is pruned: train and test texts, labels."""
+    labels = [number % 2 for number in range(2400)]
+    texts = ["The %s of the %s was %s ." % (things[number % 5], things[number % 7 % 5],
+                                            OPINIONS[label][number % 3 % 2]) for number, label in enumerate(labels)]
+    return texts[:2000], labels[:2000], texts[2000:], labels[2000:]
+
+
+def prepare(dataset, path, things=("plot", "cast", "music", "hero", "end")):
+    details, seed = {"source": "tests"}, 0
     if dataset in text.CLASS_NAMES:
-        generate = {"IMDB": demo.generate_reviews, "AGNews": demo.generate_news}[dataset]
-        text.prepare_text(*generate(seed, 120), data_dir=path, dataset=dataset, details=details)
+        corpus = reviews(things) if dataset == "IMDB" else demo.generate_news(seed, 120)
+        text.prepare_text(*corpus, data_dir=path, dataset=dataset, details=details)
     else:
         tokens = (1200, 400, 300) if dataset == "Word_PTB" else (800, 300, 200)
         ptb.prepare_language(dict(zip(ptb.PARTS, demo.generate_language(seed, tokens))), path, dataset, details)
@@ -38,7 +49,7 @@ def prepare(dataset, path, seed=0):
 def other_data(tmp_path_factory):
     """Prepared IMDB data with another vocabulary."""
     path = str(tmp_path_factory.mktemp("data") / "other")
-    prepare("IMDB", path, seed=1)
+    prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
     return path
 
 

@@ -19,13 +19,13 @@ LONGEST_WAIT = 900      # seconds; compilation with a cold cache is slow
 # CONFIG and settings of the tiny run of each experiment.
 CONFIGS = {"IMDB": "LLLCCL", "AGNews": "LCLLRL", "Char_PTB": "LCRD", "Word_PTB": "LCIL"}
 SETTINGS = {
-    "IMDB": dict(embedding_units=8, hidden_units=5, length=20, batch_size=8, learning_rate=1e-2, evaluate_every=20,
+    "IMDB": dict(embedding_units=8, hidden_units=5, length=10, batch_size=170, learning_rate=5e-3, evaluate_every=20,
                  save_every=25, epochs=60),
     "AGNews": dict(embedding_units=8, hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=2,
                    save_every=50, validation_fraction=0.1, epochs=3),
     "Char_PTB": dict(hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=1, save_every=50,
                      epochs=2),
-    "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=1e-2, evaluate_every=20, save_every=50,
+    "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=3e-3, evaluate_every=20, save_every=50,
                      epochs=60),
 }
 # Save after (nearly) every minibatch.

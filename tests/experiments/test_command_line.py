@@ -230,7 +230,7 @@ def test_a_folder_with_a_run_is_not_overwritten(refused, finished, a_run):
 @pytest.mark.parametrize("arguments, message", [
     (["LLLCCL", "--seed", "7"], "seed 0, not 7"),
     (["LLLCCD"], "config LLLCCL, not LLLCCD"),
-    (["LLLCCL", "--set", "hidden_units=6", "--set", "length=20"], "other settings: hidden_units 5, not 6; give"),
+    (["LLLCCL", "--set", "hidden_units=6", "--set", "length=10"], "other settings: hidden_units 5, not 6; give"),
     (["LLLCCL", "--set", "clip=1"], "clip None, not 1.0"),
     (["LLLCCD", "--seed", "1"], "config LLLCCL, not LLLCCD, seed 0, not 1"),
     (["LLLCCL", "--demo"], "demo False, not True"),

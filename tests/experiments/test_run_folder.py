@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import running
+from conftest import OPINIONS
 
 from bayes_rnn.arrays import load_arrays
 from bayes_rnn.compressed import load_model
@@ -161,7 +162,11 @@ def test_compression_is_the_ratio_of_the_counts(dataset, finished):
 def test_training_learns_and_prunes(finished):
     first, _, last = running.read_metrics(os.path.join(finished("IMDB").path, "metrics.csv"))
     assert float(last["train_loss"]) < float(first["train_loss"])
-    assert float(last["compression"]) > 10
+    assert float(last["val"]) == float(last["test"]) == 1
+    assert 5 < float(last["compression"]) < 100 and float(last["compression"]) > float(first["compression"])
+    lines = running.read_text(os.path.join(finished("IMDB").path, "kept_words.txt")).splitlines()
+    opinions = {word for words in OPINIONS for word in words}
+    assert len(lines) < 12 and {line.split("\t")[0] for line in lines} & opinions
 
 
 @each_experiment
