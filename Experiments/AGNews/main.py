@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
         embedding_units=300, hidden_units=512, words_kept=20000, length=100,
         batch_size=128, learning_rate=5e-4, clip=None, validation_fraction=0.05,
         epochs=150, evaluate_every=5, save_every=50, checkpoint_minutes=5.),
-    demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, epochs=40,
+    demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, clip=1., epochs=40,
               evaluate_every=1),
     examples=("The team won the final game of the season.", "Stocks fell as oil prices rose."),
 )

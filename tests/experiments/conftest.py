@@ -3,10 +3,9 @@
 import collections
 import os
 
+import corpora
 import pytest
 import running
-
-from Experiments.shared.data import demo, ptb, text
 
 FinishedRun = collections.namedtuple("FinishedRun", "dataset path output data")
 
@@ -19,37 +18,16 @@ def data(tmp_path_factory):
     def prepared(dataset):
         path = os.path.join(folder, dataset)
         if not os.path.isdir(path):
-            prepare(dataset, path)
+            corpora.prepare(dataset, path)
         return path
     return prepared
-
-
-OPINIONS = ("bad", "dull"), ("good", "fresh")
-
-
-def reviews(things):
-    """Reviews so easy that a tiny network learns them before everything is pruned: train and test texts, labels."""
-    labels = [number % 2 for number in range(2400)]
-    texts = ["The %s of the %s was %s ." % (things[number % 5], things[number % 7 % 5],
-                                            OPINIONS[label][number % 3 % 2]) for number, label in enumerate(labels)]
-    return texts[:2000], labels[:2000], texts[2000:], labels[2000:]
-
-
-def prepare(dataset, path, things=("plot", "cast", "music", "hero", "end")):
-    details, seed = {"source": "tests"}, 0
-    if dataset in text.CLASS_NAMES:
-        corpus = reviews(things) if dataset == "IMDB" else demo.generate_news(seed, 120)
-        text.prepare_text(*corpus, data_dir=path, dataset=dataset, details=details)
-    else:
-        tokens = (1200, 400, 300) if dataset == "Word_PTB" else (800, 300, 200)
-        ptb.prepare_language(dict(zip(ptb.PARTS, demo.generate_language(seed, tokens))), path, dataset, details)
 
 
 @pytest.fixture(scope="session")
 def other_data(tmp_path_factory):
     """Prepared IMDB data with another vocabulary."""
     path = str(tmp_path_factory.mktemp("data") / "other")
-    prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
+    corpora.prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
     return path
 
 
@@ -61,20 +39,12 @@ def finished(tmp_path_factory, data):
     def finished_run(dataset):
         if dataset not in runs:
             out = str(tmp_path_factory.mktemp("runs") / dataset)
-            extra = ["--vectors", write_vectors(out + "-vectors.txt")] if dataset == "AGNews" else []
+            extra = ["--vectors", corpora.write_vectors(out + "-vectors.txt")] if dataset == "AGNews" else []
             output = running.succeed(running.script(dataset),
                                      running.tiny_arguments(dataset, data(dataset), out, *extra))
             runs[dataset] = FinishedRun(dataset, out, output, data(dataset))
         return runs[dataset]
     return finished_run
-
-
-def write_vectors(path):
-    """GloVe text with vectors for two words of the AGNews corpus and one of no corpus."""
-    with open(path, "w") as stream:
-        for number, word in enumerate(("the", "xxyyzz", "from")):
-            stream.write(" ".join([word] + ["%d" % (10 * number + 1)] * 8) + "\n")
-    return path
 
 
 @pytest.fixture(scope="session")

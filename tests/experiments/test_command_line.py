@@ -9,7 +9,7 @@ import time
 
 import pytest
 import running
-from conftest import write_vectors
+from corpora import write_vectors
 
 from bayes_rnn.arrays import load_arrays, save_arrays
 from bayes_rnn.errors import ReportedError

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import running
-from conftest import prepare
+from corpora import prepare
 
 from bayes_rnn.arrays import load_arrays, save_arrays
 

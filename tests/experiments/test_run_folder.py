@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import running
-from conftest import OPINIONS
+from corpora import OPINIONS
 
 from bayes_rnn.arrays import load_arrays
 from bayes_rnn.compressed import load_model

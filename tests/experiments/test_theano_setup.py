@@ -35,6 +35,7 @@ def test_theano_gets_single_precision_on_the_cpu_and_all_cores():
     assert lines[2] == lines[3] == lines[4]
 
 
+@pytest.mark.core
 def test_flags_of_the_user_win():
     lines = python(CONFIGURED + "import theano\nprint(theano.config.floatX)\nprint(theano.config.gcc.cxxflags)\n"
                    "print(theano.config.optimizer)",
