@@ -8,7 +8,6 @@ No Theano, no compilation: it starts in a blink. From the command line::
 Text becomes tokens here in one place for training and prediction: `tokenize`, `character_tokens`, `word_tokens`.
 """
 
-import argparse
 import collections
 import re
 import sys
@@ -16,7 +15,7 @@ import sys
 import numpy as np
 
 from .arrays import load_arrays, save_arrays
-from .errors import ReportedError
+from .errors import ArgumentParser, ReportedError
 
 __all__ = ["save_model", "load_model", "CompressedClassifier", "CompressedLanguageModel", "tokenize",
            "character_tokens", "word_tokens", "log_softmax", "main"]
@@ -351,7 +350,7 @@ def log_softmax(scores):
 
 def main(argv=None):
     """The command line: ``python -m bayes_rnn.compressed MODEL "some text"``."""
-    parser = argparse.ArgumentParser(prog="python -m bayes_rnn.compressed",
+    parser = ArgumentParser(prog="python -m bayes_rnn.compressed",
                                      description="Predict with a compressed model; needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
     parser.add_argument("text", nargs="?", help="a text to classify, or to measure with a language model")

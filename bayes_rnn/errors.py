@@ -1,6 +1,8 @@
-"""The one exception class whose message is meant for the person at the keyboard."""
+"""Errors meant for the person at the keyboard: one clear line, exit status 2."""
 
-__all__ = ["ReportedError"]
+import argparse
+
+__all__ = ["ReportedError", "ArgumentParser"]
 
 
 class ReportedError(ValueError):
@@ -8,3 +10,10 @@ class ReportedError(ValueError):
 
     The message says what was wrong, what was expected and what to do.
     """
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are one line too (without the usage, which ``--help`` shows)."""
+
+    def error(self, message):
+        self.exit(2, "error: %s; see --help\n" % message)

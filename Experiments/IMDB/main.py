@@ -12,7 +12,8 @@ EXPERIMENT = Experiment(
         epochs=800, evaluate_every=20, save_every=200, checkpoint_minutes=5.),
     demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, clip=1., epochs=40,
               evaluate_every=1),
-    examples=("A wonderful film, the best I have seen this year.", "What a boring film. The plot is dull and the ending is terrible."),
+    examples=("A wonderful film, the best I have seen this year.",
+              "What a boring film. The plot is dull and the ending is terrible."),
 )
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import os
 import sys
 
 from bayes_rnn.config import EXAMPLES, describe_positions
-from bayes_rnn.errors import ReportedError
+from bayes_rnn.errors import ArgumentParser, ReportedError
 
 from .data.demo import prepare_demo
 from .data.folder import VOCABULARY_FILE, read_vocabulary
@@ -50,7 +50,7 @@ def main(experiment, argv=None):
 def _main_parser(experiment):
     settings = ", ".join("%s=%s" % item for item in sorted(experiment.hyperparameters.items()))
     example = _example_config(experiment)
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         description="Train a Bayesian network on %s, prune it, report compression." % experiment.dataset,
         epilog="%s\n\nsettings: %s" % (describe_positions(experiment.task), settings),
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,6 +115,7 @@ def _main(experiment, arguments):
     from . import finishing, jobs, training
     from .run_folder import versions
     description["versions"] = versions()
+    run.remove_leftovers()
     run.write_config(description)
     run.write_vocabulary(data.vocabulary)
     if vectors:
@@ -131,6 +132,9 @@ def _main(experiment, arguments):
     except training.Interrupted:
         run.log("Stopped; continue with --resume")
         sys.exit(INTERRUPTED)
+    except training.NotFinite as error:
+        run.append_to_log("error: %s" % error)
+        raise
     finishing.finish(job, run, experiment)
 
 
@@ -155,6 +159,9 @@ def _resumed(run, asked, arguments):
     described = run.read_config()
     differences = [(name, described.get(name), asked[name]) for name in ("dataset", "config", "demo")
                    if described.get(name) != asked[name]]
+    vectors = getattr(arguments, "vectors", None)
+    if vectors and vectors != described["vectors"]:
+        differences.append(("vectors", described["vectors"], vectors))
     if arguments.seed is not None and arguments.seed != described["seed"]:
         differences.append(("seed", described["seed"], arguments.seed))
     for assignment in arguments.assignments:
@@ -200,6 +207,8 @@ def _read_vectors(description, data):
 
 
 def _evaluate_only(experiment, arguments):
+    if arguments.assignments or arguments.epochs or arguments.resume or arguments.seed is not None:
+        raise ReportedError("--eval-only takes everything from the run: leave out --set, --epochs, --seed and --resume")
     path = arguments.eval_only
     if os.path.isdir(path):
         path = os.path.join(path, "last.npz")
@@ -228,7 +237,7 @@ def run_compressed(experiment, argv=None):
     experiment : Experiment
     argv : list of str, optional
     """
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         description="Build the small network of a trained %s run, compare it with the pruned one and save it."
         % experiment.dataset)
     parser.add_argument("runs", metavar="RUN", nargs="*",

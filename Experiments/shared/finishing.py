@@ -6,6 +6,7 @@ from collections import OrderedDict
 from bayes_rnn.arrays import write_atomically
 from bayes_rnn.compressed import load_model, save_model
 from bayes_rnn.compression import compress, kept_words
+from bayes_rnn.errors import ReportedError
 
 from . import jobs
 from .data.text import CLASS_NAMES, LOWER_CASED
@@ -68,7 +69,11 @@ def finish(job, run, experiment):
     run.log("Compressed model: %s, %d bytes; the parameters it came from: %d bytes"
             % (run.file("compressed.npz"), os.path.getsize(run.file("compressed.npz")), _parameter_bytes(job)))
     for example in experiment.examples:
-        run.log("%s\n  -> %s" % (example, model.describe(example)))
+        try:
+            description = model.describe(example)
+        except ReportedError as error:              # a corpus of the user's that lacks a character of the example
+            description = str(error)
+        run.log("%s\n  -> %s" % (example, description))
     if experiment.kind != "text":
         run.log("A sample of what it writes:\n" + model.sample(400 if experiment.kind == "characters" else 80))
 

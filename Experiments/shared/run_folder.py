@@ -95,12 +95,22 @@ class RunFolder(object):
         except ValueError as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
 
+    def remove_leftovers(self):
+        """Remove half-written files that a killed run left behind."""
+        for name in os.listdir(self.path):
+            if name.endswith((".tmp", ".tmp.png")):
+                os.remove(self.file(name))
+
     # -- what is said while it trains --------------------------------------------------------------------------------
 
     def log(self, text):
         """Print a line, and append it to the run's log."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+        self.append_to_log(text)
+
+    def append_to_log(self, text):
+        """Append a line to the run's log without printing it."""
         with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
             stream.write(text + "\n")
 

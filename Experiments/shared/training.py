@@ -13,7 +13,7 @@ from bayes_rnn.errors import ReportedError
 from .plots import plot_run
 from .run_folder import load_checkpoint
 
-__all__ = ["train", "Interrupted"]
+__all__ = ["train", "Interrupted", "NotFinite"]
 
 
 class Interrupted(Exception):

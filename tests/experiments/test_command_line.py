@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 import running
@@ -29,8 +28,7 @@ def refused(without_theano):
         assert (status, output) == (2, ""), output + errors
         lines = errors.splitlines()
         assert "Traceback" not in errors
-        # argparse puts its usage before the line
-        assert len(lines) == 1 or lines[0].startswith("usage: ") and name + ": error: " in lines[-1], errors
+        assert len(lines) == 1 and lines[0].startswith("error: "), errors
         return lines[-1]
     return refused_line
 
@@ -62,18 +60,6 @@ def test_help_of_main_explains_config_and_settings(without_theano):
         assert "%s=%s" % (name, value) in output
     _, output, _ = running.run(running.script("Word_PTB"), ["--help"], PYTHONPATH=without_theano)
     assert "--vectors" not in output and "3  fully connected layer" in output
-
-
-def test_help_and_errors_answer_within_a_second(without_theano):
-    for arguments in (["--help"], ["LLL"]):
-        fastest = 60.
-        for _ in range(5):      # another process may take the processor for a while
-            started = time.time()
-            running.run(running.script("IMDB"), arguments, PYTHONPATH=without_theano)
-            fastest = min(fastest, time.time() - started)
-            if fastest < 1:
-                break
-        assert fastest < 1
 
 
 @pytest.mark.skipif(not os.path.isfile(os.path.join(sys.prefix, ".made-by-setup_env")),
@@ -234,6 +220,7 @@ def test_a_folder_with_a_run_is_not_overwritten(refused, finished, a_run):
     (["LLLCCL", "--set", "clip=1"], "clip None, not 1.0"),
     (["LLLCCD", "--seed", "1"], "config LLLCCL, not LLLCCD, seed 0, not 1"),
     (["LLLCCL", "--demo"], "demo False, not True"),
+    (["LLLCCL", "--vectors", "other.bin"], "vectors None, not other.bin"),
 ])
 def test_resume_with_other_settings(arguments, message, refused, finished, a_run):
     line = refused("IMDB", arguments + ["--out", a_run, "--resume"])
@@ -269,6 +256,8 @@ def test_eval_only_refusals(refused, finished, a_run, tmp_path):
     assert "is a run of Word_PTB, not of IMDB" in refused("IMDB", ["--eval-only", word])
     assert "was trained with CONFIG LLLCCL, not LLLCCD" in refused("IMDB", ["LLLCCD", "--eval-only", a_run])
     assert "no run in %s" % tmp_path in refused("IMDB", ["--eval-only", tmp_path])
+    for extra in (["--set", "length=5"], ["--epochs", "3"], ["--seed", "0"], ["--resume"]):
+        assert "--eval-only takes everything from the run" in refused("IMDB", ["--eval-only", a_run] + extra)
 
 
 def test_run_compressed_refusals(refused, finished, a_run, tmp_path):

@@ -291,3 +291,10 @@ def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
     assert run_folder._git_commit() == "unknown"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run_folder._git_commit() == "unknown"
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
+    for name in ("last.npz.123.tmp", "metric.tmp.png", "last.npz", "metric.png"):
+        (tmp_path / name).write_text(u"x")
+    RunFolder(str(tmp_path)).remove_leftovers()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["last.npz", "metric.png"]

@@ -431,6 +431,8 @@ def test_a_learning_rate_that_explodes_is_reported(data, tmp_path, in_process, c
             or quantity == "the norm of the gradient"), line
     assert quantity.split(" ")[-1] in names + ["embedding", "lstm", "dense", "loss", "gradient"]
     assert "The last good checkpoint is %s;" % os.path.join(path, "last.npz") in line
+    with open(os.path.join(path, "log.txt")) as log:
+        assert log.read().splitlines()[-1] == line
     epoch, minibatch = running.position(os.path.join(path, "last.npz"))
     assert epoch == 1 and minibatch == int(line.split("minibatch ")[1].split(":")[0]) - 1
     assert all(np.isfinite(array).all() for array in load_arrays(os.path.join(path, "last.npz"))[0].values())

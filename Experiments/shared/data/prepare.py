@@ -1,10 +1,9 @@
 """The command line of every ``Experiments/<data set>/prepare_data.py``."""
 
-import argparse
 import os
 import sys
 
-from bayes_rnn.errors import ReportedError
+from bayes_rnn.errors import ArgumentParser, ReportedError
 
 from ..experiment import default_data_dir, experiment_folder
 
@@ -49,7 +48,7 @@ def main(dataset, argv=None):
 
 
 def _parser(dataset):
-    parser = argparse.ArgumentParser(description="Prepare the data of the %s experiment: download it (or take a local "
+    parser = ArgumentParser(description="Prepare the data of the %s experiment: download it (or take a local "
                                                  "copy), check it, and write ids and vocabulary." % dataset)
     parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + SOURCE_HELP[dataset])
     parser.add_argument("--data-dir", metavar="DIR", default=default_data_dir(dataset),

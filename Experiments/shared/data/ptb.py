@@ -12,7 +12,8 @@ from bayes_rnn.errors import ReportedError
 from . import folder
 from .sources import check_md5, decode, git_blob_id, read_named_files
 
-__all__ = ["LanguageData", "PARTS", "KINDS", "UNKNOWN", "character_version", "read_ptb", "prepare_language", "load_language"]
+__all__ = ["LanguageData", "PARTS", "KINDS", "UNKNOWN", "character_version", "read_ptb", "prepare_language",
+           "load_language"]
 
 LanguageData = collections.namedtuple("LanguageData", "vocabulary train valid test")
 
