@@ -363,8 +363,8 @@ def main(argv=None):
         if arguments.sample is not None:
             if model.metadata["kind"] == "text":
                 raise ReportedError("%s is a classifier; --sample is for language models" % arguments.model)
-            if arguments.temperature <= 0 or arguments.sample < 1:
-                raise ReportedError("--sample and --temperature must be positive")
+            if arguments.temperature <= 0 or arguments.sample < 1 or not 0 <= arguments.seed < 2 ** 32:
+                raise ReportedError("--sample and --temperature must be positive, --seed from 0 to 2^32 - 1")
             print(model.sample(arguments.sample, arguments.seed, arguments.text, arguments.temperature))
         elif arguments.text is not None:
             print(model.describe(arguments.text))

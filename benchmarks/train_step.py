@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 
 from Experiments.shared import theano_setup
+from Experiments.shared.command_line import reported_errors
 
 # Training objects of the real data: what fixes the number of minibatches in an epoch.
 TRAINING_TEXTS = {"IMDB": 21250, "AGNews": 114000}
@@ -42,8 +43,14 @@ def main():
     parser.add_argument("--tokens", choices=("uniform", "zipf"), default="uniform",
                         help="uniform: as many distinct words as can be (as the peers do); zipf: as text has them")
     parser.add_argument("--cold", action="store_true", help="compile into an empty folder, as on a first start")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there instead of printing them as JSON")
     arguments = parser.parse_args()
+    with reported_errors():
+        run(arguments)
+
+
+def run(arguments):
+    """Measure and report."""
     experiment = importlib.import_module("Experiments.%s.main" % arguments.experiment).EXPERIMENT
     config = experiment.parse_config(arguments.config)
     if arguments.cold:

@@ -101,28 +101,31 @@ def _main(experiment, arguments):
     name = arguments.config + ("-demo" if arguments.demo else "")
     run = RunFolder(arguments.out or os.path.join(experiment_folder(experiment.dataset), "Results", name))
     description = _describe(experiment, arguments)
-    if arguments.resume:
+    if not arguments.resume:
+        run.refuse_another_run()
+    else:
         description = _resumed(run, description, arguments)
     data = load_data(experiment, description)
     if arguments.resume and run.has(VOCABULARY_FILE):
         _check_vocabulary(run, description, data)
     starts_fresh = not (arguments.resume and run.has("last.npz"))
-    vectors = _read_vectors(description, data) if starts_fresh else {}
-    if not arguments.resume:
-        run.start(description)
+    vectors = _read_vectors(description, data) if starts_fresh else None
+    run.make()
 
     _use_theano()
     from . import finishing, jobs, training
     from .run_folder import versions
-    description["versions"] = versions()
-    run.remove_leftovers()
-    run.write_config(description)
+    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
+                        description["settings"], description["seed"], vectors)
+    if "versions" in description:
+        description.setdefault("resumed_with", []).append(versions())
+    else:
+        description["versions"] = versions()
+    run.start(description)
     run.write_vocabulary(data.vocabulary)
     if vectors:
         run.log("%d of %d words have a pretrained vector" % (
-            len(vectors["embedding_init"][0]), min(description["settings"]["words_kept"], len(data.vocabulary))))
-    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
-                        description["settings"], description["seed"], **vectors)
+            len(vectors[0]), min(description["settings"]["words_kept"], len(data.vocabulary))))
     run.log("%s %s: %d parameters, %d minibatches per epoch, %d vocabulary elements; compiling ..." % (
         experiment.dataset, description["config"],
         sum(parameter.get_value(borrow=True).size for parameter in job.network.parameters().values()),
@@ -151,7 +154,12 @@ def _describe(experiment, arguments):
     data_dir = arguments.data_dir or default_data_dir(experiment.dataset, arguments.demo)
     return {"dataset": experiment.dataset, "kind": experiment.kind, "config": arguments.config,
             "seed": arguments.seed or 0, "demo": arguments.demo, "data_dir": os.path.abspath(data_dir),
-            "vectors": getattr(arguments, "vectors", None), "settings": settings}
+            "vectors": _vectors_path(arguments), "settings": settings}
+
+
+def _vectors_path(arguments):
+    path = getattr(arguments, "vectors", None)
+    return path and os.path.abspath(path)
 
 
 def _resumed(run, asked, arguments):
@@ -159,20 +167,20 @@ def _resumed(run, asked, arguments):
     described = run.read_config()
     differences = [(name, described.get(name), asked[name]) for name in ("dataset", "config", "demo")
                    if described.get(name) != asked[name]]
-    vectors = getattr(arguments, "vectors", None)
+    vectors = _vectors_path(arguments)
     if vectors and vectors != described["vectors"]:
         differences.append(("vectors", described["vectors"], vectors))
     if arguments.seed is not None and arguments.seed != described["seed"]:
         differences.append(("seed", described["seed"], arguments.seed))
     for assignment in arguments.assignments:
         name = assignment.partition("=")[0]
-        if described["settings"].get(name) != asked["settings"][name]:
+        if name != "epochs" and described["settings"].get(name) != asked["settings"][name]:
             differences.append((name, described["settings"].get(name), asked["settings"][name]))
     if differences:
         raise ReportedError("%s was trained with other settings: %s; give the same ones, or another --out"
                             % (run.path, ", ".join("%s %s, not %s" % difference for difference in differences)))
-    if arguments.epochs:
-        described["settings"]["epochs"] = arguments.epochs
+    if arguments.epochs or any(assignment.startswith("epochs=") for assignment in arguments.assignments):
+        described["settings"]["epochs"] = asked["settings"]["epochs"]
     if arguments.data_dir:
         described["data_dir"] = os.path.abspath(arguments.data_dir)
     return described
@@ -198,17 +206,17 @@ def _check_vocabulary(run, description, data):
 
 def _read_vectors(description, data):
     if not description["vectors"]:
-        return {}
+        return None
     from .data.vectors import read_vectors
     settings = description["settings"]
     words = data.vocabulary[:settings["words_kept"]]
-    rows, vectors = read_vectors(description["vectors"], words, settings["embedding_units"])
-    return {"embedding_init": (rows, vectors)}
+    return read_vectors(description["vectors"], words, settings["embedding_units"])
 
 
 def _evaluate_only(experiment, arguments):
-    if arguments.assignments or arguments.epochs or arguments.resume or arguments.seed is not None:
-        raise ReportedError("--eval-only takes everything from the run: leave out --set, --epochs, --seed and --resume")
+    if (arguments.assignments or arguments.epochs or arguments.resume or arguments.seed is not None or arguments.demo
+            or arguments.out or _vectors_path(arguments)):
+        raise ReportedError("--eval-only takes everything from the run: it goes with CONFIG and --data-dir only")
     path = arguments.eval_only
     if os.path.isdir(path):
         path = os.path.join(path, "last.npz")
@@ -264,7 +272,7 @@ def run_compressed(experiment, argv=None):
         from . import finishing
         for run, description, data in prepared:
             job = finishing.restore(experiment, description, data, run.file(arguments.checkpoint + ".npz"))
-            finishing.compare_compressed(job, run, experiment)
+            finishing.compare_compressed(job, run, experiment, arguments.checkpoint)
 
 
 def _finished_runs(experiment):

@@ -84,7 +84,7 @@ def make_settings(experiment, demo, assignments):
 
 # What is not a number, or may be switched off; everything else is a positive number of the type of its default.
 OPTIONAL = ("clip",)
-MAY_BE_ZERO = ("validation_fraction",)
+FRACTIONS = ("validation_fraction",)
 
 
 def _parse_value(assignment, text, default):
@@ -100,6 +100,8 @@ def _parse_value(assignment, text, default):
         raise ReportedError("--set %s: expected a %s%s (now %s)" % (
             assignment, "whole number" if whole else "number", ", or none" if name in OPTIONAL else "",
             default)) from error
-    if value < 0 or value == 0 and name not in MAY_BE_ZERO:
+    if name in FRACTIONS and not 0 < value < 1:
+        raise ReportedError("--set %s: expected a share between 0 and 1 (now %s)" % (assignment, default))
+    if value <= 0:
         raise ReportedError("--set %s: expected a positive number (now %s)" % (assignment, default))
     return value if whole else float(value)

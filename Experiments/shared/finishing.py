@@ -78,17 +78,17 @@ def finish(job, run, experiment):
         run.log("A sample of what it writes:\n" + model.sample(400 if experiment.kind == "characters" else 80))
 
 
-def write_compressed(job, run, experiment):
+def write_compressed(job, run, experiment, name="compressed.npz"):
     """Compress the network, save it in the run's folder and load it again from there."""
     details = {"kind": experiment.kind, "dataset": experiment.dataset}
     if experiment.kind == "text":
         details.update(classes=list(CLASS_NAMES[experiment.dataset]), length=job.settings["length"],
                        lower_case=experiment.dataset in LOWER_CASED)
-    save_model(run.file("compressed.npz"), *compress(job.network, job.vocabulary, details))
-    return load_model(run.file("compressed.npz"))
+    save_model(run.file(name), *compress(job.network, job.vocabulary, details))
+    return load_model(run.file(name))
 
 
-def compare_compressed(job, run, experiment):
+def compare_compressed(job, run, experiment, checkpoint):
     """Print the report of a trained run, build its small network and compare the two.
 
     Parameters
@@ -97,20 +97,23 @@ def compare_compressed(job, run, experiment):
         With the parameters of the run.
     run : RunFolder
     experiment : Experiment
+    checkpoint : str
+        Where the parameters came from: ``"last"`` makes ``compressed.npz``, ``"best"`` ``compressed-best.npz``.
     """
     print("%s\n%s" % (run.path, job.report().text()))
-    model = write_compressed(job, run, experiment)
-    path = run.file("compressed.npz")
+    name = "compressed.npz" if checkpoint == "last" else "compressed-%s.npz" % checkpoint
+    model, path = write_compressed(job, run, experiment, name), run.file(name)
     function = job.compressed_evaluation(model)
-    print("Largest difference of predictions, compressed against pruned: %.2g" % job.largest_difference(model))
-    print("%-12s %12s %16s %16s" % ("", "test " + job.metric, "bytes on disk", "ms per object"))
+    print("Largest difference of predictions, compressed against pruned (first test minibatch): %.2g"
+          % job.largest_difference(model))
+    print("%-12s %12s %16s %16s" % ("", "test " + job.metric, "bytes (*)", "ms per object"))
     minibatch = next(job.evaluation_minibatches("test"))
     rows = [("pruned", job.evaluate("test"), _parameter_bytes(job), job.time_evaluation(minibatch)),
             ("compressed", job.evaluate("test", function=function), os.path.getsize(path),
              job.time_evaluation(minibatch, function))]
     for name, metric, size, seconds in rows:
         print("%-12s %12.4f %16d %16.4f" % (name, metric, size, 1000 * seconds / len(minibatch[0])))
-    print("Saved %s" % path)
+    print("(*) pruned: its means, in float32; compressed: the file\nSaved %s" % path)
 
 
 def _parameter_bytes(job):

@@ -5,15 +5,18 @@ run is resumed from the arrays of `state` and the two numbers e and k.
 """
 
 import itertools
+import sys
 import time
 from collections import OrderedDict
 
 import numpy as np
 import theano
 import theano.tensor as T
+from tqdm import tqdm
 
 from bayes_rnn.compressed import log_softmax
 from bayes_rnn.compression import compression_report
+from bayes_rnn.errors import ReportedError
 from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.networks import LanguageModel, TextClassifier
 from bayes_rnn.variational import NormalNoise
@@ -25,7 +28,7 @@ TIMED_REPETITIONS = 5
 __all__ = ["make_job", "TextJob", "CharacterJob", "WordJob"]
 
 
-def make_job(kind, config, data, settings, seed, embedding_init=None):
+def make_job(kind, config, data, settings, seed, vectors=None):
     """The job for an experiment.
 
     Parameters
@@ -36,11 +39,16 @@ def make_job(kind, config, data, settings, seed, embedding_init=None):
     settings : dict
         Hyperparameters of the experiment.
     seed : int
-    embedding_init : numpy.ndarray, optional
-        Initial embedding (text only).
+    vectors : (numpy.ndarray, numpy.ndarray), optional
+        Pretrained vectors (text only): words that have one, as ids, and the vectors, (words, embedding units).
+
+    Raises
+    ------
+    ReportedError
+        If the data are too small for the settings.
     """
     if kind == "text":
-        return TextJob(config, data, settings, seed, embedding_init)
+        return TextJob(config, data, settings, seed, vectors)
     return {"characters": CharacterJob, "words": WordJob}[kind](config, data, settings, seed)
 
 
@@ -187,6 +195,11 @@ class _Job(object):
     def _make_prediction(self):
         return theano.function(self.network.inputs, self.network.prediction(pruned=True))
 
+    def _watched(self, part, minibatches):
+        """Minibatches to evaluate, with a progress bar if a person watches."""
+        return tqdm(itertools.islice(self.evaluation_minibatches(part), minibatches), desc="Testing", leave=False,
+                    disable=not sys.stderr.isatty(), file=sys.stderr)
+
     def time_evaluation(self, minibatch, function=None):
         """Median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""
         function = function or self._function("evaluation")
@@ -212,19 +225,21 @@ class TextJob(_Job):
 
     metric, higher_is_better = "accuracy", True
 
-    def __init__(self, config, data, settings, seed, embedding_init=None):
+    def __init__(self, config, data, settings, seed, vectors=None):
         super(TextJob, self).__init__(settings, seed)
         parts = batches.text_split(data, settings["validation_fraction"], settings["words_kept"], settings["length"])
         self.parts = {"train": parts["train"], "val": parts["validation"], "test": parts["test"]}
+        if not len(self.parts["val"].labels):
+            raise ReportedError("validation_fraction %s leaves none of %d texts for validation"
+                                % (settings["validation_fraction"], len(data.train.labels)))
         self.vocabulary = batches.model_words(data.vocabulary, settings["words_kept"])
         self.train_size = len(self.parts["train"].labels)
         self.network = TextClassifier(config, len(self.vocabulary), settings["embedding_units"],
                                       settings["hidden_units"], data.classes, self.noise)
-        if embedding_init is not None:
-            rows, vectors = embedding_init
+        if vectors is not None:
             parameter = self.network.parameters()["embedding.W"]
             value = parameter.get_value()
-            value[rows + batches.FIRST_WORD] = vectors
+            value[vectors[0] + batches.FIRST_WORD] = vectors[1]
             parameter.set_value(value)
 
     def minibatch_count(self, epoch):
@@ -253,7 +268,7 @@ class TextJob(_Job):
         """
         function = function or self._function("evaluation")
         right = count = 0
-        for minibatch in itertools.islice(self.evaluation_minibatches(part), minibatches):
+        for minibatch in self._watched(part, minibatches):
             values = function(*minibatch)
             right, count = right + int(values[0]), count + int(values[1])
         return right / float(count)
@@ -289,6 +304,11 @@ class _LanguageJob(_Job):
         self.parts = {"train": data.train, "val": data.valid, "test": data.test}
         self.network = LanguageModel(config, len(self.vocabulary), settings["hidden_units"], self.level, self.noise)
 
+    def _check_parts(self):
+        """Raise a `ReportedError` now, not after an epoch, if a part is too short for the settings."""
+        for part in self.parts:
+            next(self.evaluation_minibatches(part))
+
     def _training_loss(self):
         return self.network.data_loss_and_state()
 
@@ -296,7 +316,7 @@ class _LanguageJob(_Job):
         """The metric on a part; see `TextJob.evaluate`. `function` maps tokens, state, targets to sum, count, state."""
         function = function or self._function("evaluation")
         total, count, state = 0., 0, None
-        for tokens, targets in itertools.islice(self.evaluation_minibatches(part), minibatches):
+        for tokens, targets in self._watched(part, minibatches):
             state = self.network.initial_state(len(tokens)) if state is None else state
             values = function(*([tokens] + state + [targets]))
             total, count, state = total + float(values[0]), count + int(values[1]), values[2:]
@@ -342,6 +362,10 @@ class CharacterJob(_LanguageJob):
         super(CharacterJob, self).__init__(config, data, settings, seed)
         length = settings["length"]
         self.train_size = batches.character_sequence_count(len(self.parts["train"]), length) * (length - 1)
+        if length < 2:
+            raise ReportedError("length is %d, expected at least 2: the first character of a sequence is not predicted"
+                                % length)
+        self._check_parts()
 
     def minibatch_count(self, epoch):
         return batches.character_minibatch_count(len(self.parts["train"]), self.settings["batch_size"],
@@ -372,6 +396,7 @@ class WordJob(_LanguageJob):
         super(WordJob, self).__init__(config, data, settings, seed)
         self.train_size = len(self.parts["train"]) - settings["streams"]
         self._carried = self.network.initial_state(settings["streams"])
+        self._check_parts()
 
     def minibatch_count(self, epoch):
         return batches.word_minibatch_count(len(self.parts["train"]), self.settings["streams"],

@@ -1,6 +1,7 @@
 """The folder of one training run: settings, log, metrics, checkpoints, vocabulary, plots, the compressed model.
 
-Everything is written atomically, so a run killed at any moment leaves a folder from which it can go on.
+Everything but the log is written atomically, so a run killed at any moment leaves a folder from which it can go on. The
+log is appended to: after a resumption it repeats the epochs since the last checkpoint, below a line "Resumed at".
 """
 
 import csv
@@ -64,25 +65,24 @@ class RunFolder(object):
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
-    def start(self, config):
-        """Make the folder for a new run and write its ``config.json``.
-
-        Raises
-        ------
-        ReportedError
-            If it already holds a run.
-        """
+    def refuse_another_run(self):
+        """Raise a `ReportedError` if the folder already holds a run."""
         if self.has("config.json"):
             raise ReportedError("%s already holds a run: continue it with --resume, or choose another folder with --out"
                                 % self.path)
+
+    def make(self):
+        """Make the folder if it is not there; a `ReportedError` if it cannot be made."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
             raise ReportedError("cannot make the folder of the run: %s; choose another with --out" % error) from error
-        self.write_config(config)
 
-    def write_config(self, config):
-        """Write ``config.json``."""
+    def start(self, config):
+        """Write ``config.json``, and remove half-written files that a killed run left behind."""
+        for name in os.listdir(self.path):
+            if name.endswith((".tmp", ".tmp.png")):
+                os.remove(self.file(name))
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):
@@ -94,12 +94,6 @@ class RunFolder(object):
                 return json.load(stream)
         except ValueError as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
-
-    def remove_leftovers(self):
-        """Remove half-written files that a killed run left behind."""
-        for name in os.listdir(self.path):
-            if name.endswith((".tmp", ".tmp.png")):
-                os.remove(self.file(name))
 
     # -- what is said while it trains --------------------------------------------------------------------------------
 

@@ -4,10 +4,9 @@
 """
 
 import ctypes
-import ctypes.util
 import os
 import platform
-import shutil
+import subprocess
 import sys
 
 __all__ = ["configure"]
@@ -35,11 +34,20 @@ def configure():
     if coretype:
         os.environ.setdefault("OPENBLAS_CORETYPE", coretype)
     flags = ["floatX=float32", "device=cpu", "gcc.cxxflags=" + COMPILER_FLAGS]
-    if shutil.which("g++") and ctypes.util.find_library("openblas"):
+    if can_link_openblas():
         flags.append("blas.ldflags=-lopenblas")
     # Theano takes the last of several settings of one name, so the user's own flags win.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     flush_denormals_to_zero()
+
+
+def can_link_openblas():
+    """Whether g++ finds a libopenblas to link to; the run-time library alone is not enough."""
+    try:
+        found = subprocess.check_output(["g++", "-print-file-name=libopenblas.so"], stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return os.path.isabs(found.decode().strip())        # g++ gives the bare name back where there is none
 
 
 def openblas_coretype():

@@ -50,9 +50,12 @@ class Progress(object):
         for name, default in self.FIELDS.items():
             value = values.get(name, default)
             setattr(self, name, list(value) if isinstance(default, tuple) else value)
+        self.rows = [OrderedDict(row) for row in self.rows]
 
     def to_dict(self):
-        return {name: getattr(self, name) for name in self.FIELDS}
+        """For a checkpoint; rows as lists of pairs, because the order of their columns counts."""
+        values = {name: getattr(self, name) for name in self.FIELDS}
+        return dict(values, rows=[list(row.items()) for row in self.rows])
 
     def start_epoch(self):
         self.epoch, self.minibatch, self.losses, self.gradient_norms, self.seconds = self.epoch + 1, 0, [], [], 0.
@@ -70,7 +73,7 @@ class InterruptSwitch(object):
         if self.pressed:
             raise KeyboardInterrupt
         self.pressed = True
-        sys.stderr.write("\nstopping after this minibatch ...\n")
+        sys.stderr.write("\nstopping soon; everything is saved first ...\n")
 
     def __exit__(self, *exception):
         for number, handler in self._before.items():
@@ -108,6 +111,9 @@ def train(job, run, epochs, settings, resume=False):
         progress = Progress(**saved)
         run.write_metrics(progress.rows)
         run.log("Resumed at epoch %d, minibatch %d" % (progress.epoch, progress.minibatch))
+    if progress.epoch > epochs + 1 or progress.epoch > epochs and progress.minibatch:
+        raise ReportedError("%s is in epoch %d already; give at least --epochs %d"
+                            % (run.path, progress.epoch, progress.epoch))
     if progress.epoch > epochs:
         run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
         return
@@ -142,7 +148,7 @@ def _train_epoch(job, run, progress, settings, switch):
             if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
                 raise NotFinite(
                     "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last "
-                    "good checkpoint is %s; a smaller --set learning_rate or clip may help"
+                    "good checkpoint is %s; start again with another --out and a smaller --set learning_rate or clip"
                     % (progress.epoch, progress.minibatch + 1, diagnosis(), loss, gradient_norm,
                        run.file("last.npz") if run.has("last.npz") else "none yet"))
             progress.minibatch += 1

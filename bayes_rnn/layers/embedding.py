@@ -22,6 +22,11 @@ __all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "gather", "t
 GatheredRows = namedtuple("GatheredRows", ["rows", "index", "scale"])
 
 
+def as_ids(tokens):
+    """Token ids as integers: a Lasagne InputLayer made without a variable brings floats."""
+    return tokens if tokens.dtype.startswith(("int", "uint")) else T.cast(tokens, "int32")
+
+
 def unique(values):
     """The distinct values of a symbolic integer matrix, and where each element stands among them.
 
@@ -112,6 +117,7 @@ class BayesianEmbeddingLayer(BayesianLayer, lasagne.layers.Layer):
 
     def get_output_for(self, input, deterministic=False, pruned=False, **kwargs):
         mode = {"deterministic": deterministic, "pruned": pruned}
+        input = as_ids(input)
         distinct, index = unique(input)
         rows = self.W.rows(distinct).value(self.noise, **mode)
         scale = token_scale(self.z_voc, input, self.input_size, self.noise, **mode)
@@ -150,6 +156,7 @@ class OneHotLayer(lasagne.layers.Layer):
         return tuple(input_shape) + (self.input_size,)
 
     def get_output_for(self, input, **kwargs):
+        input = as_ids(input)
         output = T.extra_ops.to_one_hot(input.flatten(), self.input_size, dtype=theano.config.floatX)
         output = output.reshape((input.shape[0], input.shape[1], self.input_size))
         output.tag.one_hot_tokens = input

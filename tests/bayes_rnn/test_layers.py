@@ -1,5 +1,9 @@
 """The Bayesian layers in networks that are none of ours, and each by itself: shapes, parameters, equivalences."""
 
+import io
+import os
+import re
+
 import numpy as np
 import pytest
 import theano
@@ -446,3 +450,16 @@ def test_unknown_options():
 def test_constant_weights_are_refused(make):
     with pytest.raises(ValueError, match="cannot be of kind 'C'.*choose L, D or N"):
         make()
+
+
+def test_the_example_of_the_readme_runs():
+    readme = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "README.md")
+    with io.open(readme, encoding="utf-8") as stream:
+        example, = re.findall(r"```python\n(.*?)```", stream.read(), re.DOTALL)
+    names = {"number_of_training_objects": 100}
+    exec(example, names)
+    tokens = np.arange(100).reshape(2, 50) % 7
+    arguments = {names["tokens"].input_var: tokens.astype(theano.config.floatX)}
+    for expression, shape in ((names["prediction"], (2, 3)), (names["pruned"], (2, 3)), (names["penalty"], ())):
+        value = expression.eval(arguments if shape else {})
+        assert value.shape == shape and np.isfinite(value).all()

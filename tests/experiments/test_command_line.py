@@ -186,7 +186,10 @@ def test_settings_keep_their_types():
     assert settings["checkpoint_minutes"] == 0.5
     experiment = running.load_experiment("IMDB")
     assert make_settings(experiment, False, ["clip=2"])["clip"] == 2
-    assert make_settings(experiment, False, ["validation_fraction=0"])["validation_fraction"] == 0
+    assert make_settings(experiment, False, ["validation_fraction=0.3"])["validation_fraction"] == 0.3
+    for value in ("0", "1.0", "1.5"):
+        with pytest.raises(ReportedError, match="share between 0 and 1"):
+            make_settings(experiment, False, ["validation_fraction=" + value])
     for value in ("1.5", "5e1", "None", "'5'", "nan", "__import__('os')", "5 6"):
         with pytest.raises(ReportedError, match="whole number"):
             make_settings(experiment, False, ["hidden_units=" + value])
@@ -220,7 +223,7 @@ def test_a_folder_with_a_run_is_not_overwritten(refused, finished, a_run):
     (["LLLCCL", "--set", "clip=1"], "clip None, not 1.0"),
     (["LLLCCD", "--seed", "1"], "config LLLCCL, not LLLCCD, seed 0, not 1"),
     (["LLLCCL", "--demo"], "demo False, not True"),
-    (["LLLCCL", "--vectors", "other.bin"], "vectors None, not other.bin"),
+    (["LLLCCL", "--vectors", "other.bin"], "other.bin; give the same ones"),
 ])
 def test_resume_with_other_settings(arguments, message, refused, finished, a_run):
     line = refused("IMDB", arguments + ["--out", a_run, "--resume"])
@@ -256,8 +259,9 @@ def test_eval_only_refusals(refused, finished, a_run, tmp_path):
     assert "is a run of Word_PTB, not of IMDB" in refused("IMDB", ["--eval-only", word])
     assert "was trained with CONFIG LLLCCL, not LLLCCD" in refused("IMDB", ["LLLCCD", "--eval-only", a_run])
     assert "no run in %s" % tmp_path in refused("IMDB", ["--eval-only", tmp_path])
-    for extra in (["--set", "length=5"], ["--epochs", "3"], ["--seed", "0"], ["--resume"]):
-        assert "--eval-only takes everything from the run" in refused("IMDB", ["--eval-only", a_run] + extra)
+    for extra in (["--set", "length=5"], ["--epochs", "3"], ["--seed", "0"], ["--resume"], ["--demo"]):
+        line = refused("IMDB", ["--eval-only", a_run] + extra)
+        assert "--eval-only takes everything from the run: it goes with CONFIG" in line
 
 
 def test_run_compressed_refusals(refused, finished, a_run, tmp_path):

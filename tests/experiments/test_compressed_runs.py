@@ -21,7 +21,7 @@ def table(output):
 
 
 def largest_difference(output):
-    return float(re.search(r"^Largest difference of predictions, compressed against pruned: (\S+)$", output,
+    return float(re.search(r"^Largest difference of predictions, compressed against pruned .*: (\S+)$", output,
                            re.MULTILINE).group(1))
 
 
@@ -71,7 +71,10 @@ def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_pat
     assert 0 <= largest_difference(output) < 1e-4
     pruned, compressed = (table(output)[name] for name in ("pruned", "compressed"))
     assert compressed[0] == pytest.approx(pruned[0], abs=2e-4)
-    assert compressed[1] == os.path.getsize(os.path.join(path, "compressed.npz"))
+    name = "compressed.npz" if checkpoint == "last" else "compressed-%s.npz" % checkpoint
+    assert compressed[1] == os.path.getsize(os.path.join(path, name))
+    original = running.read_bytes(os.path.join(finished(dataset).path, "compressed.npz"))
+    assert running.read_bytes(os.path.join(path, "compressed.npz")) == original     # it is the last checkpoint's
     if checkpoint == "best":
         epoch = load_arrays(os.path.join(path, "best.npz"))[1]["epoch"]
         row, = [row for row in rows if int(row["epoch"]) == epoch]

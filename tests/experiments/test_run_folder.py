@@ -190,12 +190,13 @@ def test_checkpoints(dataset, finished):
     assert all(np.isfinite(array).all() for array in last.values())
     epochs = running.SETTINGS[dataset]["epochs"]
     assert (progress["epoch"], progress["minibatch"]) == (epochs + 1, 0)
-    values = [row["val"] for row in progress["rows"]]
+    rows = [dict(row) for row in progress["rows"]]
+    values = [row["val"] for row in rows]
     best = min(values) if kind(dataset) == "language" else max(values)
     assert progress["best"] == best
     arrays, at_best = load_arrays(os.path.join(run.path, "best.npz"))
     assert sorted(arrays) == sorted(last)
-    assert at_best["epoch"] == progress["rows"][values.index(best)]["epoch"]        # the first of several equal ones
+    assert at_best["epoch"] == rows[values.index(best)]["epoch"]        # the first of several equal ones
 
 
 @each_experiment
@@ -245,13 +246,14 @@ def test_rows_with_pretrained_vectors_are_reported(finished):
 
 # -- the class, alone --------------------------------------------------------------------------------------------------
 
-def test_start_makes_the_folder_once(tmp_path):
+def test_a_folder_is_made_and_another_run_is_refused(tmp_path):
     run = RunFolder(str(tmp_path / "a" / "b"))
+    run.refuse_another_run()
+    run.make()
     run.start({"x": 1})
     assert run.read_config() == {"x": 1}
     with pytest.raises(ReportedError, match="already holds a run"):
-        run.start({"x": 2})
-    assert run.read_config() == {"x": 1}
+        run.refuse_another_run()
     assert os.listdir(run.path) == ["config.json"]
 
 
@@ -264,7 +266,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left on device")
     monkeypatch.setattr(os, "fsync", fail)
     for write in (lambda: run.save_checkpoint("last", {"a": np.arange(4)}, {"epoch": 2}),
-                  lambda: run.write_config({}), lambda: run.write_metrics([]),
+                  lambda: run.start({}), lambda: run.write_metrics([]),
                   lambda: run.write_vocabulary(["a"])):
         with pytest.raises(OSError):
             write()
@@ -296,5 +298,5 @@ def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     for name in ("last.npz.123.tmp", "metric.tmp.png", "last.npz", "metric.png"):
         (tmp_path / name).write_text(u"x")
-    RunFolder(str(tmp_path)).remove_leftovers()
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["last.npz", "metric.png"]
+    RunFolder(str(tmp_path)).start({})
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "last.npz", "metric.png"]

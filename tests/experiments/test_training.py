@@ -234,7 +234,7 @@ def test_an_interrupt_saves_after_the_minibatch(number, moment, run, capsys):
     with pytest.raises(training.Interrupted):
         training.train(job, run, 4, SETTINGS)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    assert "stopping after this minibatch" in capsys.readouterr().err
+    assert "stopping soon" in capsys.readouterr().err
     expected = all_steps(4)[:all_steps(4).index(moment) + 1]
     assert job.trained_on() == expected
     job = Job()
@@ -305,7 +305,7 @@ def make_job(data, seed=0, **more):
 def test_pretrained_vectors_become_rows_of_the_embedding(data):
     before = make_job(data).network.parameters()["embedding.W"].get_value()
     vectors = np.arange(16, dtype=np.float32).reshape(2, 8)
-    job = make_job(data, embedding_init=(np.array([0, 5]), vectors))
+    job = make_job(data, vectors=(np.array([0, 5]), vectors))
     after = job.network.parameters()["embedding.W"].get_value()
     np.testing.assert_array_equal(after[[3, 8]], vectors)       # padding, start and outside stand before the words
     others = np.setdiff1d(np.arange(len(before)), [3, 8])
@@ -342,6 +342,8 @@ def assert_same_end(path, reference):
             assert progress[field] == expected_progress[field]
     assert running.read_metrics(os.path.join(path, "metrics.csv")) \
         == running.read_metrics(os.path.join(reference, "metrics.csv"))
+    headers = [running.read_text(os.path.join(folder, "metrics.csv")).splitlines()[0] for folder in (path, reference)]
+    assert headers[0] == headers[1]
     for name in ("vocabulary.txt", "kept_words.txt", "compressed.npz"):
         assert running.read_bytes(os.path.join(path, name)) == running.read_bytes(os.path.join(reference, name)), name
 
@@ -374,7 +376,7 @@ def test_finished_extended_interrupted_killed_and_resumed_ends_the_same(finished
 
     process = running.start(main, ["LCIL", "--out", path, "--resume", "--epochs", "60"])
     status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGINT)
-    assert (status, errors) == (130, "\nstopping after this minibatch ...\n")
+    assert (status, errors) == (130, "\nstopping soon; everything is saved first ...\n")
     assert "\nResumed at epoch 21, minibatch 0\n" in output
     assert output.endswith("\nStopped; continue with --resume\n") and is_unfinished(path, "Word_PTB")
     assert running.read_json(os.path.join(path, "config.json"))["settings"]["epochs"] == 60
