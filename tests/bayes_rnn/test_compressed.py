@@ -254,6 +254,7 @@ def test_command_line_errors(paths, tmp_path):
     with open(paths["text"], "rb") as source, open(damaged, "wb") as target:
         target.write(source.read()[:-50])
     expected = "'bayes_rnn compressed model, version 1'"
+    out_of_range = "--sample and --temperature must be positive, --seed from 0 to 2^32 - 1"
     for arguments, message in (
             ([missing, "good"], "compressed model not found: " + missing),
             ([other, "good"], "%s is not a compressed model (format 'checkpoint', expected %s); "
@@ -262,8 +263,9 @@ def test_command_line_errors(paths, tmp_path):
                         "make it again or use another copy" % damaged),
             ([paths["characters"], "abx"], "the model does not know 'x'; it knows 4 different characters"),
             ([paths["text"], "--sample", "3"], paths["text"] + " is a classifier; --sample is for language models"),
-            ([paths["words"], "--sample", "0"], "--sample and --temperature must be positive"),
-            ([paths["words"], "--sample", "3", "--temperature", "0"], "--sample and --temperature must be positive")):
+            ([paths["words"], "--sample", "0"], out_of_range),
+            ([paths["words"], "--sample", "3", "--seed", "-1"], out_of_range),
+            ([paths["words"], "--sample", "3", "--temperature", "0"], out_of_range)):
         assert run(*arguments) == (2, "", "error: %s\n" % message)
 
 
