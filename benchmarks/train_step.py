@@ -8,9 +8,11 @@ Theano's profiler, on a second function whose profiling costs a few per cent.
 """
 
 import argparse
+import atexit
 import importlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections import OrderedDict
@@ -54,11 +56,10 @@ def run(arguments):
     experiment = importlib.import_module("Experiments.%s.main" % arguments.experiment).EXPERIMENT
     config = experiment.parse_config(arguments.config)
     if arguments.cold:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["THEANO_FLAGS"] = "base_compiledir=%s,%s" % (folder, os.environ.get("THEANO_FLAGS", ""))
-            report(arguments, measure(experiment, config, arguments))
-    else:
-        report(arguments, measure(experiment, config, arguments))
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)      # before Theano's own, so run after it
+        os.environ["THEANO_FLAGS"] = "base_compiledir=%s,%s" % (folder, os.environ.get("THEANO_FLAGS", ""))
+    report(arguments, measure(experiment, config, arguments))
 
 
 def measure(experiment, config, arguments):
