@@ -83,13 +83,14 @@ class _LogUniformKLSlope(scalar.BinaryScalarOp):
     def c_code(self, node, name, inputs, outputs, sub):
         return """{
             %(type)s a = %(clipped_log_alpha)s;
-            %(type)s s = 1 / (1 + exp((%(type)s)-1.5 * (a + (%(type)s)1.3)));
-            %(type)s slope = (%(type)s)-0.5 / (1 + exp(a)) - (%(type)s)0.96 * s * (1 - s);
+            // sigmoid(t) (1 - sigmoid(t)) without the difference, which cancels where the sigmoid is close to 1
+            %(type)s e = exp((%(type)s)-1.5 * (a + (%(type)s)1.3));
+            %(type)s slope = (%(type)s)-0.5 / (1 + exp(a)) - (%(type)s)0.96 * e / ((1 + e) * (1 + e));
             %(out)s = (a >= %(range)s || a <= -%(range)s) ? 0 : slope;
         }""" % _c_names(node, inputs, outputs)
 
     def c_code_cache_version(self):
-        return (2,)
+        return (3,)
 
 
 def _c_names(node, inputs, outputs):
