@@ -142,6 +142,9 @@ class _Job(object):
         diagnostics = values[2]
         return float(values[0]), float(values[1]), lambda: self._diagnose(diagnostics)
 
+    def _run_step(self, minibatch):
+        return self._function("step")(*minibatch)
+
     def _diagnose(self, diagnostics):
         for name, parameter in self.network.parameters().items():
             if not np.isfinite(parameter.get_value(borrow=True)).all():
@@ -251,9 +254,6 @@ class TextJob(_Job):
 
     def _training_loss(self):
         return self.network.data_loss(), []
-
-    def _run_step(self, minibatch):
-        return self._function("step")(*minibatch)
 
     def evaluate(self, part, minibatches=None, function=None):
         """Accuracy on a part.
@@ -374,9 +374,6 @@ class CharacterJob(_LanguageJob):
     def minibatches(self, epoch, first=0):
         return batches.character_minibatches(self.parts["train"], self.settings["batch_size"], self.seed, epoch,
                                              self.settings["length"], first)
-
-    def _run_step(self, minibatch):
-        return self._function("step")(*minibatch)
 
     def evaluation_minibatches(self, part):
         return batches.character_minibatches(self.parts[part], self.settings["batch_size"],
