@@ -14,9 +14,10 @@ from bayes_rnn.errors import ArgumentParser, ReportedError
 from .data.demo import prepare_demo
 from .data.folder import VOCABULARY_FILE, read_vocabulary
 from .experiment import default_data_dir, experiment_folder, make_settings
+from .options import positive, seed
 from .run_folder import RunFolder
 
-__all__ = ["main", "run_compressed"]
+__all__ = ["main", "run_compressed", "reported_errors", "use_theano", "check_vocabulary", "INTERRUPTED"]
 
 INTERRUPTED = 130
 
@@ -56,9 +57,9 @@ def _main_parser(experiment):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", metavar="CONFIG", nargs="?",
                         help="%d letters, for example %s" % (len(example), example))
-    parser.add_argument("--epochs", type=_positive, help="train to this epoch (published: %d)"
+    parser.add_argument("--epochs", type=positive, help="train to this epoch (published: %d)"
                         % experiment.hyperparameters["epochs"])
-    parser.add_argument("--seed", type=_seed, help="of all randomness (default 0)")
+    parser.add_argument("--seed", type=seed, help="of all randomness (default 0)")
     parser.add_argument("--data-dir", help="prepared data (default: data/prepared)")
     parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
@@ -77,20 +78,6 @@ def _example_config(experiment):
     return EXAMPLES[experiment.task]
 
 
-def _seed(text):
-    value = int(text)
-    if not 0 <= value < 2 ** 32:
-        raise argparse.ArgumentTypeError("must be from 0 to 2^32 - 1")
-    return value
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
 def _main(experiment, arguments):
     if arguments.eval_only:
         return _evaluate_only(experiment, arguments)
@@ -107,22 +94,17 @@ def _main(experiment, arguments):
         description = _resumed(run, description, arguments)
     data = load_data(experiment, description)
     if arguments.resume and run.has(VOCABULARY_FILE):
-        _check_vocabulary(run, description, data)
+        check_vocabulary(run, description["data_dir"], data.vocabulary)
     starts_fresh = not (arguments.resume and run.has("last.npz"))
     vectors = _read_vectors(description, data) if starts_fresh else None
     run.make()
 
-    _use_theano()
-    from . import finishing, jobs, training
-    from .run_folder import versions
-    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
+    use_theano()
+    from . import finishing, training
+    from .jobs.bayesian import make_job
+    job = make_job(experiment.kind, experiment.parse_config(description["config"]), data,
                         description["settings"], description["seed"], vectors)
-    if "versions" in description:
-        description.setdefault("resumed_with", []).append(versions())
-    else:
-        description["versions"] = versions()
-    run.start(description)
-    run.write_vocabulary(data.vocabulary)
+    run.start(description, data.vocabulary)
     if vectors:
         run.log("%d of %d words have a pretrained vector" % (
             len(vectors[0]), min(description["settings"]["words_kept"], len(data.vocabulary))))
@@ -135,13 +117,11 @@ def _main(experiment, arguments):
     except training.Interrupted:
         run.log("Stopped; continue with --resume")
         sys.exit(INTERRUPTED)
-    except training.NotFinite as error:
-        run.append_to_log("error: %s" % error)
-        raise
     finishing.finish(job, run, experiment)
 
 
-def _use_theano():
+def use_theano():
+    """Configure Theano, when all that can be checked without it has been."""
     from . import theano_setup
     theano_setup.configure()
 
@@ -197,11 +177,11 @@ def load_data(experiment, description):
     return load_language(description["data_dir"], experiment.dataset)
 
 
-def _check_vocabulary(run, description, data):
-    """Refuse data whose ids mean other words than those the run was trained with."""
-    if read_vocabulary(run.path)[0] != list(data.vocabulary):
+def check_vocabulary(run, data_dir, vocabulary, option="--data-dir"):
+    """Refuse data whose ids mean other words than those the run was trained with; `option` is for the message."""
+    if read_vocabulary(run.path)[0] != list(vocabulary):
         raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the same "
-                            "data with --data-dir" % (description["data_dir"], run.path, VOCABULARY_FILE))
+                            "data with %s" % (data_dir, run.path, VOCABULARY_FILE, option))
 
 
 def _read_vectors(description, data):
@@ -230,8 +210,8 @@ def _evaluate_only(experiment, arguments):
     if arguments.data_dir:
         description["data_dir"] = os.path.abspath(arguments.data_dir)
     data = load_data(experiment, description)
-    _check_vocabulary(run, description, data)
-    _use_theano()
+    check_vocabulary(run, description["data_dir"], data.vocabulary)
+    use_theano()
     from . import finishing
     job = finishing.restore(experiment, description, data, path)
     finishing.print_evaluation(job)
@@ -266,9 +246,9 @@ def run_compressed(experiment, argv=None):
             if arguments.data_dir:
                 description["data_dir"] = os.path.abspath(arguments.data_dir)
             data = load_data(experiment, description)
-            _check_vocabulary(run, description, data)
+            check_vocabulary(run, description["data_dir"], data.vocabulary)
             prepared.append((run, description, data))
-        _use_theano()
+        use_theano()
         from . import finishing
         for run, description, data in prepared:
             job = finishing.restore(experiment, description, data, run.file(arguments.checkpoint + ".npz"))

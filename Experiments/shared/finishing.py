@@ -1,5 +1,6 @@
 """What follows training: the kept words, the compressed model, a sample of what it does; restoring a trained run."""
 
+import json
 import os
 from collections import OrderedDict
 
@@ -8,11 +9,12 @@ from bayes_rnn.compressed import load_model, save_model
 from bayes_rnn.compression import compress, kept_words
 from bayes_rnn.errors import ReportedError
 
-from . import jobs
 from .data.text import CLASS_NAMES, LOWER_CASED
+from .jobs.base import perplexity
+from .jobs.bayesian import make_job
 from .run_folder import load_checkpoint
 
-__all__ = ["finish", "restore", "print_evaluation", "compare_compressed"]
+__all__ = ["finish", "restore", "print_evaluation", "compare_compressed", "test_best", "report_best"]
 
 
 def restore(experiment, description, data, checkpoint):
@@ -31,7 +33,7 @@ def restore(experiment, description, data, checkpoint):
     ReportedError
         If the checkpoint is damaged or of another network.
     """
-    job = jobs.make_job(experiment.kind, experiment.parse_config(description["config"]), data,
+    job = make_job(experiment.kind, experiment.parse_config(description["config"]), data,
                         description["settings"], description["seed"])
     parameters = job.network.parameters()
     shapes = OrderedDict((name, parameter.get_value(borrow=True).shape) for name, parameter in parameters.items())
@@ -54,7 +56,7 @@ def finish(job, run, experiment):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs job
+    job : Experiments.shared.jobs.bayesian job
     run : RunFolder
     experiment : Experiment
     """
@@ -93,7 +95,7 @@ def compare_compressed(job, run, experiment, checkpoint):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs job
+    job : Experiments.shared.jobs.bayesian job
         With the parameters of the run.
     run : RunFolder
     experiment : Experiment
@@ -124,3 +126,43 @@ def _parameter_bytes(job):
 
 def _printable(word):
     return word.replace("\n", "<newline>")
+
+
+def test_best(job, run):
+    """At the end of a language model's training: test the best parameters and write ``test.json``.
+
+    Parameters
+    ----------
+    job : Experiments.shared.jobs.language_modeling.AWDJob
+    run : RunFolder
+    """
+    epoch = None
+    if run.has("best.npz"):
+        arrays, progress = load_checkpoint(run.file("best.npz"), job.parameter_shapes(), run.path)
+        job.load_best(arrays)
+        epoch = progress["epoch"]
+    run.log("Testing %s ..." % ("the parameters of now: no epoch is complete" if epoch is None
+                                else "the best parameters, of epoch %d" % epoch))
+    loss = job.evaluate("test")
+    result = OrderedDict([("epoch", epoch), ("test_loss", loss), ("test_perplexity", perplexity(loss))])
+    write_atomically(run.file("test.json"), json.dumps(result, indent=2) + "\n")
+    run.log("=" * 89)
+    run.log("| End of training | test loss %5.4f | test ppl %8.2f" % (loss, result["test_perplexity"]))
+    run.log("=" * 89)
+
+
+def report_best(job, run):
+    """At the end of a tagger's training: log what the best epoch reached.
+
+    Parameters
+    ----------
+    job : Experiments.shared.jobs.sequence_labeling.TaggerJob
+    run : RunFolder
+    """
+    if not run.has("best.npz"):
+        run.log("No epoch is complete, so there is no result")
+        return
+    _, progress = load_checkpoint(run.file("best.npz"), job.state_shapes(), run.path)
+    best = progress["rows"][-1]
+    run.log("Best epoch %d: validation accuracy %.4f, test accuracy %.4f" % tuple(
+        dict(best)[name] for name in ("epoch", "val", "test")))

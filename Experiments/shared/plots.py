@@ -1,19 +1,19 @@
-"""Plots of a run: metric and compression against epochs."""
+"""Plots of a run: what it measured against epochs."""
 
 import os
 
 __all__ = ["plot_run"]
 
 
-def plot_run(rows, metric, folder):
-    """Draw ``metric.png`` and ``compression.png``.
+def plot_run(rows, figures, folder):
+    """Draw one file for each figure.
 
     Parameters
     ----------
     rows : list of dict
         The rows of ``metrics.csv``.
-    metric : str
-        What the columns train, val and test hold.
+    figures : list of (name, label, columns, scale)
+        The file's name without ``.png``, what the vertical axis shows, which columns, and the scale of the axis.
     folder : str
     """
     import matplotlib
@@ -21,17 +21,15 @@ def plot_run(rows, metric, folder):
     from matplotlib import pyplot
 
     epochs = [row["epoch"] for row in rows]
-    figures = [("metric", metric, [(part, [row[part] for row in rows]) for part in ("val", "test")], "linear"),
-               ("compression", "compression (times)", [(None, [row["compression"] for row in rows])], "log")]
-    for name, label, curves, scale in figures:
+    for name, label, columns, scale in figures:
         figure, axes = pyplot.subplots(figsize=(6, 4))
-        for curve_label, values in curves:
-            axes.plot(epochs, values, marker=".", label=curve_label)
+        for column in columns:
+            axes.plot(epochs, [row[column] for row in rows], marker=".", label=column)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.set_yscale(scale)
         axes.grid(True, alpha=0.3)
-        if len(curves) > 1:
+        if len(columns) > 1:
             axes.legend()
         figure.tight_layout()
         temporary = os.path.join(folder, name + ".tmp.png")

@@ -65,30 +65,43 @@ class RunFolder(object):
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
-    def refuse_another_run(self):
-        """Raise a `ReportedError` if the folder already holds a run."""
+    def refuse_another_run(self, resume="--resume", out="--out"):
+        """Raise a `ReportedError` if the folder already holds a run; the options are for its message."""
         if self.has("config.json"):
-            raise ReportedError("%s already holds a run: continue it with --resume, or choose another folder with --out"
-                                % self.path)
+            raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
+                                % (self.path, resume, out))
 
     def make(self):
         """Make the folder if it is not there; a `ReportedError` if it cannot be made."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another with --out" % error) from error
+            raise ReportedError("cannot make the folder of the run: %s; choose another one" % error) from error
 
-    def start(self, config):
-        """Write ``config.json``, and remove half-written files that a killed run left behind."""
+    def start(self, config, vocabulary):
+        """Write what a run begins with, and remove half-written files that a killed run left behind.
+
+        Parameters
+        ----------
+        config : dict
+            The settings, for ``config.json``. Versions are added; those of a resumption beside the first ones.
+        vocabulary : list of str
+            For ``vocabulary.txt``: one word per line, in the order of the ids.
+        """
         for name in os.listdir(self.path):
             if name.endswith((".tmp", ".tmp.png")):
                 os.remove(self.file(name))
+        if "versions" in config:
+            config.setdefault("resumed_with", []).append(versions())
+        else:
+            config["versions"] = versions()
+        write_vocabulary(self.path, vocabulary)
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):
         """Read ``config.json``: dict."""
         if not self.has("config.json"):
-            raise ReportedError("no run in %s (no config.json); train one with python main.py CONFIG" % self.path)
+            raise ReportedError("no run in %s (no config.json); train one with main.py first" % self.path)
         try:
             with io.open(self.file("config.json"), encoding="utf-8") as stream:
                 return json.load(stream)
@@ -117,10 +130,6 @@ class RunFolder(object):
             writer.writerows(rows)
         write_atomically(self.file("metrics.csv"), text.getvalue())
 
-    def write_vocabulary(self, vocabulary):
-        """Write ``vocabulary.txt``: one word per line, in the order of the ids."""
-        write_vocabulary(self.path, vocabulary)
-
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def save_checkpoint(self, name, arrays, progress):
@@ -143,8 +152,8 @@ def load_checkpoint(path, shapes, what, training_state=False):
     Parameters
     ----------
     path : str
-    shapes : dict of str to tuple
-        Names and shapes that are expected.
+    shapes : dict of str to tuple, or callable
+        Names and shapes that are expected; or what gives them, from the checkpoint's progress.
     what : str
         What expects them, for the message.
     training_state : bool
@@ -160,6 +169,8 @@ def load_checkpoint(path, shapes, what, training_state=False):
         If it is missing, damaged or of another model.
     """
     arrays, progress = load_arrays(path, "checkpoint")
+    if callable(shapes):
+        shapes = shapes(progress)
     missing = [name for name in shapes if name not in arrays]
     if missing:
         raise ReportedError("checkpoint %s is not of %s: it lacks %s" % (path, what, ", ".join(missing[:3])))

@@ -17,7 +17,17 @@ __all__ = ["train", "Interrupted", "NotFinite"]
 
 
 class Interrupted(Exception):
-    """The user asked to stop; everything is saved."""
+    """The user asked to stop; everything is saved.
+
+    Attributes
+    ----------
+    by_user : bool
+        By Ctrl-C, not by the system.
+    """
+
+    def __init__(self, by_user):
+        super(Interrupted, self).__init__()
+        self.by_user = by_user
 
 
 class NotFinite(ReportedError):
@@ -41,10 +51,12 @@ class Progress(object):
         The best validation metric so far.
     rows : list of dict
         The rows of ``metrics.csv`` so far.
+    notes : dict
+        The job's own.
     """
 
     FIELDS = OrderedDict([("epoch", 1), ("minibatch", 0), ("losses", ()), ("gradient_norms", ()), ("seconds", 0.),
-                          ("best", None), ("rows", ())])
+                          ("best", None), ("rows", ()), ("notes", None)])
 
     def __init__(self, **values):
         for name, default in self.FIELDS.items():
@@ -65,14 +77,14 @@ class InterruptSwitch(object):
     """Notes Ctrl-C (and SIGTERM), so that training can stop between two minibatches; a second one stops at once."""
 
     def __enter__(self):
-        self.pressed = False
+        self.pressed = self.by_user = False
         self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _note(self, number, frame):
         if self.pressed:
             raise KeyboardInterrupt
-        self.pressed = True
+        self.pressed, self.by_user = True, number == signal.SIGINT
         sys.stderr.write("\nstopping soon; everything is saved first ...\n")
 
     def __exit__(self, *exception):
@@ -80,19 +92,21 @@ class InterruptSwitch(object):
             signal.signal(number, handler)
 
 
-def train(job, run, epochs, settings, resume=False):
+def train(job, run, epochs, settings, resume=False, best=None):
     """Train a job to the given epoch.
 
     Parameters
     ----------
-    job : Experiments.shared.jobs job
+    job : Experiments.shared.jobs.base.Job
     run : RunFolder
     epochs : int
-        The last epoch.
+        The last epoch; a job may end earlier.
     settings : dict
         ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``.
     resume : bool
         Continue from the run's last checkpoint.
+    best : float, optional
+        What an earlier run reached, whose ``best.npz`` is in the folder: to be improved on.
 
     Raises
     ------
@@ -104,9 +118,12 @@ def train(job, run, epochs, settings, resume=False):
     started = time.time()
     job.compile()
     run.log("Compiled in %.1fs" % (time.time() - started))
-    progress = Progress()
+    progress = Progress(best=best)
     if resume and run.has("last.npz"):
-        arrays, saved = load_checkpoint(run.file("last.npz"), job.state_shapes(), run.path)
+        def shapes(saved):
+            job.set_notes(saved.get("notes") or {})
+            return job.state_shapes()
+        arrays, saved = load_checkpoint(run.file("last.npz"), shapes, run.path)
         job.set_state(arrays)
         progress = Progress(**saved)
         run.write_metrics(progress.rows)
@@ -117,8 +134,16 @@ def train(job, run, epochs, settings, resume=False):
     if progress.epoch > epochs:
         run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
         return
+    try:
+        _train_epochs(job, run, epochs, settings, progress)
+    except NotFinite as error:
+        run.append_to_log("error: %s" % error)
+        raise
+
+
+def _train_epochs(job, run, epochs, settings, progress):
     with InterruptSwitch() as switch:
-        while progress.epoch <= epochs:
+        while progress.epoch <= epochs and not job.finished(progress.rows):
             _train_epoch(job, run, progress, settings, switch)
             _print_epoch(run, progress)
             if progress.epoch % settings["evaluate_every"] == 0 or progress.epoch == epochs:
@@ -129,12 +154,13 @@ def train(job, run, epochs, settings, resume=False):
             _save(job, run, progress, "last")
             if snapshot:
                 _save(job, run, progress, "epoch_%d" % finished)
-            if switch.pressed and progress.epoch <= epochs:
-                raise Interrupted
+            if switch.pressed and progress.epoch <= epochs and not job.finished(progress.rows):
+                raise Interrupted(switch.by_user)
 
 
 def _save(job, run, progress, name):
-    run.save_checkpoint(name, job.state(), progress.to_dict())
+    progress.notes = job.notes()
+    run.save_checkpoint(name, job.best_state() if name == "best" else job.state(), progress.to_dict())
 
 
 def _train_epoch(job, run, progress, settings, switch):
@@ -148,7 +174,7 @@ def _train_epoch(job, run, progress, settings, switch):
             if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
                 raise NotFinite(
                     "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last "
-                    "good checkpoint is %s; start again with another --out and a smaller --set learning_rate or clip"
+                    "good checkpoint is %s; start again in another folder with a smaller learning rate or clip"
                     % (progress.epoch, progress.minibatch + 1, diagnosis(), loss, gradient_norm,
                        run.file("last.npz") if run.has("last.npz") else "none yet"))
             progress.minibatch += 1
@@ -157,9 +183,10 @@ def _train_epoch(job, run, progress, settings, switch):
             progress.seconds = time.time() - started
             bar.update()
             bar.set_postfix(loss="%.3f" % loss, refresh=False)
+            job.after_step(run, progress)
             if switch.pressed:
                 _save(job, run, progress, "last")
-                raise Interrupted
+                raise Interrupted(switch.by_user)
             if time.time() - saved_at > 60 * settings["checkpoint_minutes"]:
                 _save(job, run, progress, "last")
                 saved_at = time.time()
@@ -176,22 +203,11 @@ def _evaluate(job, run, progress):
                        ("train_loss", float(np.mean(progress.losses))),
                        ("max_grad_norm", max(progress.gradient_norms)),
                        ("mean_grad_norm", float(np.mean(progress.gradient_norms)))])
-    started = time.time()
-    # As in the published logs, "Train" is measured on one minibatch only.
-    for part, minibatches in (("train", 1), ("val", None), ("test", None)):
-        row[part] = job.evaluate(part, minibatches=minibatches)
-        run.log("%s (clip): %.4f" % (part.capitalize(), row[part]))
-    row["test_seconds"] = round(time.time() - started, 3)
-    run.log("Testing took %.3fs" % row["test_seconds"])
-    report = job.report()
-    run.log(report.text())
-    row["compression"] = report.ratio
-    for name, (kept, total) in report.counts.items():
-        column = name.split(".")[1] if name.startswith("lstm") or name.endswith("voc") else name.replace(".", "_")
-        row["kept_" + column], row["size_" + column] = kept, total
+    columns, value = job.evaluate_epoch(run, progress)
+    row.update(columns)
     progress.rows.append(row)
     run.write_metrics(progress.rows)
-    plot_run(progress.rows, job.metric, run.path)
-    if job.better(row["val"], progress.best):
-        progress.best = row["val"]
+    plot_run(progress.rows, job.figures(), run.path)
+    if job.better(value, progress.best):
+        progress.best = value
         _save(job, run, progress, "best")

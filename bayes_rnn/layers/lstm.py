@@ -7,6 +7,7 @@ from ..lasagne_compat import lasagne
 from ..recurrence import lstm_recurrence
 from .base import BayesianLayer
 from .embedding import gather, token_scale, unique
+from .recurrent import RecurrentLayer
 
 __all__ = ["BayesianLSTMLayer", "PerGate"]
 
@@ -39,7 +40,7 @@ class PerGate(lasagne.init.Initializer):
         return np.concatenate([initializer.sample(gate) for initializer in self.initializers], axis=-1)
 
 
-class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
+class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
     """LSTM with probabilistic weights and group variables on gates, input and hidden neurons.
 
     For each gate g of input, forget, cell, output::
@@ -63,16 +64,9 @@ class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
         Of the weights (not C), and of z_gates (4H), z_in (features) and z_hid (H).
     gate_nonlinearity : {"hard_sigmoid", "sigmoid"}
         clip(0.2 x + 0.5, 0, 1), or the logistic function.
-    hid_init, cell_init : lasagne.layers.Layer, optional
-        Initial state, (batch, H); zeros by default.
-    mask_input : lasagne.layers.Layer, optional
-        (batch, time), 1 where there is a token.
-    only_return_final : bool
-        Return h of the last time step only, (batch, H).
-    backwards : bool
-        Run from the last time step to the first.
     **kwargs
-        `name`, `noise`.
+        `noise`; and those of `RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`,
+        `backwards`, `name`.
 
     References
     ----------
@@ -91,15 +85,10 @@ class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
                  W_hid=PerGate(lasagne.init.Orthogonal(1.1)),
                  b=PerGate(*[lasagne.init.Constant(value) for value in (0., 1., 0., 0.)]),
                  kind="L", gates_kind="C", in_kind="C", hid_kind="C", gate_nonlinearity="hard_sigmoid",
-                 hid_init=None, cell_init=None, mask_input=None, only_return_final=False, backwards=False, **kwargs):
-        optional = [("mask", mask_input), ("hid_init", hid_init), ("cell_init", cell_init)]
-        self.optional_inputs = [name for name, layer in optional if layer is not None]
-        incomings = [incoming] + [layer for _, layer in optional if layer is not None]
-        super(BayesianLSTMLayer, self).__init__(incomings, **kwargs)
-        self.num_units, self.gate_nonlinearity = num_units, gate_nonlinearity
-        self.only_return_final, self.backwards = only_return_final, backwards
-        num_inputs, stacked = self.input_shapes[0][2], len(GATES) * num_units
-        self.num_inputs = num_inputs
+                 **kwargs):
+        super(BayesianLSTMLayer, self).__init__(incoming, num_units, **kwargs)
+        self.gate_nonlinearity = gate_nonlinearity
+        num_inputs, stacked = self.num_inputs, len(GATES) * num_units
         one = lasagne.init.Constant(1.)
         self.W_in = self.add_weights(kind, W_in, (num_inputs, stacked), "W_in")
         self.W_hid = self.add_weights(kind, W_hid, (num_units, stacked), "W_hid")
@@ -108,40 +97,16 @@ class BayesianLSTMLayer(BayesianLayer, lasagne.layers.MergeLayer):
         self.z_hid = self.add_random_variable(hid_kind, one, (num_units,), "z_hid", regularizable=False)
         self.z_gates = self.add_random_variable(gates_kind, one, (stacked,), "z_gates", regularizable=False)
 
-    def get_output_shape_for(self, input_shapes):
-        batch, time = input_shapes[0][:2]
-        return (batch, self.num_units) if self.only_return_final else (batch, time, self.num_units)
-
-    def get_output_for(self, inputs, **kwargs):
-        hid, _ = self.get_sequences_for(inputs, **kwargs)
-        if self.only_return_final:
-            return hid[0 if self.backwards else -1]
-        return hid.dimshuffle(1, 0, 2)
-
     def get_sequences_for(self, inputs, deterministic=False, pruned=False, **kwargs):
-        """The whole course of the state, for a network that carries it from minibatch to minibatch.
-
-        Parameters
-        ----------
-        inputs : list of symbolic tensors
-            As `get_output_for` gets them: the input, then mask, hid_init and cell_init if the layer has them.
-
-        Returns
-        -------
-        hid, cell : symbolic (time, batch, num_units)
-        """
         mode = {"deterministic": deterministic, "pruned": pruned}
-        given = dict(zip(self.optional_inputs, inputs[1:]))
         input = inputs[0]
         objects = input.shape[0]
-        zeros = T.zeros((objects, self.num_units))
         return lstm_recurrence(
             self._project(input, objects, mode), self.W_hid.value(self.noise, **mode), self.b,
-            given.get("hid_init", zeros), given.get("cell_init", zeros),
-            mask=given["mask"].dimshuffle(1, 0) if "mask" in given else None,
             z_gates=self.z_gates.value(self.noise, objects, **mode),
             z_hid=self.z_hid.value(self.noise, objects, **mode),
-            gate_nonlinearity=self.gate_nonlinearity, backwards=self.backwards)
+            gate_nonlinearity=self.gate_nonlinearity, backwards=self.backwards,
+            **self.initial_state_and_mask(inputs))
 
     def _project(self, input, objects, mode):
         """(x * z_in) W_in for all time steps at once: symbolic (time, batch, 4 num_units)."""

@@ -60,5 +60,5 @@ def without_theano(tmp_path_factory):
 def in_process(monkeypatch):
     """Lets the command line run in this process, where Theano is configured already."""
     from Experiments.shared import command_line
-    monkeypatch.setattr(command_line, "_use_theano", lambda: None)
+    monkeypatch.setattr(command_line, "use_theano", lambda: None)
     return command_line

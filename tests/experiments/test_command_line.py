@@ -91,11 +91,11 @@ def test_config_is_missing(refused):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--epochs", "0"], "argument --epochs: must be at least 1"),
-    (["--epochs", "-3"], "argument --epochs: must be at least 1"),
+    (["--epochs", "0"], "argument --epochs: expected a whole number, at least 1"),
+    (["--epochs", "-3"], "argument --epochs: expected a whole number, at least 1"),
     (["--epochs", "2.5"], "argument --epochs"),
-    (["--seed", "-1"], "argument --seed: must be from 0"),
-    (["--seed", str(2 ** 32)], "argument --seed: must be from 0"),
+    (["--seed", "-1"], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
+    (["--seed", str(2 ** 32)], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
     (["--seed", "x"], "argument --seed"),
     (["--no-such-option"], "unrecognized arguments: --no-such-option"),
     (["LLLCCL"], "unrecognized arguments: LLLCCL"),

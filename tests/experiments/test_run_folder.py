@@ -250,11 +250,14 @@ def test_a_folder_is_made_and_another_run_is_refused(tmp_path):
     run = RunFolder(str(tmp_path / "a" / "b"))
     run.refuse_another_run()
     run.make()
-    run.start({"x": 1})
-    assert run.read_config() == {"x": 1}
+    run.start({"x": 1}, ["a", "b"])
+    described = run.read_config()
+    assert described["x"] == 1 and described["versions"]["bayes_rnn"]
+    run.start(described, ["a", "b"])
+    assert run.read_config()["versions"] == described["versions"] == run.read_config()["resumed_with"][0]
     with pytest.raises(ReportedError, match="already holds a run"):
         run.refuse_another_run()
-    assert os.listdir(run.path) == ["config.json"]
+    assert sorted(os.listdir(run.path)) == ["config.json", "vocabulary.txt"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -266,8 +269,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left on device")
     monkeypatch.setattr(os, "fsync", fail)
     for write in (lambda: run.save_checkpoint("last", {"a": np.arange(4)}, {"epoch": 2}),
-                  lambda: run.start({}), lambda: run.write_metrics([]),
-                  lambda: run.write_vocabulary(["a"])):
+                  lambda: run.start({}, ["a"]), lambda: run.write_metrics([])):
         with pytest.raises(OSError):
             write()
         assert running.folder_bytes(tmp_path) == before
@@ -298,5 +300,6 @@ def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     for name in ("last.npz.123.tmp", "metric.tmp.png", "last.npz", "metric.png"):
         (tmp_path / name).write_text(u"x")
-    RunFolder(str(tmp_path)).start({})
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "last.npz", "metric.png"]
+    RunFolder(str(tmp_path)).start({}, [])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "last.npz", "metric.png",
+                                                                 "vocabulary.txt"]

@@ -13,24 +13,17 @@ import running
 from bayes_rnn.arrays import load_arrays, save_arrays
 from bayes_rnn.errors import ReportedError
 from Experiments.shared import training
+from Experiments.shared.jobs.base import Job as BaseJob
 from Experiments.shared.run_folder import RunFolder
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SETTINGS = dict(evaluate_every=1, save_every=1000, checkpoint_minutes=1000.)
 MINIBATCHES = 3
+STOP = 1.           # the score that ends a run early
 
 
-class Report(object):
-    ratio = 2.5
-    counts = OrderedDict([("embedding.w", (1, 9)), ("embedding.z_voc", (2, 8)), ("lstm.w_x", (3, 7)),
-                          ("dense.w", (4, 6))])
-
-    def text(self):
-        return "the report"
-
-
-class Job(object):
+class Job(BaseJob):
     """A job whose only array remembers the minibatches it was trained on, in order.
 
     Parameters
@@ -44,6 +37,7 @@ class Job(object):
     metric = "accuracy"
 
     def __init__(self, scores=None, at=None, higher_is_better=True, length=1000):
+        # Not the base's: there is no network, and nothing is compiled.
         self.scores, self.at, self.higher_is_better = scores or {}, at or {}, higher_is_better
         self.steps = np.zeros(length, dtype=np.int64)
         self.compiled = 0
@@ -72,15 +66,13 @@ class Job(object):
     def state_shapes(self):
         return {"steps": self.steps.shape}
 
-    def evaluate(self, part, minibatches=None):
-        assert (minibatches == 1) == (part == "train")
-        return self.scores.get(self.trained_on()[-1][0], 0.5) if part == "val" else 0.25
+    def evaluate_epoch(self, run, progress):
+        value = self.scores.get(self.trained_on()[-1][0], 0.5)
+        run.log("Val (clip): %.4f" % value)
+        return OrderedDict([("val", value), ("test", 0.25)]), value
 
-    def report(self):
-        return Report()
-
-    def better(self, value, best):
-        return best is None or (value > best if self.higher_is_better else value < best)
+    def finished(self, rows):
+        return bool(rows) and rows[-1]["val"] == STOP
 
     def trained_on(self):
         return [divmod(int(step), 10) for step in self.steps[:np.count_nonzero(self.steps)]]
@@ -121,17 +113,37 @@ def test_every_minibatch_of_every_epoch_once(run):
     assert (progress["epoch"], progress["minibatch"], progress["losses"], progress["seconds"]) == (5, 0, [], 0)
 
 
-def test_a_row_has_everything_that_is_printed(run):
+def test_a_row_has_what_training_and_the_job_measured(run):
     training.train(Job(scores={1: 0.75}), run, 1, SETTINGS)
     row, = rows_of(run)
-    assert list(row) == ["epoch", "train_loss", "max_grad_norm", "mean_grad_norm", "train", "val", "test",
-                         "compression", "kept_embedding_w", "size_embedding_w", "kept_z_voc", "size_z_voc",
-                         "kept_w_x", "size_w_x", "kept_dense_w", "size_dense_w"]
-    assert row == dict(zip(row, "1 11.0 3.0 2.0 0.25 0.75 0.25 2.5 1 9 2 8 3 7 4 6".split()))
-    lines = log_of(run).splitlines()
-    assert lines[1].endswith("s \t loss = 11.000, \t grad norm = 3.000,\t2.000")
-    assert lines[2:5] == ["Train (clip): 0.2500", "Val (clip): 0.7500", "Test (clip): 0.2500"]
-    assert lines[6] == "the report"
+    assert list(row) == ["epoch", "train_loss", "max_grad_norm", "mean_grad_norm", "val", "test"]
+    assert (float(row["train_loss"]), float(row["val"])) == (11., 0.75)
+
+
+def test_a_job_may_end_training_early_and_does_not_go_on_when_resumed(run):
+    job = Job(scores={2: STOP})
+    training.train(job, run, 4, SETTINGS)
+    assert job.trained_on() == all_steps(2)
+    job = Job(scores={2: STOP})
+    training.train(job, run, 4, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(2)
+
+
+def test_notes_of_the_job_come_back_before_its_arrays(run):
+    class Noting(Job):
+        noted = None
+
+        def notes(self):
+            return {"epochs": len(self.trained_on()) // MINIBATCHES}
+
+        def set_notes(self, notes):
+            assert self.trained_on() == []
+            self.noted = notes["epochs"]
+
+    training.train(Noting(), run, 2, SETTINGS)
+    job = Noting()
+    training.train(job, run, 3, SETTINGS, resume=True)
+    assert job.noted == 2
 
 
 @pytest.mark.parametrize("every, epochs, expected",
@@ -160,7 +172,7 @@ def test_best_is_kept_by_direction(higher_is_better, best, run):
 
 
 def test_real_jobs_know_their_direction():
-    from Experiments.shared import jobs
+    from Experiments.shared.jobs import bayesian as jobs
     for kind, better, worse in ((jobs.TextJob, 0.9, 0.8), (jobs.CharacterJob, 1.2, 1.3), (jobs.WordJob, 90, 100)):
         job = kind.__new__(kind)
         assert job.better(better, worse) and not job.better(worse, better) and not job.better(worse, worse)
@@ -294,7 +306,7 @@ def test_damaged_and_foreign_checkpoints(run):
 # -- jobs, without training --------------------------------------------------------------------------------------------
 
 def make_job(data, seed=0, **more):
-    from Experiments.shared import jobs
+    from Experiments.shared.jobs import bayesian as jobs
     from Experiments.shared.data.text import load_text
     experiment = running.load_experiment("AGNews")
     settings = dict(experiment.hyperparameters, **running.SETTINGS["AGNews"])

@@ -1,27 +1,21 @@
-"""What is trained: a network, its data and its compiled functions, behind the few methods the training loop calls.
+"""The four Bayesian experiments: text classification, character and word language models."""
 
-A job is a pure function of its settings: minibatch k of epoch e can be made again from the seed alone, so a training
-run is resumed from the arrays of `state` and the two numbers e and k.
-"""
-
-import itertools
-import sys
 import time
 from collections import OrderedDict
 
 import numpy as np
 import theano
 import theano.tensor as T
-from tqdm import tqdm
 
 from bayes_rnn.compressed import log_softmax
 from bayes_rnn.compression import compression_report
 from bayes_rnn.errors import ReportedError
-from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.networks import LanguageModel, TextClassifier
 from bayes_rnn.variational import NormalNoise
+from sparse_seq_theano.optimizers import adam
 
-from .data import batches
+from ..data import batches
+from .base import Job, perplexity
 
 TIMED_REPETITIONS = 5
 
@@ -63,96 +57,18 @@ def median_seconds(function):
     return float(np.median(seconds))
 
 
-class _Job(object):
-    """A network with its training step; subclasses bring minibatches, evaluation and the metric.
+class _BayesianJob(Job):
+    """Mean data loss + KL / training objects, minimised with Adam; pruned evaluation.
 
     Attributes
     ----------
-    network : bayes_rnn.networks.TextClassifier or LanguageModel
     vocabulary : list of str
         What each vocabulary element of the network stands for.
-    metric : str
-        Name of what `evaluate` returns; `better` says which direction is better.
     """
 
     def __init__(self, settings, seed):
-        self.settings, self.seed = settings, seed
-        lasagne.random.set_rng(np.random.RandomState(seed))
+        super(_BayesianJob, self).__init__(settings, seed)
         self.noise = NormalNoise()
-        self._optimiser_state = OrderedDict()
-        self._functions = {}
-
-    # -- state: everything that a checkpoint holds -------------------------------------------------------------------
-
-    def state(self):
-        """All numbers that training changes: OrderedDict of name to array (parameters, Adam, random states, carry)."""
-        return OrderedDict((name, np.asarray(value.get_value(borrow=True))) for name, value in self._shared().items())
-
-    def set_state(self, arrays):
-        """Restore what `state` returned; names and shapes have been checked by the caller."""
-        for name, variable in self._shared().items():
-            variable.set_value(arrays[name])
-
-    def state_shapes(self):
-        """OrderedDict of name to shape of what `state` returns."""
-        return OrderedDict((name, tuple(value.get_value(borrow=True).shape))
-                           for name, value in self._shared().items())
-
-    def _shared(self):
-        self.compile()      # the states of Adam and of the noise come into being with the training graph
-        variables = OrderedDict(self.network.parameters())
-        variables.update(self._optimiser_state)
-        variables.update(("noise.%d" % index, state) for index, state in enumerate(self.noise.states()))
-        return variables
-
-    # -- training ----------------------------------------------------------------------------------------------------
-
-    def compile(self, profile=False):
-        """Compile the training step now, so that its time is not counted as training.
-
-        Parameters
-        ----------
-        profile : bool
-            Compile it anew with Theano's profiler.
-
-        Returns
-        -------
-        theano.compile.function_module.Function
-        """
-        if profile:
-            self._functions["step"] = self._make_step(profile=True)
-        return self._function("step")
-
-    def step(self, minibatch):
-        """One step of training.
-
-        Parameters
-        ----------
-        minibatch : tuple of numpy arrays
-            From `minibatches`.
-
-        Returns
-        -------
-        loss, gradient_norm : float
-            The norm before clipping.
-        diagnosis : callable
-            Names the first quantity that is not finite.
-        """
-        values = self._run_step(minibatch)
-        diagnostics = values[2]
-        return float(values[0]), float(values[1]), lambda: self._diagnose(diagnostics)
-
-    def _run_step(self, minibatch):
-        return self._function("step")(*minibatch)
-
-    def _diagnose(self, diagnostics):
-        for name, parameter in self.network.parameters().items():
-            if not np.isfinite(parameter.get_value(borrow=True)).all():
-                return "parameter " + name
-        for name, value in zip(self._diagnostic_names(), diagnostics):
-            if not np.isfinite(value):
-                return name
-        return "the norm of the gradient"
 
     def _diagnostic_names(self):
         return (["the data loss"] + ["the KL of layer " + name for name in self.network.layers]
@@ -169,28 +85,12 @@ class _Job(object):
         if self.settings["clip"] is not None:
             scale = T.minimum(1, self.settings["clip"] / (norm + 1e-7))
             gradients = [gradient * scale for gradient in gradients]
-        updates = lasagne.updates.adam(gradients, parameters, learning_rate=self.settings["learning_rate"])
-        self._name_optimiser_state(updates)
-        # A step that is not finite changes nothing: what can be diagnosed and saved is the state before it.
-        finite = T.le(T.abs_(loss) + norm, np.finfo("float32").max)
-        updates = OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())
+        updates = adam(gradients, parameters, self.settings["learning_rate"])
+        self._keep_optimiser_state(updates)
+        updates = self._guarded(updates, loss, norm)
         diagnostics = T.stack([data_loss] + kl + squares)
         return theano.function(self.network.inputs + [self.network.targets], [loss, norm, diagnostics] + state,
                                updates=updates, profile=profile)
-
-    def _name_optimiser_state(self, updates):
-        """Name what `lasagne.updates.adam` made: two moments per parameter, in order, and the step counter."""
-        names = OrderedDict((parameter, name) for name, parameter in self.network.parameters().items())
-        unnamed = [variable for variable in updates if variable not in names]
-        expected = ["adam.%s.%s" % (name, moment) for name in names.values() for moment in ("mean", "square")]
-        assert len(unnamed) == len(expected) + 1, "lasagne.updates.adam keeps another state than expected"
-        self._optimiser_state = OrderedDict(zip(expected + ["adam.step"], unnamed))
-
-    def _function(self, name):
-        """Compiled when first needed, then kept."""
-        if name not in self._functions:
-            self._functions[name] = getattr(self, "_make_" + name)()
-        return self._functions[name]
 
     def _make_evaluation(self):
         return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(pruned=True))
@@ -198,10 +98,26 @@ class _Job(object):
     def _make_prediction(self):
         return theano.function(self.network.inputs, self.network.prediction(pruned=True))
 
-    def _watched(self, part, minibatches):
-        """Minibatches to evaluate, with a progress bar if a person watches."""
-        return tqdm(itertools.islice(self.evaluation_minibatches(part), minibatches), desc="Testing", leave=False,
-                    disable=not sys.stderr.isatty(), file=sys.stderr)
+    def evaluate_epoch(self, run, progress):
+        columns = OrderedDict()
+        started = time.time()
+        # As in the published logs, "Train" is measured on one minibatch only.
+        for part, minibatches in (("train", 1), ("val", None), ("test", None)):
+            columns[part] = self.evaluate(part, minibatches=minibatches)
+            run.log("%s (clip): %.4f" % (part.capitalize(), columns[part]))
+        columns["test_seconds"] = round(time.time() - started, 3)
+        run.log("Testing took %.3fs" % columns["test_seconds"])
+        report = self.report()
+        run.log(report.text())
+        columns["compression"] = report.ratio
+        for name, (kept, total) in report.counts.items():
+            column = name.split(".")[1] if name.startswith("lstm") or name.endswith("voc") else name.replace(".", "_")
+            columns["kept_" + column], columns["size_" + column] = kept, total
+        return columns, columns["val"]
+
+    def figures(self):
+        return super(_BayesianJob, self).figures() + [
+            ("compression", "compression (times)", ("compression",), "log")]
 
     def time_evaluation(self, minibatch, function=None):
         """Median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""
@@ -212,18 +128,12 @@ class _Job(object):
     def _with_initial_state(self, minibatch):
         return minibatch
 
-    # -- what is printed ---------------------------------------------------------------------------------------------
-
     def report(self):
         """The `CompressionReport` of the network now."""
         return compression_report(self.network)
 
-    def better(self, value, best):
-        """Whether a metric improves on the best so far (None at first)."""
-        return best is None or (value > best if self.higher_is_better else value < best)
 
-
-class TextJob(_Job):
+class TextJob(_BayesianJob):
     """Text classification: accuracy; objects are texts."""
 
     metric, higher_is_better = "accuracy", True
@@ -295,9 +205,7 @@ class TextJob(_Job):
                      np.abs(found - expected).max())
 
 
-class _LanguageJob(_Job):
-    higher_is_better = False
-
+class _LanguageJob(_BayesianJob):
     def __init__(self, config, data, settings, seed):
         super(_LanguageJob, self).__init__(settings, seed)
         self.vocabulary = data.vocabulary
@@ -429,4 +337,4 @@ class WordJob(_LanguageJob):
 
     @staticmethod
     def metric_of(nats):
-        return float(np.exp(min(nats, 700.)))
+        return perplexity(nats)
