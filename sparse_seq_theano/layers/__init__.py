@@ -1,0 +1,7 @@
+"""Lasagne layers with predefined sparseness."""
+
+from .dropout import DropoutLayer, LockedDropoutLayer
+from .embedding import SparseDecoderLayer, SparseEmbeddingLayer
+from .lstm import SparseLSTMLayer
+
+__all__ = ["DropoutLayer", "LockedDropoutLayer", "SparseDecoderLayer", "SparseEmbeddingLayer", "SparseLSTMLayer"]

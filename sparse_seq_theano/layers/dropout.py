@@ -1,0 +1,81 @@
+"""Dropout between layers, drawn from a `DropoutNoise` whose state a checkpoint can hold."""
+
+from bayes_rnn.lasagne_compat import lasagne
+
+from ..dropout import DropoutNoise, check_probability, dropped
+
+__all__ = ["DropoutLayer", "LockedDropoutLayer"]
+
+
+class DropoutLayer(lasagne.layers.Layer):
+    """Dropout with a mask of its own for every number.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple
+        Of any shape.
+    p : float
+        Probability of dropping a number, in [0, 1).
+    noise : DropoutNoise, optional
+        Where masks come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+    **kwargs
+        `name`.
+
+    Raises
+    ------
+    ReportedError
+        For a probability outside [0, 1).
+
+    Examples
+    --------
+    >>> from sparse_seq_theano.layers import DropoutLayer
+    >>> DropoutLayer((None, 5), p=0.4).output_shape
+    (None, 5)
+    """
+
+    def __init__(self, incoming, p=0.5, noise=None, **kwargs):
+        super(DropoutLayer, self).__init__(incoming, **kwargs)
+        self.p, self.noise = check_probability(p, "p"), noise or DropoutNoise()
+
+    def get_output_for(self, input, deterministic=False, **kwargs):
+        return dropped(input, 0. if deterministic else self.p, self.noise, self.mask_shape(input))
+
+    @staticmethod
+    def mask_shape(input):
+        """The length of each axis of the mask; 1 where it is shared along the axis."""
+        return tuple(input.shape[axis] for axis in range(input.ndim))
+
+
+class LockedDropoutLayer(DropoutLayer):
+    """Dropout with one mask per object and feature, shared by all time steps.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple
+        (batch, time, features).
+    p : float
+        Probability of dropping a feature, in [0, 1).
+    noise : DropoutNoise, optional
+        Where masks come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+    **kwargs
+        `name`.
+
+    Raises
+    ------
+    ReportedError
+        For a probability outside [0, 1).
+
+    References
+    ----------
+    Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv 1512.05287.
+
+    Examples
+    --------
+    >>> from sparse_seq_theano.layers import LockedDropoutLayer
+    >>> LockedDropoutLayer((None, 20, 5), p=0.4).output_shape
+    (None, 20, 5)
+    """
+
+    @staticmethod
+    def mask_shape(input):
+        return input.shape[0], 1, input.shape[2]

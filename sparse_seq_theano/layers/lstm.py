@@ -1,0 +1,113 @@
+"""The LSTM with predefined sparseness."""
+
+import numpy as np
+import theano.tensor as T
+
+from bayes_rnn.lasagne_compat import lasagne
+from bayes_rnn.layers.recurrent import RecurrentLayer
+from bayes_rnn.recurrence import lstm_recurrence
+
+from ..dropout import DropoutNoise, dropped
+from ..geometry import lstm_geometry
+
+__all__ = ["SparseLSTMLayer"]
+
+
+class SparseLSTMLayer(RecurrentLayer):
+    """LSTM composed of dense LSTMs without connections between them.
+
+    Component c reads a contiguous segment of the input, which overlaps its neighbours', and owns a segment of the
+    hidden state. All components advance together, in one recurrence. With one component this is a dense LSTM. For each
+    gate g of input, forget, cell, output, within a component::
+
+        a_g = x W_in,g + b_in,g + h W_hid,g + b_hid,g
+        i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);   c' = f * c + i * tanh(a_c);   h' = o * tanh(c')
+
+    Give either `blocks` and `density` (1 and 1 for a dense LSTM), or `reduce_in` and `reduce_out`.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple
+        Of shape (batch, time, features).
+    num_units : int
+        Hidden units H, of all components together.
+    blocks : int, optional
+        Number of components.
+    density : float, optional
+        Fraction of the input that each component reads, from 1/blocks to 1.
+    reduce_in, reduce_out : float, optional
+        In (0, 1]: as many parameters as a dense LSTM of reduce_in * features inputs and reduce_out * H units.
+    weight_drop : float
+        Probability of dropping a recurrent weight: one mask per minibatch (Merity, Keskar, Socher, arXiv 1708.02182).
+    W_in, W_hid, b : callable or lasagne.init.Initializer, optional
+        For each component, gates stacked in the last axis: (inputs, 4h), (h, 4h), (4h,). By default
+        uniform(-1/sqrt(h), 1/sqrt(h)) with h the hidden units of the component.
+    noise : DropoutNoise, optional
+        Where masks come from.
+    **kwargs
+        Those of `RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`, `backwards`, `name`.
+
+    Attributes
+    ----------
+    geometry : sparse_seq_theano.geometry.LSTMGeometry
+    components : list of dict
+        ``W_in``, ``W_hid``, ``b_in``, ``b_hid`` of each component. There are two bias vectors, as in cuDNN: their sum
+        is what counts, but both are trained, and the papers' parameter counts include both.
+
+    Raises
+    ------
+    sparse_seq_theano.geometry.GeometryError
+        If there is no such LSTM.
+
+    References
+    ----------
+    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720, section 2.
+
+    Examples
+    --------
+    >>> from sparse_seq_theano.layers import SparseLSTMLayer
+    >>> layer = SparseLSTMLayer((None, 35, 60), num_units=90, reduce_in=1, reduce_out=2 / 3.)
+    >>> layer.output_shape
+    (None, 35, 90)
+    >>> layer.geometry.components
+    3
+    """
+
+    def __init__(self, incoming, num_units, blocks=None, density=None, reduce_in=None, reduce_out=None,
+                 weight_drop=0., W_in=None, W_hid=None, b=None, noise=None, **kwargs):
+        super(SparseLSTMLayer, self).__init__(incoming, num_units, **kwargs)
+        self.geometry = lstm_geometry(self.num_inputs, num_units, blocks, density, reduce_in, reduce_out)
+        self.weight_drop, self.noise = weight_drop, noise or DropoutNoise()
+        self.components = []
+        segments = zip(self.geometry.input_segments, self.geometry.hidden_segments)
+        for number, ((input_begin, input_end), (begin, end)) in enumerate(segments):
+            inputs, units = input_end - input_begin, end - begin
+            default = lasagne.init.Uniform(1 / np.sqrt(units))
+            shapes = [("W_in", W_in, (inputs, 4 * units)), ("W_hid", W_hid, (units, 4 * units)),
+                      ("b_in", b, (4 * units,)), ("b_hid", b, (4 * units,))]
+            self.components.append({
+                name: self.add_param(spec or default, shape, "component%d.%s" % (number, name),
+                                     regularizable=len(shape) > 1)
+                for name, spec, shape in shapes})
+
+    @property
+    def info(self):
+        """What the layer is made of, and what it saves against the dense LSTM: see `LSTMGeometry.info`."""
+        return self.geometry.info()
+
+    def get_sequences_for(self, inputs, deterministic=False, **kwargs):
+        probability = 0. if deterministic else self.weight_drop
+        W_hid = [dropped(component["W_hid"], probability, self.noise, component["W_hid"].shape)
+                 for component in self.components]
+        b = [component["b_in"] + component["b_hid"] for component in self.components]
+        return lstm_recurrence(
+            self._project(inputs[0].dimshuffle(1, 0, 2)), W_hid, b[0] if len(b) == 1 else T.concatenate(b),
+            gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs))
+
+    def _project(self, input):
+        """x W_in of all components, one after the other: (time, batch, 4 num_units) from (time, batch, features)."""
+        rows = input.reshape((-1, self.num_inputs))
+        products = [T.dot(rows[:, begin:end], component["W_in"]) for (begin, end), component
+                    in zip(self.geometry.input_segments, self.components)]
+        stacked = products[0] if len(products) == 1 else T.concatenate(products, axis=1)
+        return stacked.reshape((input.shape[0], input.shape[1], 4 * self.num_units))
