@@ -26,6 +26,6 @@ setup(
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"bayes_rnn": ["*.cpp", "*/*.cpp"]},
+    package_data={"bayes_rnn": ["*.cpp", "*.hpp", "*/*.cpp"]},
     zip_safe=False,
 )

@@ -7,11 +7,11 @@ and parameters by name. Chirkova et al., arXiv 1810.10927, section 4; Lobacheva 
 from collections import OrderedDict
 
 import numpy as np
-import theano
 import theano.tensor as T
 
 from .lasagne_compat import lasagne
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
+from .softmax import softmax_cross_entropy
 from .variational import NormalNoise
 
 __all__ = ["TextClassifier", "LanguageModel"]
@@ -201,13 +201,8 @@ class LanguageModel(_Network):
         return self._cross_entropy(scores).mean(), state
 
     def _cross_entropy(self, scores):
-        scores = scores.reshape((-1, self.vocabulary_size))
-        # Spelled out in elementwise steps: they are vectorised, Theano's softmax is not.
-        # Subtracting the maximum changes nothing but rounding, so its gradient need not be followed.
-        scores = scores - theano.gradient.disconnected_grad(T.max(scores, axis=1, keepdims=True))
-        normaliser = T.log(T.exp(scores).sum(axis=1))
-        targets = self.targets.flatten()
-        return normaliser - scores[T.arange(targets.shape[0]), targets]
+        nll, _ = softmax_cross_entropy(scores.reshape((-1, self.vocabulary_size)), self.targets.flatten())
+        return nll
 
     def evaluation(self, **mode):
         """What the metric is made of: [summed cross-entropy in nats, number of predictions] and the final state."""

@@ -14,6 +14,7 @@ import theano.tensor as T
 from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.softmax import softmax_cross_entropy
 
+from .dropout import check_probability
 from .layers import LockedDropoutLayer, SparseDecoderLayer, SparseEmbeddingLayer, SparseLSTMLayer
 from .network import Network, dense_layer
 
@@ -23,8 +24,8 @@ __all__ = ["AWDLanguageModel", "Outputs"]
 EPSILON = 1e-8
 
 #: What a minibatch goes through, symbolic: the last LSTM's output with and without dropout, (batch, time, units); the
-#: state after the last time step, as `AWDLanguageModel.state`; the softmaxes' logits, (batch * time * n_experts,
-#: vocabulary), and their weights, (batch * time, n_experts).
+#: state after the last time step, as `AWDLanguageModel.state`; the softmaxes' logits without the decoder's bias,
+#: (batch * time * n_experts, vocabulary), and their weights, (batch * time, n_experts).
 Outputs = namedtuple("Outputs", ["output", "raw", "final_state", "logits", "prior"])
 
 
@@ -64,6 +65,10 @@ class AWDLanguageModel(Network):
     def __init__(self, structure, dropout=0.4, dropouth=0.25, dropouti=0.4, dropoute=0.1, wdrop=0.5, dropoutl=-1.,
                  noise=None):
         super(AWDLanguageModel, self).__init__(noise)
+        dropoutl = dropouth if dropoutl < 0 else dropoutl
+        for name, probability in (("dropout", dropout), ("dropouth", dropouth), ("dropouti", dropouti),
+                                  ("dropoute", dropoute), ("wdrop", wdrop), ("dropoutl", dropoutl)):
+            check_probability(probability, name)
         self.structure = structure
         self.tokens, self.targets = T.imatrix("tokens"), T.imatrix("targets")
         self.state, self.lstms, self.dropouts = [], [], []
@@ -78,7 +83,7 @@ class AWDLanguageModel(Network):
             self.lstms.append(self.add(self._lstm(below, number, lstm, wdrop)))
             self.dropouts.append(LockedDropoutLayer(self.lstms[-1], probability, noise=self.noise))
             below = self.dropouts[-1]
-        self._add_output(below, dropouth if dropoutl < 0 else dropoutl)
+        self._add_output(below, dropoutl)
         self.inputs = [self.tokens] + self.state
 
     def _lstm(self, below, number, geometry, weight_drop):
@@ -134,14 +139,19 @@ class AWDLanguageModel(Network):
         if self.latent is not None:
             hidden = self.latent.get_output_for(rows).reshape((output.shape[0], output.shape[1], count * dimensions))
             hidden = self.latent_dropout.get_output_for(hidden, deterministic=deterministic)
-        logits = self.decoder.get_output_for(hidden.reshape((-1, dimensions)))
+        # Without the bias, which softmax_cross_entropy adds at no cost.
+        logits = self.encoder.decode(hidden.reshape((-1, dimensions)))
         return Outputs(output, raw, final_state, logits, T.nnet.softmax(self.prior.get_output_for(rows)))
 
     def token_losses(self, outputs):
         """-log(p + 1e-8) for the probability p of each target: symbolic (batch * time,)."""
-        targets = T.repeat(self.targets.flatten(), self.structure.n_experts)
-        nll = softmax_cross_entropy(outputs.logits, targets).reshape((-1, self.structure.n_experts))
+        nll = self._softmaxes(outputs)[0].reshape((-1, self.structure.n_experts))
         return -T.log(T.sum(outputs.prior * T.exp(-nll), axis=1) + np.asarray(EPSILON, dtype=nll.dtype))
+
+    def _softmaxes(self, outputs):
+        """nll of its target and most probable word of each softmax: symbolic (batch * time * n_experts,)."""
+        targets = T.repeat(self.targets.flatten(), self.structure.n_experts)
+        return softmax_cross_entropy(outputs.logits, targets, bias=self.decoder.b)
 
     def training_loss(self, outputs, alpha=2., beta=1.):
         """The objective of a minibatch: mean negative log likelihood and two penalties.
@@ -163,21 +173,27 @@ class AWDLanguageModel(Network):
         if alpha:
             loss += np.asarray(alpha, dtype=loss.dtype) * T.mean(outputs.output ** 2)
         if beta:
-            loss += np.asarray(beta, dtype=loss.dtype) * T.mean((outputs.raw[:, 1:] - outputs.raw[:, :-1]) ** 2)
+            differences = outputs.raw[:, 1:] - outputs.raw[:, :-1]
+            # A window of one time step has none, and no mean.
+            count = T.cast(T.maximum(differences.size, 1), loss.dtype)
+            loss += np.asarray(beta, dtype=loss.dtype) * T.sum(differences ** 2) / count
         return loss
 
     def log_probabilities(self, outputs):
         """log(p + 1e-8) for all words: symbolic (batch * time, vocabulary)."""
-        softmaxes = T.nnet.softmax(outputs.logits).reshape(
+        softmaxes = T.nnet.softmax(outputs.logits + self.decoder.b).reshape(
             (-1, self.structure.n_experts, self.structure.embedding.vocabulary_size))
         mixed = T.sum(outputs.prior.dimshuffle(0, 1, "x") * softmaxes, axis=1)
         return T.log(mixed + np.asarray(EPSILON, dtype=mixed.dtype))
 
     def right_predictions(self, outputs):
         """How many targets were the most probable word: symbolic int."""
-        # The order of one softmax is that of its logits.
-        scores = outputs.logits if self.structure.n_experts == 1 else self.log_probabilities(outputs)
-        return T.eq(T.argmax(scores, axis=1), self.targets.flatten()).sum()
+        if self.structure.n_experts == 1:
+            # The operation of token_losses: Theano computes it once for both.
+            _, most_probable = self._softmaxes(outputs)
+        else:
+            most_probable = T.argmax(self.log_probabilities(outputs), axis=1)
+        return T.eq(most_probable, self.targets.flatten()).sum()
 
     def evaluation(self):
         """Without dropout: [summed loss in nats, number of predictions] and the final state, symbolic."""

@@ -8,6 +8,7 @@ import theano.tensor as T
 from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.softmax import softmax_cross_entropy
 
+from .dropout import check_probability
 from .layers import DropoutLayer, SparseEmbeddingLayer, SparseLSTMLayer
 from .network import Network, dense_layer
 
@@ -42,6 +43,9 @@ class Tagger(Network):
 
     def __init__(self, structure, dropouti=0., dropoute=0., wdrop=0., dropouth=0., noise=None):
         super(Tagger, self).__init__(noise)
+        for name, probability in (("dropouti", dropouti), ("dropoute", dropoute), ("wdrop", wdrop),
+                                  ("dropouth", dropouth)):
+            check_probability(probability, name)
         self.structure = structure
         self.tokens, self.tags = T.imatrix("tokens"), T.imatrix("tags")
         self.mask = T.matrix("mask", dtype="uint8")
@@ -72,7 +76,7 @@ class Tagger(Network):
 
     def loss(self, scores):
         """Mean cross-entropy over the real tokens, in nats: symbolic scalar."""
-        losses = softmax_cross_entropy(scores, self.tags.flatten())
+        losses, _ = softmax_cross_entropy(scores, self.tags.flatten())
         real = T.cast(self.mask.flatten(), losses.dtype)
         # Padding would count as 0 * loss; a switch keeps out even a loss that is not finite.
         return T.sum(T.switch(real, losses, 0)) / T.sum(real)
@@ -81,6 +85,6 @@ class Tagger(Network):
         """Without dropout: [right tags, tokens, summed cross-entropy in nats], symbolic."""
         scores = self.scores(deterministic=True)
         real = T.neq(self.mask.flatten(), 0)
-        right = T.eq(T.argmax(scores, axis=1), self.tags.flatten())
-        losses = softmax_cross_entropy(scores, self.tags.flatten())
+        losses, most_probable = softmax_cross_entropy(scores, self.tags.flatten())
+        right = T.eq(most_probable, self.tags.flatten())
         return [T.sum(right * real), T.sum(real), T.sum(T.switch(real, losses, 0))]
