@@ -169,7 +169,7 @@ class AWDJob(Job):
         interval = self.settings["log_interval"]
         if progress.minibatch % interval == 0:
             loss = np.mean(progress.losses[-interval:])
-            run.append_to_log("| epoch %3d | %5d/%5d batches | lr %g | ms/batch %.1f | loss %5.2f | ppl %8.2f" % (
+            run.log("| epoch %3d | %5d/%5d batches | lr %g | ms/batch %.1f | loss %5.2f | ppl %8.2f" % (
                 progress.epoch, progress.minibatch, self.minibatch_count(progress.epoch),
                 self.learning_rate(progress.epoch), 1000 * progress.seconds / progress.minibatch, loss,
                 perplexity(loss)))
