@@ -12,6 +12,8 @@ References
    arXiv:1810.10927.
 .. [3] E. Lobacheva, N. Chirkova and D. Vetrov (2018): Bayesian sparsification of gated recurrent neural networks.
    NeurIPS workshop on compact deep neural networks, arXiv:1812.05692.
+.. [4] T. Demeester, J. Deleu, F. Godin and C. Develder (2018): Predefined sparseness in recurrent sequence models.
+   CoNLL, arXiv:1808.08720, section 3.
 """
 
 import os
@@ -96,12 +98,17 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         c_t &= f c_{t-1} + i \tanh(a_c) \\
         h_t &= o \tanh(c_t) z_{hid}
 
+    Several matrices `W_hid` make an LSTM of as many components without connections between them [4]_. With H the sum
+    of their sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where `begin` is the sum of
+    the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of everything that is 4H wide: the
+    components stand one after the other, the four gates are stacked within each.
+
     Parameters
     ----------
     preactivation : symbolic ``(T, B, 4H)``
         The contribution of the input, ``x W_in``, time first, gates stacked in the order input, forget, cell, output.
-    W_hid : symbolic ``(H, 4H)``
-        Recurrent weights.
+    W_hid : symbolic ``(H, 4H)``, or a list or tuple of symbolic ``(H_c, 4 H_c)``
+        Recurrent weights, of one component or of each.
     b : symbolic ``(4H,)``
         Biases, added after the multiplication by `z_gates`.
     hid_init, cell_init : symbolic ``(B, H)``
@@ -128,35 +135,48 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
             ", ".join(sorted(GATE_NONLINEARITIES)), gate_nonlinearity))
     if implementation not in IMPLEMENTATIONS + (None,):
         raise ValueError("implementation must be None, scan or fused, not {!r}".format(implementation))
-    preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid = [
+    W_hid = [T.as_tensor_variable(matrix) for matrix in (W_hid if isinstance(W_hid, (list, tuple)) else [W_hid])]
+    if not W_hid:
+        raise ValueError("W_hid is an empty list, but at least one matrix was expected: give one per component")
+    preactivation, b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
-        for variable in (preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid)]
+        for variable in (preactivation, b, hid_init, cell_init, mask, z_gates, z_hid)]
     if implementation is None:
         implementation = select_implementation(
-            [v for v in (preactivation, W_hid, b, hid_init, cell_init, z_gates, z_hid) if v is not None])
+            W_hid + [v for v in (preactivation, b, hid_init, cell_init, z_gates, z_hid) if v is not None])
     recurrence = fused_recurrence if implementation == "fused" else _scan_recurrence
     return recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                       bool(backwards))
 
 
 def _scan_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity, backwards):
-    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano."""
+    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano; `W_hid` is a list."""
     gate = GATE_NONLINEARITIES[gate_nonlinearity]
-    units = W_hid.shape[0]
-    given = [variable for variable in (W_hid, b, z_gates, z_hid) if variable is not None]
+    sizes = [matrix.shape[0] for matrix in W_hid]
+    begins = [sum(sizes[:c]) for c in range(len(sizes))]
+    given = W_hid + [variable for variable in (b, z_gates, z_hid) if variable is not None]
+
+    def join(parts):
+        return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=1)
+
+    def split(hid):
+        return [hid] if len(W_hid) == 1 else [hid[:, begin:begin + units] for begin, units in zip(begins, sizes)]
 
     def step(x, *rest):
         # Theano hands over the sequences, then the previous state, then what does not change: (B, 4H), (B, H), ...
         rest = list(rest)
         carry_over = None if mask is None else rest.pop(0).dimshuffle(0, "x")
-        hid, cell, W_hid_, b_ = rest[:4]
-        rest = rest[4:]
+        hid, cell = rest[:2]
+        W_hid_, rest = rest[2:2 + len(W_hid)], rest[2 + len(W_hid):]
+        b_ = rest.pop(0)
         z_gates_ = None if z_gates is None else rest.pop(0)
         z_hid_ = None if z_hid is None else rest.pop(0)
 
-        a = x + T.dot(hid, W_hid_)
+        a = x + join([T.dot(part, matrix) for part, matrix in zip(split(hid), W_hid_)])
         a = (a if z_gates_ is None else a * z_gates_) + b_
-        a_in, a_forget, a_cell, a_out = [a[:, g * units:(g + 1) * units] for g in range(4)]
+        a_in, a_forget, a_cell, a_out = [
+            join([a[:, 4 * begin + g * units:4 * begin + (g + 1) * units] for begin, units in zip(begins, sizes)])
+            for g in range(4)]
         new_cell = gate(a_forget) * cell + gate(a_in) * T.tanh(a_cell)
         new_hid = gate(a_out) * T.tanh(new_cell)
         new_hid = new_hid if z_hid_ is None else new_hid * z_hid_

@@ -1,34 +1,41 @@
 // The recurrence of an LSTM and its gradient; recurrence_op.py says what is computed and pastes this file into the
 // modules that Theano compiles (Python.h and numpy/arrayobject.h come before it).
 //
-// The rows of a minibatch do not depend on each other: every thread takes some of them through all time steps. The
-// products are our own: W_hid is packed once per call, not once per time step as a BLAS has to; the four
-// preactivations of a unit are still in registers when the gates are applied; and masked rows are left out. A row's
-// numbers do not depend on which rows are computed beside it, nor does the order of the sums over rows depend on the
-// number of threads, so neither does the result.
+// The rows of a minibatch do not depend on each other: every thread takes some of them through all time steps. Where
+// W_hid is too large for the cache of one core, or the rows are too few, every thread takes some units of all rows
+// instead, so that each reads only its part of W_hid, and the threads meet once per time step.
+//
+// The products are our own: W_hid is packed once per call, not once per time step as a BLAS has to, and masked rows are
+// left out. A number of the result does not depend on what is computed beside it, nor does the order of any sum depend
+// on the number of threads, so neither does the result.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 #ifdef __linux__
 #include <sched.h>
+#include <sys/mman.h>
 #endif
 
 namespace lstm {
 
 // ------------------------------------------------------------------------------------------------------- vectors
 
+// A product keeps its sums in registers: BLOCK_ROWS x 2 vectors, or TILE_ROWS x 3 for the gradient of W_hid.
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, BLOCK_ROWS = 6 };      // 6 rows x 4 vectors of sums: 24 of the 32 registers
+enum { VECTOR_BYTES = 64, BLOCK_ROWS = 12, TILE_ROWS = 8 };      // 24 of the 32 registers
 #elif defined(__AVX__)
-enum { VECTOR_BYTES = 32, BLOCK_ROWS = 3 };      // 12 of 16
+enum { VECTOR_BYTES = 32, BLOCK_ROWS = 6, TILE_ROWS = 4 };       // 12 of 16
 #else
-enum { VECTOR_BYTES = 16, BLOCK_ROWS = 3 };
+enum { VECTOR_BYTES = 16, BLOCK_ROWS = 5, TILE_ROWS = 2 };
 #endif
 
 // Rows whose bias gradients are summed together: fixed, so that the order of the sum does not depend on the threads.
@@ -148,32 +155,90 @@ static int available_threads() {
     return std::max(1, n);
 }
 
-// part(0), ..., part(n - 1), each in its own thread. The threads end here: none is left waiting or spinning.
+// The threads of one call, which can wait for each other.
+class team {
+public:
+    int size;
+    std::mutex mutex;
+
+    team() : size(1), arrived(0), round(0) {}
+
+    // Returns when all have called it.
+    void meet() {
+        if (size == 1) return;
+        const unsigned now = round.load();
+        if (arrived.fetch_add(1) + 1 == size) {
+            arrived.store(0);
+            {
+                std::lock_guard<std::mutex> lock(mutex);
+                round.store(now + 1);
+            }
+            everybody_is_here.notify_all();
+            return;
+        }
+        // Sleeping comes last: a scheduler likes to wake two threads that sleep in turn on one and the same core.
+        for (int i = 0; i < 20000; i++) {
+            if (round.load() != now) return;
+            if (i < 2000) pause();
+            else std::this_thread::yield();
+        }
+        std::unique_lock<std::mutex> lock(mutex);
+        everybody_is_here.wait(lock, [&] { return round.load() != now; });
+    }
+
+private:
+    std::atomic<int> arrived;
+    std::atomic<unsigned> round;
+    std::condition_variable everybody_is_here;
+
+    static inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+    }
+};
+
+// part(0, team), ..., part(team.size - 1, team), each in its own thread, where team.size is n, or less if there are no
+// more threads to be had. The threads end here: none is left waiting or spinning.
 template <typename F>
 static void in_parallel(int n, F part) {
+    team all;
     std::vector<std::thread> threads;
-    int started = 1;
-    try {
-        threads.reserve(n);
-        for (; started < n; started++) threads.emplace_back(part, started);
-    } catch (const std::exception&) {            // no more threads to be had: this one does the rest
+    {
+        std::lock_guard<std::mutex> until_all_are_there(all.mutex);
+        try {
+            threads.reserve(n);
+            for (int i = 1; i < n; i++) {
+                threads.emplace_back([&all, &part, i] {
+                    { std::lock_guard<std::mutex> all_are_there(all.mutex); }
+                    part(i, all);
+                });
+                all.size++;
+            }
+        } catch (const std::exception&) {
+        }
     }
-    part(0);
-    for (int i = started; i < n; i++) part(i);
+    part(0, all);
     for (auto& thread : threads) thread.join();
 }
 
-// The i-th of n nearly equal parts of `total`, in multiples of `unit`.
-static inline long part_begin(long total, long unit, int i, int n) {
+struct range { long begin, end; };
+
+// The i-th of n nearly equal parts of 0..total, in multiples of `unit`.
+static inline range part_of(long total, long unit, int i, int n) {
     const long units = (total + unit - 1) / unit;
-    return std::min(total, units * i / n * unit);
+    return {std::min(total, units * i / n * unit), std::min(total, units * (i + 1) / n * unit)};
 }
 
 template <typename T> struct buffer {            // uninitialised, aligned to vectors
     T* p;
     explicit buffer(size_t n) : p(0) {
+        const size_t huge_page = 2 << 20, bytes = std::max<size_t>(64, n * sizeof(T));
         void* q = 0;
-        if (posix_memalign(&q, 64, std::max<size_t>(64, n * sizeof(T))) == 0) p = (T*)q;
+        if (posix_memalign(&q, bytes < 2 * huge_page ? 64 : huge_page, bytes) == 0) p = (T*)q;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+        if (p && bytes >= 2 * huge_page) madvise(p, bytes, MADV_HUGEPAGE);     // fewer misses of the address cache
+#endif
     }
     ~buffer() { free(p); }
     buffer(const buffer&) = delete;
@@ -182,11 +247,13 @@ template <typename T> struct buffer {            // uninitialised, aligned to ve
 
 // -------------------------------------------------------------------------------------------------------- product
 
-// sums[r][v] = sum over k of rows[r][k * STRIDE] * panel[k][v]: ROWS x COLUMNS vectors, kept in registers.
-template <typename T, int ROWS, int COLUMNS, int STRIDE = 1>
-static inline __attribute__((always_inline)) void
-product(const T* const* rows, const T* panel, long K, typename vector_of<T>::type (&sums)[ROWS][COLUMNS]) {
+// sums[r * WIDTH + v] = sum over k of rows[r][k * STRIDE] * panel[k][v], for ROWS x COLUMNS vectors. Each sum goes over
+// k in order, whatever the block: the result does not depend on how the work is divided.
+template <typename T, int ROWS, int COLUMNS, int STRIDE, int WIDTH>
+static __attribute__((noinline)) void
+product(const T* const* rows, const T* panel, long K, typename vector_of<T>::type* sums) {
     typedef typename vector_of<T>::type V;
+    enum { N = lanes<T>::N, AHEAD = 16 };        // the panel comes from far away, and is read once per block
     const T* row[ROWS];
     V s[ROWS][COLUMNS];
     for (int r = 0; r < ROWS; r++) {
@@ -195,134 +262,161 @@ product(const T* const* rows, const T* panel, long K, typename vector_of<T>::typ
     }
     for (long k = 0; k < K; k++) {
         V p[COLUMNS];
-        for (int v = 0; v < COLUMNS; v++) p[v] = *(const V*)(panel + (k * COLUMNS + v) * lanes<T>::N);
+        for (int v = 0; v < COLUMNS; v++) {
+            p[v] = *(const V*)(panel + (k * COLUMNS + v) * N);
+            __builtin_prefetch(panel + ((k + AHEAD) * COLUMNS + v) * N);
+        }
         for (int r = 0; r < ROWS; r++) {
             const V a = row[r][k * STRIDE] - V{};      // the same number in all lanes
             for (int v = 0; v < COLUMNS; v++) s[r][v] += a * p[v];
         }
     }
     for (int r = 0; r < ROWS; r++)
-        for (int v = 0; v < COLUMNS; v++) sums[r][v] = s[r][v];
+        for (int v = 0; v < COLUMNS; v++) sums[r * WIDTH + v] = s[r][v];
 }
 
-// Calls body.run<ROWS>(first) for blocks of at most BLOCK_ROWS of n rows, as even as can be: small blocks are slow.
+// The product for n rows, 1 <= n <= BLOCK_ROWS.
+template <typename T, int COLUMNS, int WIDTH, int ROWS = BLOCK_ROWS> struct block_product {
+    static inline void run(long n, const T* const* rows, const T* panel, long K, typename vector_of<T>::type* sums) {
+        if (n == ROWS) product<T, ROWS, COLUMNS, 1, WIDTH>(rows, panel, K, sums);
+        else block_product<T, COLUMNS, WIDTH, ROWS - 1>::run(n, rows, panel, K, sums);
+    }
+};
+template <typename T, int COLUMNS, int WIDTH> struct block_product<T, COLUMNS, WIDTH, 0> {
+    static inline void run(long, const T* const*, const T*, long, typename vector_of<T>::type*) {}
+};
+
+// Calls body(first, count) for blocks of at most BLOCK_ROWS of n rows, as even as can be: small blocks are slow.
 template <typename Body>
 static inline void in_blocks(long n, const Body& body) {
     const long blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    for (long i = 0; i < blocks; i++) {
-        const long first = n * i / blocks;
-        switch (n * (i + 1) / blocks - first) {
-            case 1: body.template run<1>(first); break;
-            case 2: body.template run<2>(first); break;
-            case 3: body.template run<3>(first); break;
-#if defined(__AVX512F__)
-            case 4: body.template run<4>(first); break;
-            case 5: body.template run<5>(first); break;
-            case 6: body.template run<6>(first); break;
-#endif
-        }
-    }
+    for (long i = 0; i < blocks; i++) body(n * i / blocks, n * (i + 1) / blocks - n * i / blocks);
+}
+
+// The i-th panel of those in `range` in step s: to and fro, so that a step begins with what the last one left in cache.
+static inline long to_and_fro(const range& panels, long s, long i, long size = 1) {
+    const long count = (panels.end - panels.begin + size - 1) / size;
+    return panels.begin + (s % 2 ? count - 1 - i : i) * size;
 }
 
 // ------------------------------------------------------------------------------------------------------- problem
 
+// `p` moved to a column (null stays null).
+template <typename T> static inline T* column(T* p, long begin) { return p ? p + begin : p; }
+
+// One component: its pointers begin at its own columns of the arrays that all components share.
 template <typename T> struct problem {
-    long steps, rows, units;                     // T, B, H
-    bool backwards, mask_given;
+    long steps, rows;                            // T, B
+    long begin, units, all_units;                // first unit and H of this component; H of all, the arrays' width
+    bool backwards;
     int threads;
     const T *W_hid, *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
     long z_gates_stride, z_hid_stride;           // 0 where one row serves all
     long panels;                                 // vectors of units, the last one perhaps not full
+    bool by_units;                               // a thread takes some units of all rows, not some rows
 
     void set_up() {
         panels = (units + lanes<T>::N - 1) / lanes<T>::N;
-        // A thread costs some 50 microseconds to start and needs a group of rows to work on.
-        const double work = 8.0 * steps * rows * units * units;
-        threads = (int)std::min<double>(available_threads(), std::max(1.0, work / 1e7));
-        threads = (int)std::min<long>(threads, std::max<long>(1, (rows + GROUP_ROWS - 1) / GROUP_ROWS));
+        // A thread costs some 50 microseconds to start and needs a group of rows to work on; to meet at every time step
+        // costs some microseconds.
+        const double step_work = 8.0 * rows * units * units;
+        const double useful = std::min<double>(available_threads(), std::max(1.0, steps * step_work / 1e7));
+        const long threads_by_rows = std::min<long>(useful, std::max<long>(1, (rows + GROUP_ROWS - 1) / GROUP_ROWS));
+        const long threads_by_units = std::min<long>(std::min(useful, std::max(1.0, step_work / 5e5)), panels);
+        const bool fits_in_cache = 4 * units * units * sizeof(T) <= 1 << 20;
+        by_units = threads_by_units > threads_by_rows || (threads_by_units == threads_by_rows && !fits_in_cache);
+        threads = (int)std::max<long>(1, by_units ? threads_by_units : threads_by_rows);
     }
+    range own_rows(int i, int n) const { return by_units ? range{0, rows} : part_of(rows, GROUP_ROWS, i, n); }
+    range own_panels(int i, int n) const { return by_units ? part_of(panels, 1, i, n) : range{0, panels}; }
     long time(long s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
     bool active(long t, long i) const { return !mask || mask[t * rows + i] != 0; }
     const T* before(const T* states, const T* init, long s, long i) const {    // the state that step s starts from
-        return (s == 0 ? init : states + time(s - 1) * rows * units) + i * units;
+        return (s == 0 ? init : states + time(s - 1) * rows * all_units) + i * all_units;
     }
     long width(long panel) const { return std::min<long>(lanes<T>::N, units - panel * lanes<T>::N); }
 };
 
 // -------------------------------------------------------------------------------------------------------- forward
 
-template <typename T, bool HARD> struct forward_step {
+// One panel of step s for n rows: their numbers, and their hidden states before.
+template <typename T, bool HARD>
+static inline void forward_block(const problem<T>& q, long s, long panel, const T* weights, const long* active_rows,
+                                 const T* const* hid_before, long count, const T* x, T* hid, T* cell, T* total) {
     typedef typename vector_of<T>::type V;
-    const problem<T>& q;
-    long s, panel;
-    const T* weights;                            // (H, 4, lanes) of this panel
-    const std::vector<long>& active_rows;
-    const std::vector<const T*>& hid_before;
-    const T* x;
-    T *hid, *cell, *total;                       // of all time steps; total may be null
-
-    template <int ROWS> void run(long first) const {
-        const long H = q.units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
-        V sums[ROWS][4];
-        product<T, ROWS, 4>(&hid_before[first], weights, H, sums);
-        for (int r = 0; r < ROWS; r++) {
-            const long i = active_rows[first + r], row = t * q.rows + i;
-            V a[4];
-            for (int g = 0; g < 4; g++) {
-                const long column = g * H + offset;
-                a[g] = load(x + row * 4 * H + column, n) + sums[r][g];
-                if (total) store(total + row * 4 * H + column, a[g], n);
-                if (q.z_gates) a[g] *= load(q.z_gates + i * q.z_gates_stride + column, n);
-                a[g] += load(q.b + column, n);
-            }
-            const V before = load(q.before(cell, q.cell_init, s, i) + offset, n);
-            const V c = gate<T, HARD>::value(a[1]) * before + gate<T, HARD>::value(a[0]) * hyperbolic_tangent(a[2]);
-            V h = gate<T, HARD>::value(a[3]) * hyperbolic_tangent(c);
-            if (q.z_hid) h *= load(q.z_hid + i * q.z_hid_stride + offset, n);
-            store(cell + row * H + offset, c, n);
-            store(hid + row * H + offset, h, n);
+    const long H = q.units, all = q.all_units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
+    V sums[BLOCK_ROWS][4];
+    for (int pair = 0; pair < 2; pair++)
+        block_product<T, 2, 4>::run(count, hid_before, weights + pair * 2 * H * lanes<T>::N, H, &sums[0][2 * pair]);
+    for (long r = 0; r < count; r++) {
+        const long i = active_rows[r], row = t * q.rows + i;
+        V a[4];
+        for (int g = 0; g < 4; g++) {
+            const long column = g * H + offset;
+            a[g] = load(x + row * 4 * all + column, n) + sums[r][g];
+            if (total) store(total + row * 4 * all + column, a[g], n);
+            if (q.z_gates) a[g] *= load(q.z_gates + i * q.z_gates_stride + column, n);
+            a[g] += load(q.b + column, n);
         }
+        const V before = load(q.before(cell, q.cell_init, s, i) + offset, n);
+        const V c = gate<T, HARD>::value(a[1]) * before + gate<T, HARD>::value(a[0]) * hyperbolic_tangent(a[2]);
+        V h = gate<T, HARD>::value(a[3]) * hyperbolic_tangent(c);
+        if (q.z_hid) h *= load(q.z_hid + i * q.z_hid_stride + offset, n);
+        store(cell + row * all + offset, c, n);
+        store(hid + row * all + offset, h, n);
     }
-};
+}
+
+// W_hid in panels of a vector of units: (2, H, 2, lanes), the gates two by two.
+template <typename T>
+static void pack_forward(const problem<T>& q, const range& panels, T* packed) {
+    const long H = q.units, N = lanes<T>::N;
+    for (long first = 0; first < H; first += 32)             // some rows at a time: each panel has its part of each row
+        for (long panel = panels.begin; panel < panels.end; panel++)
+            for (long k = first; k < std::min(H, first + 32); k++)
+                for (long g = 0; g < 4; g++)
+                    store(packed + panel * 4 * H * N + ((g / 2 * H + k) * 2 + g % 2) * N,
+                          load(q.W_hid + k * 4 * H + g * H + panel * N, q.width(panel)), N);
+}
 
 template <typename T, bool HARD>
 static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) {
-    const long H = q.units, N = lanes<T>::N, panel_size = H * 4 * N;
-    buffer<T> packed(q.panels * panel_size);
+    const long H = q.units, all = q.all_units, N = lanes<T>::N;
+    buffer<T> packed(q.panels * 4 * H * N);
     if (!packed.p) return false;
-    in_parallel(q.threads, [&](int thread) {
-        const long end = part_begin(q.panels, 1, thread + 1, q.threads);
-        for (long panel = part_begin(q.panels, 1, thread, q.threads); panel < end; panel++)
-            for (long k = 0; k < H; k++)
-                for (int g = 0; g < 4; g++)
-                    *(typename vector_of<T>::type*)(packed.p + panel * panel_size + (k * 4 + g) * N) =
-                        load(q.W_hid + k * 4 * H + g * H + panel * N, q.width(panel));
-    });
-    in_parallel(q.threads, [&](int thread) {
-        const long begin = part_begin(q.rows, GROUP_ROWS, thread, q.threads);
-        const long end = part_begin(q.rows, GROUP_ROWS, thread + 1, q.threads);
+    in_parallel(q.threads, [&](int thread, team& others) {
+        const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
+        pack_forward(q, part_of(q.panels, 1, thread, others.size), packed.p);
+        if (!q.by_units) others.meet();
+        const long begin = panels.begin * N, units = std::min(H, panels.end * N) - begin;
         std::vector<long> active;
         std::vector<const T*> hid_before;
         for (long s = 0; s < q.steps; s++) {
             const long t = q.time(s);
             active.clear();
             hid_before.clear();
-            for (long i = begin; i < end; i++) {
+            for (long i = rows.begin; i < rows.end; i++) {
                 const T* h = q.before(hid, q.hid_init, s, i);
                 const long row = t * q.rows + i;
                 if (q.active(t, i)) {
                     active.push_back(i);
                     hid_before.push_back(h);
-                } else {
-                    memcpy(hid + row * H, h, H * sizeof(T));
-                    memcpy(cell + row * H, q.before(cell, q.cell_init, s, i), H * sizeof(T));
-                    // The gradient does not read this, but an output should not depend on what was in memory.
-                    if (total && total != x) memcpy(total + row * 4 * H, x + row * 4 * H, 4 * H * sizeof(T));
+                    continue;
                 }
+                memcpy(hid + row * all + begin, h + begin, units * sizeof(T));
+                memcpy(cell + row * all + begin, q.before(cell, q.cell_init, s, i) + begin, units * sizeof(T));
+                // The gradient does not read this, but an output should not depend on what was in memory.
+                for (long g = 0; g < 4 && total && total != x; g++)
+                    memcpy(total + row * 4 * all + g * H + begin, x + row * 4 * all + g * H + begin, units * sizeof(T));
             }
-            for (long panel = 0; panel < q.panels; panel++)
-                in_blocks((long)active.size(), forward_step<T, HARD>{
-                    q, s, panel, packed.p + panel * panel_size, active, hid_before, x, hid, cell, total});
+            for (long i = 0; i < panels.end - panels.begin; i++) {
+                const long panel = to_and_fro(panels, s, i);
+                in_blocks((long)active.size(), [&](long first, long count) {
+                    forward_block<T, HARD>(q, s, panel, packed.p + panel * 4 * H * N, &active[first],
+                                           &hid_before[first], count, x, hid, cell, total);
+                });
+            }
+            if (q.by_units) others.meet();
         }
     });
     return true;
@@ -333,35 +427,22 @@ static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) 
 template <typename T> struct gradient_arrays {
     const T *hid, *cell, *total, *g_hid, *g_cell;                              // g_*: may be null
     T *d_x, *d_W_hid, *d_b, *d_hid_init, *d_cell_init, *d_z_gates, *d_z_hid;   // d_z_*: (B, ...) or null
-};
 
-// The product d_x W_hid^T of one step, for COLUMNS vectors of units.
-template <typename T, int COLUMNS> struct gradient_product {
-    typedef typename vector_of<T>::type V;
-    const problem<T>& q;
-    long panel;
-    const T* weights;                            // (4H, COLUMNS, lanes)
-    const std::vector<long>& active_rows;
-    const std::vector<const T*>& d_x_rows;
-    T* d_hid;
-
-    template <int ROWS> void run(long first) const {
-        V sums[ROWS][COLUMNS];
-        product<T, ROWS, COLUMNS>(&d_x_rows[first], weights, 4 * q.units, sums);
-        for (int r = 0; r < ROWS; r++)
-            for (int v = 0; v < COLUMNS; v++)
-                store(d_hid + active_rows[first + r] * q.units + (panel + v) * lanes<T>::N, sums[r][v],
-                      q.width(panel + v));
+    // The same of the component whose first unit is `begin`.
+    gradient_arrays columns(long begin, T* component_d_W_hid) const {
+        return {hid + begin, cell + begin, total + 4 * begin, column(g_hid, begin), column(g_cell, begin),
+                d_x + 4 * begin, component_d_W_hid, d_b + 4 * begin, d_hid_init + begin, d_cell_init + begin,
+                column(d_z_gates, 4 * begin), column(d_z_hid, begin)};
     }
 };
 
 // The elementwise part of step s for the rows begin..end of one group; sums the gradient of b into d_b.
 template <typename T, bool HARD>
 static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>& d, long s, long begin, long end,
-                                  T* d_b) {
+                                  const range& panels, T* d_b) {
     typedef typename vector_of<T>::type V;
-    const long H = q.units, t = q.time(s);
-    for (long panel = 0; panel < q.panels; panel++) {
+    const long H = q.units, all = q.all_units, t = q.time(s);
+    for (long panel = panels.begin; panel < panels.end; panel++) {
         const long offset = panel * lanes<T>::N, n = q.width(panel);
         V bias[4], d_bias[4];
         for (int g = 0; g < 4; g++) {
@@ -369,21 +450,21 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
             d_bias[g] = V{};
         }
         for (long i = begin; i < end; i++) {
-            const long row = t * q.rows + i, unit = row * H + offset;
+            const long row = t * q.rows + i, unit = row * all + offset;
             // d_hid_init and d_cell_init hold the gradient of the current state on its way back to the initial one.
-            V d_h = load(d.d_hid_init + i * H + offset, n), d_c = load(d.d_cell_init + i * H + offset, n);
+            V d_h = load(d.d_hid_init + i * all + offset, n), d_c = load(d.d_cell_init + i * all + offset, n);
             if (d.g_hid) d_h += load(d.g_hid + unit, n);
             if (d.g_cell) d_c += load(d.g_cell + unit, n);
             if (!q.active(t, i)) {
-                store(d.d_hid_init + i * H + offset, d_h, n);
-                store(d.d_cell_init + i * H + offset, d_c, n);
-                for (int g = 0; g < 4; g++) store(d.d_x + row * 4 * H + g * H + offset, V{}, n);
+                store(d.d_hid_init + i * all + offset, d_h, n);
+                store(d.d_cell_init + i * all + offset, d_c, n);
+                for (int g = 0; g < 4; g++) store(d.d_x + row * 4 * all + g * H + offset, V{}, n);
                 continue;
             }
             V total[4], z[4], a[4];
             for (int g = 0; g < 4; g++) {
                 const long column = g * H + offset;
-                total[g] = load(d.total + row * 4 * H + column, n);
+                total[g] = load(d.total + row * 4 * all + column, n);
                 if (q.z_gates) {
                     z[g] = load(q.z_gates + i * q.z_gates_stride + column, n);
                     a[g] = total[g] * z[g] + bias[g];
@@ -398,7 +479,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
             const V before = load(q.before(d.cell, q.cell_init, s, i) + offset, n);
             if (q.z_hid) {
                 if (d.d_z_hid) {
-                    T* p = d.d_z_hid + i * H + offset;
+                    T* p = d.d_z_hid + i * all + offset;
                     store(p, load(p, n) + d_h * (out * tanh_cell), n);
                 }
                 d_h *= load(q.z_hid + i * q.z_hid_stride + offset, n);
@@ -409,16 +490,16 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
             d_a[1] = d_c * before * gate<T, HARD>::derivative(forget);
             d_a[2] = d_c * in * (T(1) - candidate * candidate);
             d_a[3] = d_h * tanh_cell * gate<T, HARD>::derivative(out);
-            store(d.d_cell_init + i * H + offset, d_c * forget, n);
+            store(d.d_cell_init + i * all + offset, d_c * forget, n);
             for (int g = 0; g < 4; g++) {
                 const long column = g * H + offset;
                 d_bias[g] += d_a[g];
                 if (q.z_gates) {
-                    T* p = d.d_z_gates + i * 4 * H + column;
+                    T* p = d.d_z_gates + i * 4 * all + column;
                     store(p, load(p, n) + d_a[g] * total[g], n);
                     d_a[g] *= z[g];
                 }
-                store(d.d_x + row * 4 * H + column, d_a[g], n);
+                store(d.d_x + row * 4 * all + column, d_a[g], n);
             }
         }
         for (int g = 0; g < 4; g++) {
@@ -428,116 +509,130 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
     }
 }
 
-// Some rows of one tile of the gradient of W_hid: the sum over K time steps and objects of hid_before * d_x.
-template <typename T> struct weight_product {
+// A tile of the gradient of W_hid: a panel of units x COLUMNS vectors, of which `width` numbers are there. The sum goes
+// over K time steps and objects; hid_before (K, lanes) and d_x (K, COLUMNS, lanes) are packed.
+template <typename T, int COLUMNS>
+static void weight_tile(const T* hid_before, const T* d_x, long K, bool add, T* tile, long stride, long units,
+                        long width) {
     typedef typename vector_of<T>::type V;
-    const T *hid_before, *d_x;                   // packed: (K, lanes) and (K, 4, lanes)
-    long K;
-    T* tile;                                     // of d_W_hid, where the tile begins
-    long width;                                  // 4H
-    long columns;                                // of the tile that are there
-
-    template <int ROWS> void run(long first) const {
-        const long N = lanes<T>::N;
+    enum { N = lanes<T>::N, ROWS = (int)TILE_ROWS < (int)N ? (int)TILE_ROWS : (int)N };
+    for (long first = 0; first < units; first += ROWS) {
         const T* rows[ROWS];
         for (int r = 0; r < ROWS; r++) rows[r] = hid_before + first + r;
-        V sums[ROWS][4];
-        product<T, ROWS, 4, lanes<T>::N>(rows, d_x, K, sums);
-        for (int r = 0; r < ROWS; r++)
-            for (long v = 0; v < 4 && v * N < columns; v++) {
-                T* p = tile + (first + r) * width + v * N;
-                store(p, load(p, columns - v * N) + sums[r][v], columns - v * N);
+        for (long r = 0; r < std::min<long>(ROWS, units - first); r++)
+            for (long v = 0; v <= COLUMNS; v++) __builtin_prefetch(tile + (first + r) * stride + v * N, 1);
+        V sums[ROWS][COLUMNS];
+        product<T, ROWS, COLUMNS, N, COLUMNS>(rows, d_x, K, &sums[0][0]);
+        for (long r = 0; r < std::min<long>(ROWS, units - first); r++)
+            for (long v = 0; v < COLUMNS; v++) {
+                T* p = tile + (first + r) * stride + v * N;
+                store(p, add ? load(p, width - v * N) + sums[r][v] : sums[r][v], width - v * N);
             }
     }
-};
+}
 
 // d_W_hid = sum over all steps and the active rows of (the hidden state before the step) x (the gradient d_x).
 template <typename T>
 static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
-    enum { DEPTH = 256 };                        // what is packed of one block stays in the second level cache
-    const long H = q.units, N = lanes<T>::N, width = 4 * H, tiles = (width + 4 * N - 1) / (4 * N);
+    enum { DEPTH = 1024, COLUMNS = 3 };          // what is packed of d_x stays in the second level cache
+    const long N = lanes<T>::N, width = 4 * q.units, tiles = (width + COLUMNS * N - 1) / (COLUMNS * N);
     std::vector<const T*> hid_before, d_x;
     for (long s = 0; s < q.steps; s++)
         for (long i = 0; i < q.rows; i++)
             if (q.active(q.time(s), i)) {
                 hid_before.push_back(q.before(d.hid, q.hid_init, s, i));
-                d_x.push_back(d.d_x + (q.time(s) * q.rows + i) * width);
+                d_x.push_back(d.d_x + (q.time(s) * q.rows + i) * 4 * q.all_units);
             }
-    const int threads = (int)std::max<long>(1, std::min<long>(q.threads, tiles));
-    buffer<T> packed_hid(threads * q.panels * DEPTH * N), packed_d_x(threads * DEPTH * 4 * N);
+    const long total = (long)d_x.size(), deepest = std::min<long>(DEPTH, total);
+    buffer<T> packed_hid(q.panels * deepest * N), packed_d_x(q.threads * deepest * COLUMNS * N);
     if (!packed_hid.p || !packed_d_x.p) return false;
-    memset(d.d_W_hid, 0, H * width * sizeof(T));
-    in_parallel(threads, [&](int thread) {
-        const long begin = part_begin(tiles, 1, thread, threads), end = part_begin(tiles, 1, thread + 1, threads);
-        T *to_hid = packed_hid.p + thread * q.panels * DEPTH * N, *to_d_x = packed_d_x.p + thread * DEPTH * 4 * N;
-        for (size_t first = 0; first < d_x.size(); first += DEPTH) {
-            const long K = std::min<long>(DEPTH, d_x.size() - first);
-            for (long panel = 0; panel < q.panels; panel++)
+    in_parallel(q.threads, [&](int thread, team& others) {
+        const range panels = part_of(q.panels, 1, thread, others.size);
+        const range own = part_of(tiles * q.panels, 1, thread, others.size);
+        T* to_d_x = packed_d_x.p + thread * deepest * COLUMNS * N;
+        long first = 0;
+        do {                                     // also where there is nothing to sum: then the gradient is 0
+            const long K = std::min<long>(DEPTH, total - first);
+            for (long panel = panels.begin; panel < panels.end; panel++)
                 for (long k = 0; k < K; k++)
-                    store(to_hid + (panel * DEPTH + k) * N,
+                    store(packed_hid.p + (panel * K + k) * N,
                           load(hid_before[first + k] + panel * N, q.width(panel)), N);
-            for (long tile = begin; tile < end; tile++) {
-                const long column = tile * 4 * N, columns = std::min(4 * N, width - column);
-                for (long k = 0; k < K; k++)
-                    for (long v = 0; v < 4; v++)
-                        store(to_d_x + (k * 4 + v) * N,
-                              load(d_x[first + k] + column + v * N, std::max(0L, columns - v * N)), N);
-                for (long panel = 0; panel < q.panels; panel++)
-                    in_blocks(q.width(panel), weight_product<T>{
-                        to_hid + panel * DEPTH * N, to_d_x, K, d.d_W_hid + panel * N * width + column, width, columns});
+            others.meet();
+            for (long i = own.begin; i < own.end; i++) {
+                const long column = i / q.panels * COLUMNS * N, panel = i % q.panels;
+                const long columns = std::min(COLUMNS * N, width - column), vectors = (columns + N - 1) / N;
+                if (i == own.begin || panel == 0)
+                    for (long k = 0; k < K; k++)
+                        for (long v = 0; v < vectors; v++)
+                            store(to_d_x + (k * vectors + v) * N,
+                                  load(d_x[first + k] + column + v * N, columns - v * N), N);
+                const auto tile_of = vectors == 3 ? weight_tile<T, 3>
+                                   : vectors == 2 ? weight_tile<T, 2> : weight_tile<T, 1>;
+                tile_of(packed_hid.p + panel * K * N, to_d_x, K, first > 0, d.d_W_hid + panel * N * width + column,
+                        width, q.width(panel), columns);
             }
-        }
+            others.meet();
+            first += DEPTH;
+        } while (first < total);
     });
     return true;
 }
 
+// W_hid^T in panels of two vectors of units, (4H, 2, lanes), the last of `panels` perhaps of one.
+template <typename T>
+static void pack_gradient(const problem<T>& q, const range& panels, T* packed) {
+    const long H = q.units, N = lanes<T>::N;
+    for (long panel = panels.begin; panel < panels.end; panel += 2) {
+        const long columns = std::min(2L, panels.end - panel);
+        T* to = packed + panel * 4 * H * N;
+        for (long first = 0; first < 4 * H; first += 64)     // a part that stays in the first level cache
+            for (long j = 0; j < columns * N; j++)
+                for (long k = first; k < std::min(4 * H, first + 64); k++)
+                    to[k * columns * N + j] = panel * N + j < H ? q.W_hid[(panel * N + j) * 4 * H + k] : T(0);
+    }
+}
+
+// Of one component. The arrays that all components share, and that sums go to, are 0 before.
 template <typename T, bool HARD>
 static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
     const long H = q.units, N = lanes<T>::N, groups = (q.rows + GROUP_ROWS - 1) / GROUP_ROWS;
     buffer<T> packed(q.panels * 4 * H * N), group_d_b(groups * 4 * H);
     if (!packed.p || !group_d_b.p) return false;
     memset(group_d_b.p, 0, groups * 4 * H * sizeof(T));
-    memset(d.d_hid_init, 0, q.rows * H * sizeof(T));
-    memset(d.d_cell_init, 0, q.rows * H * sizeof(T));
-    if (d.d_z_gates) memset(d.d_z_gates, 0, q.rows * 4 * H * sizeof(T));
-    if (d.d_z_hid) memset(d.d_z_hid, 0, q.rows * H * sizeof(T));
-
-    // W_hid^T in panels of 4 vectors of units, then of 1.
-    const long wide = q.panels / 4 * 4;
-    in_parallel(q.threads, [&](int thread) {
-        const long end = part_begin(q.panels, 1, thread + 1, q.threads);
-        for (long panel = part_begin(q.panels, 1, thread, q.threads); panel < end; panel++) {
-            const bool in_wide = panel < wide;
-            const long columns = in_wide ? 4 : 1, first = in_wide ? panel / 4 * 4 : panel;
-            T* to = packed.p + (first * 4 * H + (panel - first)) * N;
-            for (long j = 0; j < N; j++)
-                for (long k = 0; k < 4 * H; k++)
-                    to[k * columns * N + j] = panel * N + j < H ? q.W_hid[(panel * N + j) * 4 * H + k] : T(0);
-        }
-    });
-    in_parallel(q.threads, [&](int thread) {
-        const long begin = part_begin(q.rows, GROUP_ROWS, thread, q.threads);
-        const long end = part_begin(q.rows, GROUP_ROWS, thread + 1, q.threads);
+    in_parallel(q.threads, [&](int thread, team& others) {
+        typedef typename vector_of<T>::type V;
+        const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
+        pack_gradient(q, q.by_units ? panels : part_of(q.panels, 2, thread, others.size), packed.p);
+        if (!q.by_units) others.meet();
         std::vector<long> active;
         std::vector<const T*> d_x_rows;
         for (long s = q.steps - 1; s >= 0; s--) {
             const long t = q.time(s);
             active.clear();
             d_x_rows.clear();
-            for (long i = begin; i < end; i++)
+            for (long i = rows.begin; i < rows.end; i++)
                 if (q.active(t, i)) {
                     active.push_back(i);
-                    d_x_rows.push_back(d.d_x + (t * q.rows + i) * 4 * H);
+                    d_x_rows.push_back(d.d_x + (t * q.rows + i) * 4 * q.all_units);
                 }
-            for (long i = begin; i < end; i += GROUP_ROWS)
-                gradient_gates<T, HARD>(q, d, s, i, std::min<long>(end, i + GROUP_ROWS),
+            for (long i = rows.begin; i < rows.end; i += GROUP_ROWS)
+                gradient_gates<T, HARD>(q, d, s, i, std::min<long>(rows.end, i + GROUP_ROWS), panels,
                                         group_d_b.p + i / GROUP_ROWS * 4 * H);
-            for (long panel = 0; panel < wide; panel += 4)
-                in_blocks((long)active.size(), gradient_product<T, 4>{
-                    q, panel, packed.p + panel * 4 * H * N, active, d_x_rows, d.d_hid_init});
-            for (long panel = wide; panel < q.panels; panel++)
-                in_blocks((long)active.size(), gradient_product<T, 1>{
-                    q, panel, packed.p + panel * 4 * H * N, active, d_x_rows, d.d_hid_init});
+            if (q.by_units) others.meet();
+            // The gradient of the state before, d_x W_hid^T. The next step reads of it only what this thread writes.
+            for (long i = 0; i < panels.end - panels.begin; i += 2) {
+                const long panel = to_and_fro(panels, s, i / 2, 2), columns = std::min(2L, panels.end - panel);
+                const T* weights = packed.p + panel * 4 * H * N;
+                in_blocks((long)active.size(), [&](long first, long count) {
+                    V sums[BLOCK_ROWS][2];
+                    if (columns == 2) block_product<T, 2, 2>::run(count, &d_x_rows[first], weights, 4 * H, sums[0]);
+                    else block_product<T, 1, 2>::run(count, &d_x_rows[first], weights, 4 * H, sums[0]);
+                    for (long r = 0; r < count; r++)
+                        for (long v = 0; v < columns; v++)
+                            store(d.d_hid_init + active[first + r] * q.all_units + (panel + v) * N, sums[r][v],
+                                  q.width(panel + v));
+                });
+            }
         }
     });
     memset(d.d_b, 0, 4 * H * sizeof(T));
@@ -554,6 +649,7 @@ struct reference {                               // an owned reference, or null
     reference() : array(0) {}
     ~reference() { Py_XDECREF(array); }
     template <typename T> T* data() const { return array ? (T*)PyArray_DATA(array) : 0; }
+    reference(reference&& other) : array(other.array) { other.array = 0; }
     reference(const reference&) = delete;
     reference& operator=(const reference&) = delete;
 };
@@ -596,39 +692,56 @@ template <typename T> struct numpy_type;
 template <> struct numpy_type<float> { enum { value = NPY_FLOAT32 }; };
 template <> struct numpy_type<double> { enum { value = NPY_FLOAT64 }; };
 
-struct arguments {                               // of the problem; mask, z_gates and z_hid may be null
-    PyArrayObject *W_hid, *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
+struct arguments {                               // one W_hid per component; mask, z_gates and z_hid may be null
+    std::vector<PyArrayObject*> W_hid;
+    PyArrayObject *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
 };
 
 struct taken {
-    reference W_hid, b, hid_init, cell_init, mask, z_gates, z_hid;
+    std::vector<reference> W_hid;
+    reference b, hid_init, cell_init, mask, z_gates, z_hid;
 };
 
-// Checks the shapes and fills in the problem. `x`: anything of shape (T, B, 4H).
+// Checks the shapes and fills in the problem of each component. `x`: anything of shape (T, B, 4H).
 template <typename T>
-static bool read_problem(problem<T>& q, taken& held, PyArrayObject* x, const arguments& in, bool backwards) {
-    const npy_intp steps = PyArray_DIM(x, 0), rows = PyArray_DIM(x, 1), units = PyArray_DIM(in.W_hid, 0);
-    if (!take(held.W_hid, in.W_hid, "W_hid", {units, 4 * units}) || !take(held.b, in.b, "b", {4 * units}) ||
-        !take(held.hid_init, in.hid_init, "hid_init", {rows, units}) ||
-        !take(held.cell_init, in.cell_init, "cell_init", {rows, units}) ||
+static bool read_problems(std::vector<problem<T>>& components, taken& held, PyArrayObject* x, const arguments& in,
+                          bool backwards) {
+    const npy_intp steps = PyArray_DIM(x, 0), rows = PyArray_DIM(x, 1);
+    npy_intp all = 0;
+    held.W_hid = std::vector<reference>(in.W_hid.size());
+    for (size_t c = 0; c < in.W_hid.size(); c++) {
+        const npy_intp units = PyArray_DIM(in.W_hid[c], 0);
+        const std::string name = in.W_hid.size() == 1 ? "W_hid" : "W_hid_" + std::to_string((long)c);
+        if (!take(held.W_hid[c], in.W_hid[c], name.c_str(), {units, 4 * units})) return false;
+        all += units;
+    }
+    if (!take(held.b, in.b, "b", {4 * all}) || !take(held.hid_init, in.hid_init, "hid_init", {rows, all}) ||
+        !take(held.cell_init, in.cell_init, "cell_init", {rows, all}) ||
         !take(held.mask, in.mask, "mask", {steps, rows}) ||
-        !take(held.z_gates, in.z_gates, "z_gates", {rows, 4 * units}, true) ||
-        !take(held.z_hid, in.z_hid, "z_hid", {rows, units}, true))
+        !take(held.z_gates, in.z_gates, "z_gates", {rows, 4 * all}, true) ||
+        !take(held.z_hid, in.z_hid, "z_hid", {rows, all}, true))
         return false;
-    q.steps = steps;
-    q.rows = rows;
-    q.units = units;
-    q.backwards = backwards;
-    q.W_hid = held.W_hid.data<T>();
-    q.b = held.b.data<T>();
-    q.hid_init = held.hid_init.data<T>();
-    q.cell_init = held.cell_init.data<T>();
-    q.mask = held.mask.data<T>();
-    q.z_gates = held.z_gates.data<T>();
-    q.z_hid = held.z_hid.data<T>();
-    q.z_gates_stride = in.z_gates && PyArray_DIM(in.z_gates, 0) != 1 ? 4 * units : 0;
-    q.z_hid_stride = in.z_hid && PyArray_DIM(in.z_hid, 0) != 1 ? units : 0;
-    q.set_up();
+    for (const reference& W_hid : held.W_hid) {
+        const long begin = components.empty() ? 0 : components.back().begin + components.back().units;
+        problem<T> q;
+        q.steps = steps;
+        q.rows = rows;
+        q.begin = begin;
+        q.units = PyArray_DIM(W_hid.array, 0);
+        q.all_units = all;
+        q.backwards = backwards;
+        q.W_hid = W_hid.data<T>();
+        q.b = held.b.data<T>() + 4 * begin;
+        q.hid_init = held.hid_init.data<T>() + begin;
+        q.cell_init = held.cell_init.data<T>() + begin;
+        q.mask = held.mask.data<T>();
+        q.z_gates = column(held.z_gates.data<T>(), 4 * begin);
+        q.z_hid = column(held.z_hid.data<T>(), begin);
+        q.z_gates_stride = in.z_gates && PyArray_DIM(in.z_gates, 0) != 1 ? 4 * all : 0;
+        q.z_hid_stride = in.z_hid && PyArray_DIM(in.z_hid, 0) != 1 ? all : 0;
+        q.set_up();
+        components.push_back(q);
+    }
     return true;
 }
 
@@ -637,31 +750,36 @@ template <typename T, bool HARD>
 static bool run_forward(PyArrayObject* x, const arguments& in, bool backwards, bool keep, bool inplace,
                         PyArrayObject** hid, PyArrayObject** cell, PyArrayObject** total) {
     const int type = numpy_type<T>::value;
-    problem<T> q;
+    std::vector<problem<T>> components;
     taken held;
     reference x_held;
-    if (!read_problem(q, held, x, in, backwards) ||
-        !take(x_held, x, "preactivation", {q.steps, q.rows, 4 * q.units}) ||
-        !prepare(hid, type, {q.steps, q.rows, q.units}) || !prepare(cell, type, {q.steps, q.rows, q.units}))
+    if (!read_problems(components, held, x, in, backwards)) return false;
+    const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
+    if (!take(x_held, x, "preactivation", {steps, rows, 4 * H}) ||
+        !prepare(hid, type, {steps, rows, H}) || !prepare(cell, type, {steps, rows, H}))
         return false;
     if (keep && inplace && PyArray_ISCARRAY(x_held.array)) {
         Py_XDECREF(*total);
         Py_INCREF(x_held.array);
         *total = x_held.array;
-    } else if (!(keep ? prepare(total, type, {q.steps, q.rows, 4 * q.units}) : prepare(total, type, {0, 0, 0}))) {
+    } else if (!(keep ? prepare(total, type, {steps, rows, 4 * H}) : prepare(total, type, {0, 0, 0}))) {
         return false;
     }
-    bool done;
+    bool done = true;
     Py_BEGIN_ALLOW_THREADS
-    done = forward<T, HARD>(q, x_held.data<T>(), (T*)PyArray_DATA(*hid), (T*)PyArray_DATA(*cell),
-                            keep ? (T*)PyArray_DATA(*total) : 0);
+    for (const problem<T>& q : components)
+        done = done && forward<T, HARD>(q, x_held.data<T>() + 4 * q.begin, (T*)PyArray_DATA(*hid) + q.begin,
+                                        (T*)PyArray_DATA(*cell) + q.begin,
+                                        keep ? (T*)PyArray_DATA(*total) + 4 * q.begin : 0);
     Py_END_ALLOW_THREADS
     if (!done) PyErr_NoMemory();
     return done;
 }
 
 struct gradient_outputs {
-    PyArrayObject **x, **W_hid, **b, **hid_init, **cell_init, **z_gates, **z_hid;
+    PyArrayObject** x;
+    std::vector<PyArrayObject**> W_hid;
+    PyArrayObject **b, **hid_init, **cell_init, **z_gates, **z_hid;
 };
 
 // Where one row of z served all rows, its gradient is the sum of theirs.
@@ -677,18 +795,20 @@ static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid
                          PyArrayObject* total, PyArrayObject* g_hid, PyArrayObject* g_cell, bool inplace,
                          const gradient_outputs& out) {
     const int type = numpy_type<T>::value;
-    problem<T> q;
+    std::vector<problem<T>> components;
     taken held;
     reference hid_held, cell_held, total_held, g_hid_held, g_cell_held;
-    if (!read_problem(q, held, total, in, backwards)) return false;
-    const npy_intp steps = q.steps, rows = q.rows, H = q.units;
+    if (!read_problems(components, held, total, in, backwards)) return false;
+    const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
     if (!take(hid_held, hid, "hid", {steps, rows, H}) || !take(cell_held, cell, "cell", {steps, rows, H}) ||
         !take(total_held, total, "total", {steps, rows, 4 * H}) ||
         !take(g_hid_held, g_hid, "the gradient of hid", {steps, rows, H}) ||
         !take(g_cell_held, g_cell, "the gradient of cell", {steps, rows, H}) ||
-        !prepare(out.W_hid, type, {H, 4 * H}) || !prepare(out.b, type, {4 * H}) ||
-        !prepare(out.hid_init, type, {rows, H}) || !prepare(out.cell_init, type, {rows, H}))
+        !prepare(out.b, type, {4 * H}) || !prepare(out.hid_init, type, {rows, H}) ||
+        !prepare(out.cell_init, type, {rows, H}))
         return false;
+    for (size_t c = 0; c < components.size(); c++)
+        if (!prepare(out.W_hid[c], type, {components[c].units, 4 * components[c].units})) return false;
     const bool one_z_gates = in.z_gates && PyArray_DIM(in.z_gates, 0) == 1 && rows != 1;
     const bool one_z_hid = in.z_hid && PyArray_DIM(in.z_hid, 0) == 1 && rows != 1;
     if (in.z_gates && !prepare(out.z_gates, type, {one_z_gates ? 1 : rows, 4 * H})) return false;
@@ -706,11 +826,18 @@ static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid
     bool done = z_gates_rows.p && z_hid_rows.p;
     if (done) {
         Py_BEGIN_ALLOW_THREADS
-        done = gradient<T, HARD>(q, gradient_arrays<T>{
+        const gradient_arrays<T> d = {
             hid_held.data<T>(), cell_held.data<T>(), total_held.data<T>(), g_hid_held.data<T>(),
-            g_cell_held.data<T>(), (T*)PyArray_DATA(*out.x), (T*)PyArray_DATA(*out.W_hid), (T*)PyArray_DATA(*out.b),
+            g_cell_held.data<T>(), (T*)PyArray_DATA(*out.x), 0, (T*)PyArray_DATA(*out.b),
             (T*)PyArray_DATA(*out.hid_init), (T*)PyArray_DATA(*out.cell_init),
-            one_z_gates ? z_gates_rows.p : z_gates, one_z_hid ? z_hid_rows.p : z_hid});
+            one_z_gates ? z_gates_rows.p : z_gates, one_z_hid ? z_hid_rows.p : z_hid};
+        memset(d.d_hid_init, 0, rows * H * sizeof(T));
+        memset(d.d_cell_init, 0, rows * H * sizeof(T));
+        if (d.d_z_gates) memset(d.d_z_gates, 0, rows * 4 * H * sizeof(T));
+        if (d.d_z_hid) memset(d.d_z_hid, 0, rows * H * sizeof(T));
+        for (size_t c = 0; c < components.size(); c++)
+            done = done && gradient<T, HARD>(components[c], d.columns(components[c].begin,
+                                                                      (T*)PyArray_DATA(*out.W_hid[c])));
         if (done && one_z_gates) sum_rows(z_gates_rows, rows, 4 * H, z_gates);
         if (done && one_z_hid) sum_rows(z_hid_rows, rows, H, z_hid);
         Py_END_ALLOW_THREADS

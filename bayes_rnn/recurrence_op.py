@@ -32,13 +32,14 @@ def _source():
 
 def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                      backwards):
-    """`lstm_recurrence` as one operation; `mask`, `z_gates` and `z_hid` may be None."""
+    """`lstm_recurrence` as one operation; `W_hid` is a list; `mask`, `z_gates` and `z_hid` may be None."""
     if mask is not None:
         mask = T.cast(mask, preactivation.dtype)
     options = dict(zip(OPTIONAL, (mask, z_gates, z_hid)))
-    op = LSTMRecurrence(gate_nonlinearity, backwards, tuple(k for k in OPTIONAL if options[k] is not None))
-    hid, cell, _ = op(preactivation, W_hid, b, hid_init, cell_init,
-                      *[options[k] for k in OPTIONAL if options[k] is not None])
+    op = LSTMRecurrence(gate_nonlinearity, backwards, tuple(k for k in OPTIONAL if options[k] is not None),
+                        components=len(W_hid))
+    hid, cell, _ = op(*([preactivation] + W_hid + [b, hid_init, cell_init] +
+                        [options[k] for k in OPTIONAL if options[k] is not None]))
     return hid, cell
 
 
@@ -73,31 +74,40 @@ class _RecurrenceOp(gof.Op):
         if len(names) != len(inputs):
             raise ValueError("expected the inputs {}, got {} of them".format(", ".join(names), len(inputs)))
         for name, variable in zip(names, inputs):
+            ndim = ndims["W_hid" if name.startswith("W_hid_") else name]
             if variable.dtype != inputs[0].dtype or variable.dtype not in ("float32", "float64"):
                 raise TypeError("lstm_recurrence: {} is {}, but all arguments must be float32 or all float64".format(
                     name, variable.dtype))
-            if variable.ndim != ndims[name]:
+            if variable.ndim != ndim:
                 raise TypeError("lstm_recurrence: {} has {} dimensions, but {} were expected".format(
-                    name, variable.ndim, ndims[name]))
+                    name, variable.ndim, ndim))
         return inputs
+
+    @property
+    def weight_names(self):
+        """One name for each component's W_hid, as the messages of the C++ code have them."""
+        if self.components == 1:
+            return ("W_hid",)
+        return tuple("W_hid_{}".format(c) for c in range(self.components))
 
 
 NDIMS = dict(preactivation=3, W_hid=2, b=1, hid_init=2, cell_init=2, mask=2, z_gates=2, z_hid=2,
              hid=3, cell=3, total=3, g_hid=3, g_cell=3)
 
 
-def _arguments(names):
+def _arguments(weight_names, names):
     """A C++ initialiser of the struct ``lstm::arguments`` from a dictionary of the names of C variables."""
-    return "lstm::arguments{{{}}}".format(", ".join(
-        names.get(k, "NULL") for k in ("W_hid", "b", "hid_init", "cell_init") + OPTIONAL))
+    return "lstm::arguments{{{{{}}}, {}}}".format(
+        ", ".join(names[k] for k in weight_names),
+        ", ".join(names.get(k, "NULL") for k in ("b", "hid_init", "cell_init") + OPTIONAL))
 
 
 class LSTMRecurrence(_RecurrenceOp):
     """The states of an LSTM at all time steps.
 
-    Inputs: preactivation ``(T, B, 4H)``, W_hid ``(H, 4H)``, b ``(4H,)``, hid_init and cell_init ``(B, H)``, then
-    those of mask ``(T, B)``, z_gates ``(B or 1, 4H)`` and z_hid ``(B or 1, H)`` that `options` names. Outputs: hid and
-    cell ``(T, B, H)`` and, for the gradient, total ``(T, B, 4H)``.
+    Inputs: preactivation ``(T, B, 4H)``, one W_hid ``(H_c, 4 H_c)`` per component, b ``(4H,)``, hid_init and cell_init
+    ``(B, H)``, then those of mask ``(T, B)``, z_gates ``(B or 1, 4H)`` and z_hid ``(B or 1, H)`` that `options` names;
+    H is the sum of all H_c. Outputs: hid and cell ``(T, B, H)`` and, for the gradient, total ``(T, B, 4H)``.
 
     Parameters
     ----------
@@ -105,18 +115,21 @@ class LSTMRecurrence(_RecurrenceOp):
     backwards : bool
     options : tuple of str
         Which of ``mask``, ``z_gates`` and ``z_hid`` there are, in this order.
+    components : int
+        How many W_hid there are.
     keep : bool
         False: nobody needs `total`, and it stays empty.
     inplace : bool
         Let `total` take the place of the preactivation.
     """
 
-    __props__ = ("gate_nonlinearity", "backwards", "options", "keep", "inplace")
+    __props__ = ("gate_nonlinearity", "backwards", "options", "components", "keep", "inplace")
 
-    def __init__(self, gate_nonlinearity, backwards, options, keep=True, inplace=False):
+    def __init__(self, gate_nonlinearity, backwards, options, components=1, keep=True, inplace=False):
         self.gate_nonlinearity = gate_nonlinearity
         self.backwards = bool(backwards)
         self.options = tuple(options)
+        self.components = components
         self.keep = keep
         self.inplace = inplace
         if inplace:
@@ -124,7 +137,7 @@ class LSTMRecurrence(_RecurrenceOp):
 
     @property
     def input_names(self):
-        return ("preactivation", "W_hid", "b", "hid_init", "cell_init") + self.options
+        return ("preactivation",) + self.weight_names + ("b", "hid_init", "cell_init") + self.options
 
     def make_node(self, *inputs):
         inputs = self._check(self.input_names, inputs, NDIMS)
@@ -132,7 +145,8 @@ class LSTMRecurrence(_RecurrenceOp):
         return gof.Apply(self, inputs, [states(), states(), states()])
 
     def infer_shape(self, node, shapes):
-        (steps, rows, _), (units, gates) = shapes[:2]
+        given = dict(zip(self.input_names, shapes))
+        (steps, rows, gates), (_, units) = given["preactivation"], given["hid_init"]
         return [(steps, rows, units), (steps, rows, units), (steps, rows, gates)]
 
     def connection_pattern(self, node):
@@ -144,7 +158,8 @@ class LSTMRecurrence(_RecurrenceOp):
         if not any(connected):
             return [theano.gradient.DisconnectedType()() for _ in inputs]
         given = dict(zip(self.input_names, inputs))
-        op = LSTMRecurrenceGradient(self.gate_nonlinearity, self.backwards, self.options, tuple(connected))
+        op = LSTMRecurrenceGradient(self.gate_nonlinearity, self.backwards, self.options, tuple(connected),
+                                    components=self.components)
         given.update(zip(("hid", "cell", "total"), outputs))
         given.update(zip(("g_hid", "g_cell"), output_gradients))
         gradients = dict(zip(op.output_names, op(*[given[name] for name in op.input_names])))
@@ -161,20 +176,20 @@ class LSTMRecurrence(_RecurrenceOp):
                                          &{hid}, &{cell}, &{total})) {{
             {fail}
         }}
-        """.format(template=self._template(node), x=names["preactivation"], arguments=_arguments(names),
-                   backwards=int(self.backwards), keep=int(self.keep), inplace=int(self.inplace),
-                   hid=outputs[0], cell=outputs[1], total=outputs[2], fail=sub["fail"])
+        """.format(template=self._template(node), x=names["preactivation"],
+                   arguments=_arguments(self.weight_names, names), backwards=int(self.backwards), keep=int(self.keep),
+                   inplace=int(self.inplace), hid=outputs[0], cell=outputs[1], total=outputs[2], fail=sub["fail"])
 
 
 class LSTMRecurrenceGradient(_RecurrenceOp):
     """The gradient of `LSTMRecurrence` with respect to all its inputs but the mask.
 
-    Inputs: W_hid, b, hid_init, cell_init, the options, hid, cell, total, and those of the gradients of hid and of cell
-    that are there. Outputs: the gradients of preactivation, W_hid, b, hid_init, cell_init, z_gates and z_hid.
+    Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, total, and those of the gradients of hid and of
+    cell that are there. Outputs: the gradients of preactivation, each W_hid, b, hid_init, cell_init, z_gates and z_hid.
 
     Parameters
     ----------
-    gate_nonlinearity, backwards, options
+    gate_nonlinearity, backwards, options, components
         As for `LSTMRecurrence`.
     connected : pair of bool
         Whether a gradient of hid, and of cell, is given; one that is not counts as zero.
@@ -182,12 +197,13 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
         Let the gradient of the preactivation take the place of `total`.
     """
 
-    __props__ = ("gate_nonlinearity", "backwards", "options", "connected", "inplace")
+    __props__ = ("gate_nonlinearity", "backwards", "options", "connected", "components", "inplace")
 
-    def __init__(self, gate_nonlinearity, backwards, options, connected, inplace=False):
+    def __init__(self, gate_nonlinearity, backwards, options, connected, components=1, inplace=False):
         self.gate_nonlinearity = gate_nonlinearity
         self.backwards = bool(backwards)
         self.options = tuple(options)
+        self.components = components
         self.connected = tuple(connected)
         self.inplace = inplace
         if inplace:
@@ -196,11 +212,11 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     @property
     def input_names(self):
         upstream = tuple(name for name, there in zip(("g_hid", "g_cell"), self.connected) if there)
-        return ("W_hid", "b", "hid_init", "cell_init") + self.options + ("hid", "cell", "total") + upstream
+        return self.weight_names + ("b", "hid_init", "cell_init") + self.options + ("hid", "cell", "total") + upstream
 
     @property
     def output_names(self):
-        return ("preactivation", "W_hid", "b", "hid_init", "cell_init") + tuple(
+        return ("preactivation",) + self.weight_names + ("b", "hid_init", "cell_init") + tuple(
             name for name in self.options if name != "mask")
 
     def make_node(self, *inputs):
@@ -220,14 +236,14 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
         return """
         if (!lstm::run_gradient{template}({arguments}, {backwards}, {hid}, {cell}, {total}, {g_hid}, {g_cell},
-                                          {inplace}, lstm::gradient_outputs{{{out}}})) {{
+                                          {inplace}, lstm::gradient_outputs{{{x}, {{{W_hid}}}, {others}}})) {{
             {fail}
         }}
-        """.format(template=self._template(node), arguments=_arguments(names), backwards=int(self.backwards),
-                   hid=names["hid"], cell=names["cell"], total=names["total"], g_hid=names.get("g_hid", "NULL"),
-                   g_cell=names.get("g_cell", "NULL"), inplace=int(self.inplace),
-                   out=", ".join(out.get(k, "NULL") for k in ("preactivation", "W_hid", "b", "hid_init", "cell_init",
-                                                              "z_gates", "z_hid")),
+        """.format(template=self._template(node), arguments=_arguments(self.weight_names, names),
+                   backwards=int(self.backwards), hid=names["hid"], cell=names["cell"], total=names["total"],
+                   g_hid=names.get("g_hid", "NULL"), g_cell=names.get("g_cell", "NULL"), inplace=int(self.inplace),
+                   x=out["preactivation"], W_hid=", ".join(out[k] for k in self.weight_names),
+                   others=", ".join(out.get(k, "NULL") for k in ("b", "hid_init", "cell_init", "z_gates", "z_hid")),
                    fail=sub["fail"])
 
 

@@ -13,12 +13,15 @@ from bayes_rnn import recurrence
 from bayes_rnn.recurrence import lstm_recurrence, select_implementation
 from bayes_rnn.recurrence_op import LSTMRecurrence, LSTMRecurrenceGradient
 
-# dtype, gate_nonlinearity, backwards, mask, z_gates, z_hid ("rows": one each, "one": one for all).
+# dtype, gate_nonlinearity, backwards, mask, z_gates, z_hid ("rows": one each, "one": one for all), components.
 CASES = {
-    "plain": ("float32", "sigmoid", False, False, None, None),
-    "all": ("float32", "hard_sigmoid", False, True, "rows", "rows"),
-    "broadcast": ("float64", "sigmoid", True, True, "one", "one"),
-    "gates": ("float64", "hard_sigmoid", True, False, "rows", None),
+    "plain": ("float32", "sigmoid", False, False, None, None, 1),
+    "all": ("float32", "hard_sigmoid", False, True, "rows", "rows", 1),
+    "broadcast": ("float64", "sigmoid", True, True, "one", "one", 1),
+    "gates": ("float64", "hard_sigmoid", True, False, "rows", None, 1),
+    "two components": ("float32", "sigmoid", False, False, None, None, 2),
+    "three components": ("float32", "hard_sigmoid", True, True, "rows", "one", 3),
+    "four components": ("float64", "sigmoid", False, True, "one", "rows", 4),
 }
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 HAVE_FUSED = bool(theano.config.cxx)
@@ -27,14 +30,18 @@ needs_fused = pytest.mark.skipif(not HAVE_FUSED, reason="no C++ compiler")
 quickly = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def variables(dtype, mask=False, z_gates=None, z_hid=None):
-    """The arguments of `lstm_recurrence`, by name, as symbolic variables."""
+def weight_names(components):
+    return ["W_hid"] if components == 1 else ["W_hid_%d" % c for c in range(components)]
+
+
+def variables(dtype, mask=False, z_gates=None, z_hid=None, components=1):
+    """The arguments of `lstm_recurrence`, by name, as symbolic variables; several W_hid have names of their own."""
     def variable(*broadcastable):
         return T.TensorType(dtype, broadcastable)()
 
-    v = OrderedDict([("preactivation", variable(False, False, False)), ("W_hid", variable(False, False)),
-                     ("b", variable(False)), ("hid_init", variable(False, False)),
-                     ("cell_init", variable(False, False))])
+    v = OrderedDict([("preactivation", variable(False, False, False))])
+    v.update((name, variable(False, False)) for name in weight_names(components))
+    v.update([("b", variable(False)), ("hid_init", variable(False, False)), ("cell_init", variable(False, False))])
     if mask:
         v["mask"] = variable(False, False)
     for name, kind in (("z_gates", z_gates), ("z_hid", z_hid)):
@@ -44,11 +51,13 @@ def variables(dtype, mask=False, z_gates=None, z_hid=None):
 
 
 def values(v, steps, rows, units, seed):
-    """Numbers for `variables`, and for the gradients of hid and cell."""
+    """Numbers for `variables`, and for the gradients of hid and cell. `units`: a number, or one per component."""
     rng = np.random.RandomState(seed)
-    shapes = dict(preactivation=(steps, rows, 4 * units), W_hid=(units, 4 * units), b=(4 * units,),
-                  hid_init=(rows, units), cell_init=(rows, units), mask=(steps, rows), z_gates=(rows, 4 * units),
-                  z_hid=(rows, units))
+    sizes = [units] if np.isscalar(units) else units
+    units = sum(sizes)
+    shapes = dict(preactivation=(steps, rows, 4 * units), b=(4 * units,), hid_init=(rows, units),
+                  cell_init=(rows, units), mask=(steps, rows), z_gates=(rows, 4 * units), z_hid=(rows, units))
+    shapes.update((name, (size, 4 * size)) for name, size in zip(weight_names(len(sizes)), sizes))
     arrays = []
     for name, variable in v.items():
         shape = shapes[name]
@@ -57,8 +66,15 @@ def values(v, steps, rows, units, seed):
         x = rng.rand(*shape) < 0.7 if name == "mask" else 1.5 * rng.randn(*shape)
         if name.startswith("z_"):                   # around 1, as in use: large factors also multiply what is rounded
             x = 1 + x / 5
-        arrays.append((x / np.sqrt(4 * units) if name == "W_hid" else x).astype(v["b"].dtype))
+        arrays.append((x / np.sqrt(4 * len(x)) if name.startswith("W_hid") else x).astype(v["b"].dtype))
     return arrays, [rng.randn(steps, rows, units).astype(v["b"].dtype) for _ in range(2)]
+
+
+def recurrence_of(v, **options):
+    """`lstm_recurrence` of `variables`."""
+    matrices = [x for name, x in v.items() if name.startswith("W_hid")]
+    others = dict((name, x) for name, x in v.items() if not name.startswith("W_hid"))
+    return lstm_recurrence(W_hid=matrices if len(matrices) > 1 else matrices[0], **dict(others, **options))
 
 
 class compiled_as(object):
@@ -80,7 +96,7 @@ def build(v, implementation, connected=(True, True), **options):
     """A function of the arguments and the gradients of hid and cell: hid, cell and the gradients of the arguments."""
     # The scan only has to be right. In C it takes most of a minute to compile, in Python a second.
     with compiled_as("FAST_COMPILE" if implementation == "scan" else "FAST_RUN"):
-        hid, cell = lstm_recurrence(implementation=implementation, **dict(v, **options))
+        hid, cell = recurrence_of(v, implementation=implementation, **options)
         upstream = [T.TensorType(v["b"].dtype, (False,) * 3)() for _ in range(2)]
         known = OrderedDict((state, g) for state, g, there in zip((hid, cell), upstream, connected) if there)
         gradients = T.grad(None, [x for name, x in v.items() if name != "mask"], known_grads=known)
@@ -91,9 +107,9 @@ class Case(object):
     """One of `CASES`, compiled when first used."""
 
     def __init__(self, name):
-        self.dtype, gate, backwards, mask, z_gates, z_hid = CASES[name]
+        self.dtype, gate, backwards, mask, z_gates, z_hid, self.components = CASES[name]
         self.options = dict(gate_nonlinearity=gate, backwards=backwards)
-        self.variables = variables(self.dtype, mask, z_gates, z_hid)
+        self.variables = variables(self.dtype, mask, z_gates, z_hid, self.components)
         self.names = ["hid", "cell"] + [name for name in self.variables if name != "mask"]
         self.functions = {}
 
@@ -117,7 +133,12 @@ def assert_close(actual, expected, dtype):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * max(1, abs(expected).max()))
 
 
-shapes = st.tuples(st.integers(1, 7), st.integers(1, 20), st.integers(1, 40), st.integers(0, 2 ** 32 - 1))
+def shapes(components=1):
+    """T, B, H (of each component if there are several) and a seed."""
+    units = st.integers(1, 40)
+    return st.tuples(st.integers(1, 7), st.integers(1, 20),
+                     units if components == 1 else st.lists(units, min_size=components, max_size=components),
+                     st.integers(0, 2 ** 32 - 1))
 
 
 @needs_fused
@@ -126,7 +147,7 @@ def test_fused_equals_scan(cases, name):
     case = cases[name]
 
     @quickly
-    @given(shapes)
+    @given(shapes(case.components))
     def check(shape):
         arrays, upstream = values(case.variables, *shape)
         expected, actual = case("scan", arrays + upstream), case("fused", arrays + upstream)
@@ -137,7 +158,7 @@ def test_fused_equals_scan(cases, name):
 
 
 @needs_fused
-@pytest.mark.parametrize("shape", [(3, 9, 150), (2, 70, 64), (40, 33, 16)])
+@pytest.mark.parametrize("shape", [(3, 9, 150), (2, 70, 64), (40, 33, 16), (5, 13, 330)])
 def test_fused_equals_scan_with_many_units_and_rows(cases, shape):
     for case in (cases["all"], cases["broadcast"]):
         arrays, upstream = values(case.variables, *(shape + (1,)))
@@ -147,9 +168,13 @@ def test_fused_equals_scan_with_many_units_and_rows(cases, shape):
 
 
 @needs_fused
-def test_fused_does_not_depend_on_threads_or_memory_order(cases, monkeypatch):
-    case = cases["all"]
-    arrays, upstream = values(case.variables, 30, 37, 64, 0)
+@pytest.mark.parametrize("name, shape", [
+    ("all", (30, 37, 64)),                          # enough work for three threads, which divide the rows
+    ("all", (9, 5, 300)), ("plain", (16, 1, 520)),  # too few rows for three threads: they divide the units
+    ("three components", (4, 7, (520, 1, 290)))])
+def test_fused_does_not_depend_on_threads_or_memory_order(cases, monkeypatch, name, shape):
+    case = cases[name]
+    arrays, upstream = values(case.variables, *(shape + (0,)))
     results = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
@@ -178,7 +203,38 @@ def numpy_lstm(preactivation, W_hid, b, hid, cell, mask=None, z_gates=1, z_hid=1
 
 
 @pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
-@pytest.mark.parametrize("name", sorted(CASES))
+def test_components_are_separate_recurrences(cases, implementation):
+    together, single = cases["two components"], cases["plain"]
+    sizes = (19, 33)
+    arrays, upstream = values(together.variables, 4, 5, sizes, 0)
+    given_ = dict(zip(together.variables, arrays))
+    joint = together(implementation, arrays + upstream)
+    begin = 0
+    for name, units in zip(weight_names(2), sizes):
+        own = slice(begin, begin + units)
+        gates = slice(4 * begin, 4 * (begin + units))
+        begin += units
+        columns = dict(preactivation=gates, b=gates, hid_init=own, cell_init=own, hid=own, cell=own)
+        alone = single(implementation, [given_[name] if key == "W_hid" else given_[key][..., columns[key]]
+                                        for key in single.variables] + [g[..., own] for g in upstream])
+        for key, expected in alone.items():
+            actual = joint[name] if key == "W_hid" else joint[key][..., columns[key]]
+            assert_close(actual, expected, single.dtype)
+
+
+@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
+def test_one_matrix_in_a_list_is_the_matrix(cases, implementation):
+    case = cases["plain"]
+    v = case.variables
+    with compiled_as("FAST_COMPILE"):
+        hid, _ = lstm_recurrence(implementation=implementation, **dict(v, W_hid=[v["W_hid"]], **case.options))
+        f = theano.function(list(v.values()), hid)
+    arrays, upstream = values(v, 3, 4, 5, 0)
+    np.testing.assert_array_equal(f(*arrays), case(implementation, arrays + upstream)["hid"])
+
+
+@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
+@pytest.mark.parametrize("name", sorted(name for name in CASES if CASES[name][-1] == 1))
 def test_formulas_and_direction(cases, implementation, name):
     case = cases[name]
     arrays, upstream = values(case.variables, 5, 6, 7, 3)
@@ -326,12 +382,27 @@ def test_wrong_shapes_are_named(cases):
             case("fused", wrong + upstream)
 
 
+@needs_fused
+def test_wrong_shapes_of_components_are_named(cases):
+    case = cases["two components"]
+    arrays, upstream = values(case.variables, 3, 4, (2, 5), 0)
+    for position, axis, name, expected in ((0, -1, "preactivation", r"\(3, 4, 28\)"), (2, -1, "W_hid_1", r"\(5, 20\)"),
+                                           (2, 0, "W_hid_1", r"\(10, 40\)"), (3, 0, "b", r"\(28\)"),
+                                           (4, -1, "hid_init", r"\(4, 7\)")):
+        wrong = list(arrays)
+        wrong[position] = np.concatenate([arrays[position]] * 2, axis=axis)
+        with pytest.raises(ValueError, match="{} has shape .*{} was expected".format(name, expected)):
+            case("fused", wrong + upstream)
+
+
 def test_unknown_options_are_errors():
     v = variables("float32")
     with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
         lstm_recurrence(gate_nonlinearity="tanh", **v)
     with pytest.raises(ValueError, match="implementation must be None, scan or fused, not 'fast'"):
         lstm_recurrence(implementation="fast", **v)
+    with pytest.raises(ValueError, match="W_hid is an empty list"):
+        lstm_recurrence(**dict(v, W_hid=[]))
     with pytest.raises(TypeError, match="b is float64, but all arguments must be float32 or all float64"):
         lstm_recurrence(implementation="fused", **dict(v, b=T.dvector()))
 
