@@ -60,8 +60,8 @@ def lstm_step(geometries):
     input, shape = T.tensor3(), (STREAMS, STEPS, geometries[0].input_size)
     layer = lasagne.layers.InputLayer(shape, input)
     for number, geometry in enumerate(geometries):
-        layer = SparseLSTMLayer(layer, geometry.hidden_size, geometry.components, geometry.density, weight_drop=0.5,
-                                name="lstm%d" % number)
+        layer = SparseLSTMLayer(layer, geometry.hidden_size, weight_drop=0.5, name="lstm%d" % number,
+                                **geometry.arguments())
     loss = T.mean(lasagne.layers.get_output(layer) ** 2)
     parameters = lasagne.layers.get_all_params(layer)
     function = theano.function([input], loss, updates=sgd(theano.grad(loss, parameters), parameters, 1e-3))

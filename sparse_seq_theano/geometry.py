@@ -62,6 +62,12 @@ class LSTMGeometry(namedtuple("LSTMGeometry", ["input_size", "hidden_size", "com
         half = (self.input_size + 2) / 2.
         return math.sqrt(half ** 2 + self.parameters / 4.) - half
 
+    def arguments(self):
+        """What `lstm_geometry`, and the layer, made this from: dict of blocks and density, or of both reductions."""
+        if self.reductions is None:
+            return {"blocks": self.components, "density": self.density}
+        return dict(zip(("reduce_in", "reduce_out"), self.reductions))
+
     def info(self):
         """Everything about the geometry, for logs.
 

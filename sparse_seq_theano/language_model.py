@@ -92,8 +92,8 @@ class AWDLanguageModel(Network):
             variable = T.matrix("%s%d" % (name, number))
             state[name + "_init"] = lasagne.layers.InputLayer((None, geometry.hidden_size), variable)
             self.state.append(variable)
-        return SparseLSTMLayer(below, geometry.hidden_size, geometry.components, geometry.density,
-                               weight_drop=weight_drop, name="rnn%d" % number, noise=self.noise, **state)
+        return SparseLSTMLayer(below, geometry.hidden_size, weight_drop=weight_drop, name="rnn%d" % number,
+                               noise=self.noise, **dict(geometry.arguments(), **state))
 
     def _add_output(self, below, latent_dropout):
         dimensions, experts = self.structure.embedding.dimensions, self.structure.n_experts

@@ -7,7 +7,7 @@ from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.layers.recurrent import RecurrentLayer
 from bayes_rnn.recurrence import lstm_recurrence
 
-from ..dropout import DropoutNoise, dropped
+from ..dropout import DropoutNoise, check_probability, dropped
 from ..geometry import lstm_geometry
 
 __all__ = ["SparseLSTMLayer"]
@@ -56,8 +56,8 @@ class SparseLSTMLayer(RecurrentLayer):
 
     Raises
     ------
-    sparse_seq_theano.geometry.GeometryError
-        If there is no such LSTM.
+    ReportedError
+        If there is no such LSTM (`GeometryError`), or for a probability outside [0, 1).
 
     References
     ----------
@@ -70,14 +70,15 @@ class SparseLSTMLayer(RecurrentLayer):
     >>> layer.output_shape
     (None, 35, 90)
     >>> layer.geometry.components
-    3
+    2
     """
 
     def __init__(self, incoming, num_units, blocks=None, density=None, reduce_in=None, reduce_out=None,
                  weight_drop=0., W_in=None, W_hid=None, b=None, noise=None, **kwargs):
         super(SparseLSTMLayer, self).__init__(incoming, num_units, **kwargs)
         self.geometry = lstm_geometry(self.num_inputs, num_units, blocks, density, reduce_in, reduce_out)
-        self.weight_drop, self.noise = weight_drop, noise or DropoutNoise()
+        self.weight_drop = check_probability(weight_drop, "weight_drop")
+        self.noise = noise or DropoutNoise()
         self.components = []
         segments = zip(self.geometry.input_segments, self.geometry.hidden_segments)
         for number, ((input_begin, input_end), (begin, end)) in enumerate(segments):
