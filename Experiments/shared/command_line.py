@@ -91,7 +91,7 @@ def _main(experiment, arguments):
     if not arguments.resume:
         run.refuse_another_run()
     else:
-        description = _resumed(run, description, arguments)
+        description = _resumed(experiment, run, description, arguments)
     data = load_data(experiment, description)
     if arguments.resume and run.has(VOCABULARY_FILE):
         check_vocabulary(run, description["data_dir"], data.vocabulary)
@@ -142,10 +142,12 @@ def _vectors_path(arguments):
     return path and os.path.abspath(path)
 
 
-def _resumed(run, asked, arguments):
+def _resumed(experiment, run, asked, arguments):
     """The description of the run to resume; what was asked for explicitly must agree with it, but for the epochs."""
     described = run.read_config()
-    differences = [(name, described.get(name), asked[name]) for name in ("dataset", "config", "demo")
+    if _experiment_of(described) != experiment.dataset:
+        raise ReportedError("%s is a run of %s, not of %s" % (run.path, _experiment_of(described), experiment.dataset))
+    differences = [(name, described.get(name), asked[name]) for name in ("config", "demo")
                    if described.get(name) != asked[name]]
     vectors = _vectors_path(arguments)
     if vectors and vectors != described["vectors"]:
@@ -164,6 +166,11 @@ def _resumed(run, asked, arguments):
     if arguments.data_dir:
         described["data_dir"] = os.path.abspath(arguments.data_dir)
     return described
+
+
+def _experiment_of(description):
+    """The data set or experiment of a run, as its config.json names it."""
+    return description.get("dataset", description.get("experiment"))
 
 
 def load_data(experiment, description):
@@ -202,8 +209,9 @@ def _evaluate_only(experiment, arguments):
         path = os.path.join(path, "last.npz")
     run = RunFolder(os.path.dirname(os.path.abspath(path)))
     description = run.read_config()
-    if description["dataset"] != experiment.dataset:
-        raise ReportedError("%s is a run of %s, not of %s" % (run.path, description["dataset"], experiment.dataset))
+    if _experiment_of(description) != experiment.dataset:
+        raise ReportedError("%s is a run of %s, not of %s" % (run.path, _experiment_of(description),
+                                                              experiment.dataset))
     if arguments.config and arguments.config != description["config"]:
         raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, description["config"],
                                                                        arguments.config))
@@ -238,9 +246,9 @@ def run_compressed(experiment, argv=None):
         prepared = []
         for run in runs:
             description = run.read_config()
-            if description["dataset"] != experiment.dataset:
+            if _experiment_of(description) != experiment.dataset:
                 raise ReportedError("%s is a run of %s, not of %s"
-                                    % (run.path, description["dataset"], experiment.dataset))
+                                    % (run.path, _experiment_of(description), experiment.dataset))
             if not run.has(arguments.checkpoint + ".npz"):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:

@@ -84,13 +84,20 @@ def fine_tune(entry, argv=None):
         _refuse_another_experiment(source, trained, LANGUAGE_MODEL)
         if not source.has("best.npz"):
             raise ReportedError("%s has no best.npz yet; train it for an epoch with main.py first" % source.path)
+        if trained["entry"] == "main_overfit":
+            raise ReportedError("%s is a run of main_overfit.py, whose best model is not the one of the lowest "
+                                "validation loss; fine-tune a run of main.py" % source.path)
         # What decides the model and the numbers of its words comes from there; it need not be said again.
-        kept = STRUCTURE + ("data", "ordering") + (("seed",) if trained["settings"]["ordering"] == "rand" else ())
+        kept = STRUCTURE + ("ordering",) + (("seed",) if trained["settings"]["ordering"] == "rand" else ())
+        kept += () if continues else ("data",)
         refuse_other_settings(source.path, trained["settings"], {
             name: value for name, value in given.items() if name in kept}, free=("data",))
         given = dict({name: trained["settings"][name] for name in kept}, **given)
         given["save"] = source.file(FINE_TUNED)
-        run, description = _describe(entry, LANGUAGE_MODEL, given, continues, demo or trained["demo"])
+        if not continues and RunFolder(given["save"]).has("config.json"):
+            raise ReportedError("%s is fine-tuned already, in %s: continue that with --continue_train, or move it away"
+                                % (source.path, FINE_TUNED))
+        run, description = _describe(entry, LANGUAGE_MODEL, given, continues, trained["demo"])
         _train_language_model(run, description, continues, source)
 
 
@@ -186,6 +193,8 @@ def _describe(entry, experiment, given, continues, demo):
     _refuse_another_experiment(run, described, experiment)
     if described["entry"] != description["entry"]:
         raise ReportedError("%s is a run of %s.py, not of %s.py" % (run.path, described["entry"], description["entry"]))
+    if demo and not described["demo"]:
+        raise ReportedError("%s is no run of --demo; leave it out, or give another --save" % run.path)
     refuse_other_settings(run.path, described["settings"], given, FREE)
     described["settings"].update((name, settings[name]) for name in FREE if name in given)
     return run, described

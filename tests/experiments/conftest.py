@@ -57,6 +57,18 @@ def without_theano(tmp_path_factory):
 
 
 @pytest.fixture
+def refused_without_theano(without_theano):
+    """Run a script that must end with status 2 before Theano is imported; the line it says why."""
+    def refused_line(experiment, name, *arguments):
+        status, output, errors = running.run(running.script(experiment, name), arguments, PYTHONPATH=without_theano)
+        assert (status, output) == (2, ""), output + errors
+        line, = errors.splitlines()
+        assert line.startswith("error: ")
+        return line
+    return refused_line
+
+
+@pytest.fixture
 def in_process(monkeypatch):
     """Lets the command line run in this process, where Theano is configured already."""
     from Experiments.shared import command_line

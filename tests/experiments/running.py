@@ -1,4 +1,4 @@
-"""Runs the real main.py and run_compressed.py of the experiments on tiny networks, in processes of their own."""
+"""Runs the real scripts of the experiments on tiny networks, in processes of their own or in this one."""
 
 import csv
 import importlib.util
@@ -11,6 +11,11 @@ import subprocess
 import sys
 import time
 import zipfile
+from unittest import mock
+
+import numpy as np
+
+from bayes_rnn.arrays import load_arrays
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DATASETS = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
@@ -36,12 +41,20 @@ def script(dataset, name="main.py"):
     return os.path.join(ROOT, "Experiments", dataset, name)
 
 
+def load_script(experiment, name="main.py"):
+    """The module of a script, without running it; what it imports from ``main`` is the main.py beside it."""
+    specification = importlib.util.spec_from_file_location("%s_of_%s" % (name[:-3], experiment),
+                                                           script(experiment, name))
+    module = importlib.util.module_from_spec(specification)
+    beside = {} if name == "main.py" else {"main": load_script(experiment)}
+    with mock.patch.dict(sys.modules, beside):
+        specification.loader.exec_module(module)
+    return module
+
+
 def load_experiment(dataset):
     """The EXPERIMENT of a main.py, without running it."""
-    specification = importlib.util.spec_from_file_location("main_of_" + dataset, script(dataset))
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module.EXPERIMENT
+    return load_script(dataset).EXPERIMENT
 
 
 def set_arguments(**settings):
@@ -86,6 +99,33 @@ def succeed(path, arguments):
     status, output, errors = run(path, arguments)
     assert status == 0, output + errors
     return output
+
+
+def options(*flags, **values):
+    """Arguments of the experiments with predefined sparseness: ``--name value``, and flags."""
+    return [part for name in sorted(values) for part in ("--" + name, str(values[name]))] + list(flags)
+
+
+def call(command_line, entry, *flags, **values):
+    """Run a sparse command line in this process, where Theano is configured already; its exit status."""
+    from Experiments.shared import sparse_command_line
+    try:
+        with mock.patch.object(sparse_command_line, "use_theano", lambda: None):
+            command_line(entry, options(*flags, **values))
+    except SystemExit as ending:
+        return ending.code
+    return 0
+
+
+def signal_at(job_class, moment, number):
+    """Context in which jobs of a class send this process a signal when a minibatch, (epoch, number), is done."""
+    original = job_class.after_step
+
+    def after_step(job, run, progress):
+        original(job, run, progress)
+        if (progress.epoch, progress.minibatch) == moment:
+            os.kill(os.getpid(), number)
+    return mock.patch.object(job_class, "after_step", after_step)
 
 
 def progress_of(checkpoint):
@@ -138,6 +178,16 @@ def read_metrics(path):
     return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
 
 
+def numbers_of(run):
+    """The rows of a run's metrics as numbers: list of dict, seconds left out."""
+    return [{name: float(value) for name, value in row.items()}
+            for row in read_metrics(os.path.join(run, "metrics.csv"))]
+
+
+def config_of(run):
+    return read_json(os.path.join(run, "config.json"))
+
+
 def read_bytes(path):
     with open(str(path), "rb") as stream:
         return stream.read()
@@ -145,3 +195,20 @@ def read_bytes(path):
 
 def folder_bytes(folder):
     return {name: read_bytes(os.path.join(str(folder), name)) for name in sorted(os.listdir(str(folder)))}
+
+
+def assert_same_end(path, reference, files=("vocabulary.txt",)):
+    """Two runs ended alike, bit for bit: all arrays of the last and the best checkpoint, metrics, and these files."""
+    for name in ("last.npz", "best.npz"):
+        found, progress = load_arrays(os.path.join(path, name))
+        expected, expected_progress = load_arrays(os.path.join(reference, name))
+        assert sorted(found) == sorted(expected)
+        for array in expected:
+            assert found[array].dtype == expected[array].dtype
+            assert found[array].tobytes() == expected[array].tobytes(), array
+            assert np.isfinite(found[array]).all()
+        for field in ("epoch", "minibatch", "losses", "gradient_norms", "best", "notes"):
+            assert progress[field] == expected_progress[field], field
+    assert read_metrics(os.path.join(path, "metrics.csv")) == read_metrics(os.path.join(reference, "metrics.csv"))
+    for name in files:
+        assert read_bytes(os.path.join(path, name)) == read_bytes(os.path.join(reference, name)), name

@@ -145,7 +145,7 @@ class AWDJob(Job):
                 loss, raw_loss = loss + weight * values[0], raw_loss + weight * values[1]
                 right += values[2]
                 states.append(values[3:])
-            return update(loss, rate) + [raw_loss, right] + [np.concatenate(parts) for parts in zip(*states)]
+            return update(float(loss), rate) + [raw_loss, right] + [np.concatenate(parts) for parts in zip(*states)]
         return step
 
     def _make_average(self):
@@ -184,6 +184,7 @@ class AWDJob(Job):
         parameters = self.network.parameters()
         self._averages = OrderedDict(zip(parameters, make_averages(list(parameters.values()))))
         self._averaged_steps = 0
+        self._functions.pop("average", None)        # it is of the averages before these
 
     @contextlib.contextmanager
     def _evaluated_weights(self):
@@ -283,7 +284,6 @@ class AWDJob(Job):
             parameter.set_value(arrays[name])
         self._averages = None
         self._averaged_steps = 0
-        self._functions.pop("average", None)
         if self.settings["average_from_start"]:
             self._start_averaging()
 
