@@ -17,7 +17,8 @@ from .experiment import default_data_dir, experiment_folder, make_settings
 from .options import positive, seed
 from .run_folder import RunFolder
 
-__all__ = ["main", "run_compressed", "reported_errors", "use_theano", "check_vocabulary", "INTERRUPTED"]
+__all__ = ["main", "run_compressed", "reported_errors", "use_theano", "check_vocabulary",
+           "refuse_another_experiment", "INTERRUPTED"]
 
 INTERRUPTED = 130
 
@@ -145,8 +146,7 @@ def _vectors_path(arguments):
 def _resumed(experiment, run, asked, arguments):
     """The description of the run to resume; what was asked for explicitly must agree with it, but for the epochs."""
     described = run.read_config()
-    if _experiment_of(described) != experiment.dataset:
-        raise ReportedError("%s is a run of %s, not of %s" % (run.path, _experiment_of(described), experiment.dataset))
+    refuse_another_experiment(run, described, experiment.dataset)
     differences = [(name, described.get(name), asked[name]) for name in ("config", "demo")
                    if described.get(name) != asked[name]]
     vectors = _vectors_path(arguments)
@@ -168,9 +168,11 @@ def _resumed(experiment, run, asked, arguments):
     return described
 
 
-def _experiment_of(description):
-    """The data set or experiment of a run, as its config.json names it."""
-    return description.get("dataset", description.get("experiment"))
+def refuse_another_experiment(run, description, name):
+    """Raise a ReportedError if a run's config.json is of another data set or experiment."""
+    found = description.get("dataset", description.get("experiment"))
+    if found != name:
+        raise ReportedError("%s is a run of %s, not of %s" % (run.path, found, name))
 
 
 def load_data(experiment, description):
@@ -209,9 +211,7 @@ def _evaluate_only(experiment, arguments):
         path = os.path.join(path, "last.npz")
     run = RunFolder(os.path.dirname(os.path.abspath(path)))
     description = run.read_config()
-    if _experiment_of(description) != experiment.dataset:
-        raise ReportedError("%s is a run of %s, not of %s" % (run.path, _experiment_of(description),
-                                                              experiment.dataset))
+    refuse_another_experiment(run, description, experiment.dataset)
     if arguments.config and arguments.config != description["config"]:
         raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, description["config"],
                                                                        arguments.config))
@@ -246,9 +246,7 @@ def run_compressed(experiment, argv=None):
         prepared = []
         for run in runs:
             description = run.read_config()
-            if _experiment_of(description) != experiment.dataset:
-                raise ReportedError("%s is a run of %s, not of %s"
-                                    % (run.path, _experiment_of(description), experiment.dataset))
+            refuse_another_experiment(run, description, experiment.dataset)
             if not run.has(arguments.checkpoint + ".npz"):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:

@@ -10,7 +10,7 @@ from collections import namedtuple
 from bayes_rnn.errors import ReportedError
 from sparse_seq_theano.structure import language_model_structure, tagger_structure
 
-from .command_line import INTERRUPTED, check_vocabulary, reported_errors, use_theano
+from .command_line import INTERRUPTED, check_vocabulary, refuse_another_experiment, reported_errors, use_theano
 from .data.corpus import read_corpus
 from .data.demo import prepare_language_demo, prepare_tagged_demo
 from .data.folder import VOCABULARY_FILE
@@ -81,7 +81,7 @@ def fine_tune(entry, argv=None):
     with reported_errors():
         source = RunFolder(given.get("save", entry.options["save"]))
         trained = source.read_config()
-        _refuse_another_experiment(source, trained, LANGUAGE_MODEL)
+        refuse_another_experiment(source, trained, LANGUAGE_MODEL)
         if not source.has("best.npz"):
             raise ReportedError("%s has no best.npz yet; train it for an epoch with main.py first" % source.path)
         if trained["entry"] == "main_overfit":
@@ -190,7 +190,7 @@ def _describe(entry, experiment, given, continues, demo):
         run.refuse_another_run("--continue_train", "--save")
         return run, description
     described = run.read_config()
-    _refuse_another_experiment(run, described, experiment)
+    refuse_another_experiment(run, described, experiment)
     if described["entry"] != description["entry"]:
         raise ReportedError("%s is a run of %s.py, not of %s.py" % (run.path, described["entry"], description["entry"]))
     if demo and not described["demo"]:
@@ -205,12 +205,6 @@ def _default_data(experiment, demo):
         return default_data_dir(experiment, demo=True)
     folder = experiment_folder(experiment)
     return default_tagged_folder(folder) if experiment == TAGGER else os.path.join(folder, "data", "penn")
-
-
-def _refuse_another_experiment(run, description, experiment):
-    if description.get("experiment") != experiment:
-        raise ReportedError("%s is a run of %s, not of %s" % (
-            run.path, description.get("experiment", description.get("dataset")), experiment))
 
 
 def _train(job, run, settings, continues, best=None):

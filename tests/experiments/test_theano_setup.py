@@ -47,6 +47,14 @@ def test_empty_flags_of_the_user_leave_no_trace():
     assert not python(CONFIGURED + "print(os.environ['THEANO_FLAGS'])", THEANO_FLAGS="")[0].endswith(",")
 
 
+def test_a_second_process_compiles_nothing_again(tmp_path):
+    code = (CONFIGURED + "import theano\nimport theano.tensor as T\nx = T.matrix()\n"
+            "print(theano.function([x], T.dot(x, x))([[2.]]))\n"
+            "print(theano.gof.cc.get_module_cache().stats[2], 'compiled')")
+    first, second = [python(code, THEANO_FLAGS="base_compiledir=%s" % tmp_path)[-1] for _ in range(2)]
+    assert first != second == "0 compiled"
+
+
 def test_threads_of_the_user_win():
     assert python(CONFIGURED + "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])",
                   OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3") == ["1 3"]
