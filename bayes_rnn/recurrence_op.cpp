@@ -345,6 +345,8 @@ static inline void forward_block(const problem<T>& q, long s, long panel, const 
                                  const T* const* hid_before, long count, const T* x, T* hid, T* cell, T* total) {
     typedef typename vector_of<T>::type V;
     const long H = q.units, all = q.all_units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
+    for (long r = 0; r < count; r++)             // on their way during the product
+        for (long g = 0; g < 4; g++) __builtin_prefetch(x + (t * q.rows + active_rows[r]) * 4 * all + g * H + offset);
     V sums[BLOCK_ROWS][4];
     for (int pair = 0; pair < 2; pair++)
         block_product<T, 2, 4>::run(count, hid_before, weights + pair * 2 * H * lanes<T>::N, H, &sums[0][2 * pair]);

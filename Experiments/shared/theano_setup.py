@@ -1,6 +1,7 @@
 """The one place where Theano is configured: precision, threads, BLAS, compiler flags, denormal numbers, its cache.
 
-`configure` must run before anything imports Theano; it does so itself. What the user set (``THEANO_FLAGS``, ``OMP_NUM_THREADS``) wins.
+`configure` must run before anything imports Theano; it does so itself. What the user set (``THEANO_FLAGS``,
+``OMP_NUM_THREADS``) wins.
 """
 
 import ctypes
