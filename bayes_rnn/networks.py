@@ -181,10 +181,14 @@ class LanguageModel(_Network):
 
     def scores(self, **mode):
         """Unnormalised log probabilities (batch, time, vocabulary) and the final state [hid, cell], symbolic."""
+        scores, state = self._scores_without_bias(**mode)
+        return scores + self.layers["dense"].b, state
+
+    def _scores_without_bias(self, **mode):
         lstm, dense = self.layers["lstm"], self.layers["dense"]
         inputs = lasagne.layers.get_output(lstm.input_layers, **mode)
         hid, cell = lstm.get_sequences_for(inputs, **mode)
-        scores = dense.get_output_for(hid.dimshuffle(1, 0, 2), **mode)
+        scores = dense.get_product_for(hid.dimshuffle(1, 0, 2), **mode)
         return scores, ([hid[-1], cell[-1]] if self.carries_state else [])
 
     def prediction(self, **mode):
@@ -197,14 +201,18 @@ class LanguageModel(_Network):
 
     def data_loss_and_state(self, **mode):
         """Mean cross-entropy in nats, and the final state."""
-        scores, state = self.scores(**mode)
-        return self._cross_entropy(scores).mean(), state
+        nll, state = self._cross_entropy(**mode)
+        return nll.mean(), state
 
-    def _cross_entropy(self, scores):
-        nll, _ = softmax_cross_entropy(scores.reshape((-1, self.vocabulary_size)), self.targets.flatten())
-        return nll
+    def _cross_entropy(self, **mode):
+        """Of each prediction, (batch * time,) in nats, and the final state."""
+        scores, state = self._scores_without_bias(**mode)
+        # softmax_cross_entropy adds the bias in a pass over the scores that it makes anyway.
+        nll, _ = softmax_cross_entropy(scores.reshape((-1, self.vocabulary_size)), self.targets.flatten(),
+                                       bias=self.layers["dense"].b)
+        return nll, state
 
     def evaluation(self, **mode):
         """What the metric is made of: [summed cross-entropy in nats, number of predictions] and the final state."""
-        scores, state = self.scores(**mode)
-        return [self._cross_entropy(scores).sum(), self.targets.size] + state
+        nll, state = self._cross_entropy(**mode)
+        return [nll.sum(), self.targets.size] + state

@@ -2,8 +2,8 @@
 
 `lstm_recurrence` is a function of symbolic variables. Two formulations compute the same: ``"scan"``, a loop of
 `theano.scan` with Theano's own gradient, which runs everywhere and is the oracle of the tests; and ``"fused"``, one
-operation in C with its exact gradient as a second one (:mod:`bayes_rnn.recurrence_op`). `select_implementation` is
-the one place that chooses between them.
+operation in C with its exact gradient as a second one (:mod:`bayes_rnn.recurrence_op`).
+`bayes_rnn.implementation.select_implementation` chooses between them.
 
 References
 ----------
@@ -16,17 +16,15 @@ References
    CoNLL, arXiv:1808.08720, section 3.
 """
 
-import os
-
 import numpy as np
 import theano
 import theano.tensor as T
 
+from .implementation import select_implementation
 from .recurrence_op import fused_recurrence
 
-__all__ = ["lstm_recurrence", "select_implementation"]
+__all__ = ["lstm_recurrence"]
 
-SWITCH = "BAYES_RNN_RECURRENCE"
 IMPLEMENTATIONS = ("scan", "fused")
 
 
@@ -39,50 +37,6 @@ GATE_NONLINEARITIES = {
     "hard_sigmoid": _hard_sigmoid,
     "sigmoid": T.nnet.sigmoid,
 }
-
-
-def select_implementation(variables=()):
-    """The implementation of the recurrence to use on this machine.
-
-    The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan``, ``fused`` or ``auto`` (the default: fused
-    where it can run).
-
-    Parameters
-    ----------
-    variables : iterable of Theano variables
-        What the recurrence will read: the fused one wants all of them float32 or all of them float64.
-
-    Returns
-    -------
-    str
-        ``"fused"`` or ``"scan"``.
-
-    Raises
-    ------
-    ValueError
-        If ``BAYES_RNN_RECURRENCE`` says something else, or says ``fused`` where that cannot run.
-    """
-    choice = os.environ.get(SWITCH, "auto")
-    if choice not in IMPLEMENTATIONS + ("auto",):
-        raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
-    if choice == "scan":
-        return "scan"
-    obstacle = _obstacle_to_fused(variables)
-    if obstacle and choice == "fused":
-        raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
-    return "scan" if obstacle else "fused"
-
-
-def _obstacle_to_fused(variables):
-    """Why the fused recurrence cannot run here, or None."""
-    if not theano.config.cxx:
-        return "Theano has no C++ compiler (theano.config.cxx is empty)"
-    if theano.config.device != "cpu":
-        return "the device is {!r}, not the CPU".format(theano.config.device)
-    dtypes = sorted(set(variable.dtype for variable in variables))
-    if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
-        return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
-    return None
 
 
 def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_gates=None, z_hid=None,

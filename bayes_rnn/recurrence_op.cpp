@@ -1,5 +1,5 @@
-// The recurrence of an LSTM and its gradient; recurrence_op.py says what is computed and pastes this file into the
-// modules that Theano compiles (Python.h and numpy/arrayobject.h come before it).
+// The recurrence of an LSTM and its gradient; recurrence_op.py says what is computed and pastes vectors.hpp and this
+// file into the modules that Theano compiles.
 //
 // The rows of a minibatch do not depend on each other: every thread takes some of them through all time steps. Where
 // W_hid is too large for the cache of one core, or the rows are too few, every thread takes some units of all rows
@@ -9,93 +9,23 @@
 // left out. A number of the result does not depend on what is computed beside it, nor does the order of any sum depend
 // on the number of threads, so neither does the result.
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <condition_variable>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
-#ifdef __linux__
-#include <sched.h>
-#include <sys/mman.h>
-#endif
-
 namespace lstm {
 
-// ------------------------------------------------------------------------------------------------------- vectors
+using namespace bayes_rnn;
 
 // A product keeps its sums in registers: BLOCK_ROWS x 2 vectors, or TILE_ROWS x 3 for the gradient of W_hid.
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, BLOCK_ROWS = 12, TILE_ROWS = 8 };      // 24 of the 32 registers
+enum { BLOCK_ROWS = 12, TILE_ROWS = 8 };         // 24 of the 32 registers
 #elif defined(__AVX__)
-enum { VECTOR_BYTES = 32, BLOCK_ROWS = 6, TILE_ROWS = 4 };       // 12 of 16
+enum { BLOCK_ROWS = 6, TILE_ROWS = 4 };          // 12 of 16
 #else
-enum { VECTOR_BYTES = 16, BLOCK_ROWS = 5, TILE_ROWS = 2 };
+enum { BLOCK_ROWS = 5, TILE_ROWS = 2 };
 #endif
 
 // Rows whose bias gradients are summed together: fixed, so that the order of the sum does not depend on the threads.
 enum { GROUP_ROWS = 4 };
 
-template <typename T> struct vector_of;
-template <> struct vector_of<float> {
-    typedef float type __attribute__((vector_size(VECTOR_BYTES)));
-    typedef float unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
-    typedef int integer __attribute__((vector_size(VECTOR_BYTES)));
-};
-template <> struct vector_of<double> {
-    typedef double type __attribute__((vector_size(VECTOR_BYTES)));
-    typedef double unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
-};
-
-template <typename T> struct lanes { enum { N = VECTOR_BYTES / sizeof(T) }; };
-
-// The first n lanes; the others are 0. n is less than a vector only in the last one of a row.
-template <typename T>
-static inline typename vector_of<T>::type load(const T* p, long n) {
-    if (n >= (long)lanes<T>::N) return *(const typename vector_of<T>::unaligned*)p;
-    typename vector_of<T>::type v = {};
-    memcpy(&v, p, n * sizeof(T));
-    return v;
-}
-
-template <typename T>
-static inline void store(T* p, typename vector_of<T>::type v, long n) {
-    if (n >= (long)lanes<T>::N) *(typename vector_of<T>::unaligned*)p = v;
-    else memcpy(p, &v, n * sizeof(T));
-}
-
-// Clamps by comparison: NaN stays NaN.
-template <typename V, typename S>
-static inline V clamp(V x, S low, S high) {
-    const V l = V{} + low, h = V{} + high;
-    x = x < l ? l : x;
-    return x > h ? h : x;
-}
-
 // -------------------------------------------------------------------------------------------- elementary functions
-
-// exp in float32, within 2 ulp between -87 and 88 (Cephes: Cody-Waite reduction, polynomial of degree 5).
-static inline vector_of<float>::type exponential(vector_of<float>::type x) {
-    typedef vector_of<float>::type V;
-    typedef vector_of<float>::integer I;
-    x = clamp(x, -87.0f, 88.0f);
-    const V shift = V{} + 12582912.0f;           // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
-    const V shifted = x * 1.44269504088896341f + shift;
-    const V n = shifted - shift;
-    const V r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-    V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.0f;
-    return p * (V)(((I)shifted - 0x4B400000 + 127) << 23);
-}
 
 static inline vector_of<float>::type logistic(vector_of<float>::type x) {
     return 1.0f / (1.0f + exponential(-x));
@@ -140,109 +70,6 @@ template <typename T, bool HARD> struct gate {
         const V above = s > zero ? slope : zero;
         return s < one ? above : zero;
     }
-};
-
-// -------------------------------------------------------------------------------------------------------- threads
-
-static int available_threads() {
-    const char* wanted = getenv("OMP_NUM_THREADS");
-    int n = wanted ? atoi(wanted) : 0;
-#ifdef __linux__
-    cpu_set_t set;
-    if (n <= 0 && sched_getaffinity(0, sizeof(set), &set) == 0) n = CPU_COUNT(&set);
-#endif
-    if (n <= 0) n = (int)std::thread::hardware_concurrency();
-    return std::max(1, n);
-}
-
-// The threads of one call, which can wait for each other.
-class team {
-public:
-    int size;
-    std::mutex mutex;
-
-    team() : size(1), arrived(0), round(0) {}
-
-    // Returns when all have called it.
-    void meet() {
-        if (size == 1) return;
-        const unsigned now = round.load();
-        if (arrived.fetch_add(1) + 1 == size) {
-            arrived.store(0);
-            {
-                std::lock_guard<std::mutex> lock(mutex);
-                round.store(now + 1);
-            }
-            everybody_is_here.notify_all();
-            return;
-        }
-        // Sleeping comes last: a scheduler likes to wake two threads that sleep in turn on one and the same core.
-        for (int i = 0; i < 20000; i++) {
-            if (round.load() != now) return;
-            if (i < 2000) pause();
-            else std::this_thread::yield();
-        }
-        std::unique_lock<std::mutex> lock(mutex);
-        everybody_is_here.wait(lock, [&] { return round.load() != now; });
-    }
-
-private:
-    std::atomic<int> arrived;
-    std::atomic<unsigned> round;
-    std::condition_variable everybody_is_here;
-
-    static inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#endif
-    }
-};
-
-// part(0, team), ..., part(team.size - 1, team), each in its own thread, where team.size is n, or less if there are no
-// more threads to be had. The threads end here: none is left waiting or spinning.
-template <typename F>
-static void in_parallel(int n, F part) {
-    team all;
-    std::vector<std::thread> threads;
-    {
-        std::lock_guard<std::mutex> until_all_are_there(all.mutex);
-        try {
-            threads.reserve(n);
-            for (int i = 1; i < n; i++) {
-                threads.emplace_back([&all, &part, i] {
-                    { std::lock_guard<std::mutex> all_are_there(all.mutex); }
-                    part(i, all);
-                });
-                all.size++;
-            }
-        } catch (const std::exception&) {
-        }
-    }
-    part(0, all);
-    for (auto& thread : threads) thread.join();
-}
-
-struct range { long begin, end; };
-
-// The i-th of n nearly equal parts of 0..total, in multiples of `unit`.
-static inline range part_of(long total, long unit, int i, int n) {
-    const long units = (total + unit - 1) / unit;
-    return {std::min(total, units * i / n * unit), std::min(total, units * (i + 1) / n * unit)};
-}
-
-template <typename T> struct buffer {            // uninitialised, aligned to vectors
-    T* p;
-    explicit buffer(size_t n) : p(0) {
-        const size_t huge_page = 2 << 20, bytes = std::max<size_t>(64, n * sizeof(T));
-        void* q = 0;
-        if (posix_memalign(&q, bytes < 2 * huge_page ? 64 : huge_page, bytes) == 0) p = (T*)q;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-        if (p && bytes >= 2 * huge_page) madvise(p, bytes, MADV_HUGEPAGE);     // fewer misses of the address cache
-#endif
-    }
-    ~buffer() { free(p); }
-    buffer(const buffer&) = delete;
-    buffer& operator=(const buffer&) = delete;
 };
 
 // -------------------------------------------------------------------------------------------------------- product
@@ -386,7 +213,7 @@ static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) 
     const long H = q.units, all = q.all_units, N = lanes<T>::N;
     buffer<T> packed(q.panels * 4 * H * N);
     if (!packed.p) return false;
-    in_parallel(q.threads, [&](int thread, team& others) {
+    in_team(q.threads, [&](int thread, team& others) {
         const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
         pack_forward(q, part_of(q.panels, 1, thread, others.size), packed.p);
         if (!q.by_units) others.meet();
@@ -548,7 +375,7 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
     const long total = (long)d_x.size(), deepest = std::min<long>(DEPTH, total);
     buffer<T> packed_hid(q.panels * deepest * N), packed_d_x(q.threads * deepest * COLUMNS * N);
     if (!packed_hid.p || !packed_d_x.p) return false;
-    in_parallel(q.threads, [&](int thread, team& others) {
+    in_team(q.threads, [&](int thread, team& others) {
         const range panels = part_of(q.panels, 1, thread, others.size);
         const range own = part_of(tiles * q.panels, 1, thread, others.size);
         T* to_d_x = packed_d_x.p + thread * deepest * COLUMNS * N;
@@ -601,7 +428,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
     buffer<T> packed(q.panels * 4 * H * N), group_d_b(groups * 4 * H);
     if (!packed.p || !group_d_b.p) return false;
     memset(group_d_b.p, 0, groups * 4 * H * sizeof(T));
-    in_parallel(q.threads, [&](int thread, team& others) {
+    in_team(q.threads, [&](int thread, team& others) {
         typedef typename vector_of<T>::type V;
         const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
         pack_gradient(q, q.by_units ? panels : part_of(q.panels, 2, thread, others.size), packed.p);
@@ -646,54 +473,6 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
 
 // --------------------------------------------------------------------------------------------------- numpy arrays
 
-struct reference {                               // an owned reference, or null
-    PyArrayObject* array;
-    reference() : array(0) {}
-    ~reference() { Py_XDECREF(array); }
-    template <typename T> T* data() const { return array ? (T*)PyArray_DATA(array) : 0; }
-    reference(reference&& other) : array(other.array) { other.array = 0; }
-    reference(const reference&) = delete;
-    reference& operator=(const reference&) = delete;
-};
-
-// `array` in C order (null stays null), after checking its shape; in a dimension of size -1, 1 stands for `rows`.
-static bool take(reference& to, PyArrayObject* array, const char* name, std::vector<npy_intp> shape,
-                 bool one_row_allowed = false) {
-    if (!array) return true;
-    bool fits = PyArray_NDIM(array) == (int)shape.size();
-    for (int k = 0; fits && k < (int)shape.size(); k++) {
-        const npy_intp size = PyArray_DIM(array, k);
-        fits = size == shape[k] || (k == 0 && one_row_allowed && size == 1);
-    }
-    if (!fits) {
-        std::string wanted, got;
-        for (npy_intp n : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string((long)n);
-        for (int k = 0; k < PyArray_NDIM(array); k++)
-            got += (k ? ", " : "") + std::to_string((long)PyArray_DIM(array, k));
-        PyErr_Format(PyExc_ValueError, "lstm_recurrence: %s has shape (%s), but (%s) was expected", name, got.c_str(),
-                     wanted.c_str());
-        return false;
-    }
-    to.array = (PyArrayObject*)PyArray_FROM_OF((PyObject*)array, NPY_ARRAY_CARRAY_RO);
-    return to.array != 0;
-}
-
-// The output with this shape: the array that is there already if it fits, else a new one.
-static bool prepare(PyArrayObject** out, int type, std::vector<npy_intp> shape) {
-    if (*out) {
-        bool fits = PyArray_NDIM(*out) == (int)shape.size() && PyArray_TYPE(*out) == type && PyArray_ISCARRAY(*out);
-        for (int k = 0; fits && k < (int)shape.size(); k++) fits = PyArray_DIM(*out, k) == shape[k];
-        if (fits) return true;
-        Py_DECREF(*out);
-    }
-    *out = (PyArrayObject*)PyArray_EMPTY((int)shape.size(), shape.data(), type, 0);
-    return *out != 0;
-}
-
-template <typename T> struct numpy_type;
-template <> struct numpy_type<float> { enum { value = NPY_FLOAT32 }; };
-template <> struct numpy_type<double> { enum { value = NPY_FLOAT64 }; };
-
 struct arguments {                               // one W_hid per component; mask, z_gates and z_hid may be null
     std::vector<PyArrayObject*> W_hid;
     PyArrayObject *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
@@ -713,15 +492,17 @@ static bool read_problems(std::vector<problem<T>>& components, taken& held, PyAr
     held.W_hid = std::vector<reference>(in.W_hid.size());
     for (size_t c = 0; c < in.W_hid.size(); c++) {
         const npy_intp units = PyArray_DIM(in.W_hid[c], 0);
-        const std::string name = in.W_hid.size() == 1 ? "W_hid" : "W_hid_" + std::to_string((long)c);
+        const std::string name =
+            "lstm_recurrence: W_hid" + (in.W_hid.size() == 1 ? "" : "_" + std::to_string((long)c));
         if (!take(held.W_hid[c], in.W_hid[c], name.c_str(), {units, 4 * units})) return false;
         all += units;
     }
-    if (!take(held.b, in.b, "b", {4 * all}) || !take(held.hid_init, in.hid_init, "hid_init", {rows, all}) ||
-        !take(held.cell_init, in.cell_init, "cell_init", {rows, all}) ||
-        !take(held.mask, in.mask, "mask", {steps, rows}) ||
-        !take(held.z_gates, in.z_gates, "z_gates", {rows, 4 * all}, true) ||
-        !take(held.z_hid, in.z_hid, "z_hid", {rows, all}, true))
+    if (!take(held.b, in.b, "lstm_recurrence: b", {4 * all}) ||
+        !take(held.hid_init, in.hid_init, "lstm_recurrence: hid_init", {rows, all}) ||
+        !take(held.cell_init, in.cell_init, "lstm_recurrence: cell_init", {rows, all}) ||
+        !take(held.mask, in.mask, "lstm_recurrence: mask", {steps, rows}) ||
+        !take(held.z_gates, in.z_gates, "lstm_recurrence: z_gates", {rows, 4 * all}, true) ||
+        !take(held.z_hid, in.z_hid, "lstm_recurrence: z_hid", {rows, all}, true))
         return false;
     for (const reference& W_hid : held.W_hid) {
         const long begin = components.empty() ? 0 : components.back().begin + components.back().units;
@@ -757,7 +538,7 @@ static bool run_forward(PyArrayObject* x, const arguments& in, bool backwards, b
     reference x_held;
     if (!read_problems(components, held, x, in, backwards)) return false;
     const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
-    if (!take(x_held, x, "preactivation", {steps, rows, 4 * H}) ||
+    if (!take(x_held, x, "lstm_recurrence: preactivation", {steps, rows, 4 * H}) ||
         !prepare(hid, type, {steps, rows, H}) || !prepare(cell, type, {steps, rows, H}))
         return false;
     if (keep && inplace && PyArray_ISCARRAY(x_held.array)) {
@@ -802,10 +583,11 @@ static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid
     reference hid_held, cell_held, total_held, g_hid_held, g_cell_held;
     if (!read_problems(components, held, total, in, backwards)) return false;
     const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
-    if (!take(hid_held, hid, "hid", {steps, rows, H}) || !take(cell_held, cell, "cell", {steps, rows, H}) ||
-        !take(total_held, total, "total", {steps, rows, 4 * H}) ||
-        !take(g_hid_held, g_hid, "the gradient of hid", {steps, rows, H}) ||
-        !take(g_cell_held, g_cell, "the gradient of cell", {steps, rows, H}) ||
+    if (!take(hid_held, hid, "lstm_recurrence: hid", {steps, rows, H}) ||
+        !take(cell_held, cell, "lstm_recurrence: cell", {steps, rows, H}) ||
+        !take(total_held, total, "lstm_recurrence: total", {steps, rows, 4 * H}) ||
+        !take(g_hid_held, g_hid, "lstm_recurrence: the gradient of hid", {steps, rows, H}) ||
+        !take(g_cell_held, g_cell, "lstm_recurrence: the gradient of cell", {steps, rows, H}) ||
         !prepare(out.b, type, {4 * H}) || !prepare(out.hid_init, type, {rows, H}) ||
         !prepare(out.cell_init, type, {rows, H}))
         return false;

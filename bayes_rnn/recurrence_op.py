@@ -11,23 +11,15 @@ References
 .. [1] S. Hochreiter and J. Schmidhuber (1997): Long short-term memory. Neural Computation 9(8), 1735-1780.
 """
 
-import hashlib
-import io
-import os
-
 import theano
 import theano.tensor as T
 from theano import gof
 
+from .compiled_op import CompiledOp
+
 __all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recurrence_op.cpp")
 OPTIONAL = ("mask", "z_gates", "z_hid")
-
-
-def _source():
-    with io.open(SOURCE, encoding="utf-8") as f:
-        return f.read()
 
 
 def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
@@ -43,24 +35,10 @@ def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates
     return hid, cell
 
 
-class _RecurrenceOp(gof.Op):
-    """What the two operations share: how they are compiled."""
+class _RecurrenceOp(CompiledOp):
+    """What the two operations share."""
 
-    def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
-        # There is only C: also in the modes (FAST_COMPILE) in which Theano would prefer Python.
-        return super(_RecurrenceOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
-
-    def c_support_code(self):
-        return _source()
-
-    def c_compile_args(self):
-        # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes the
-        # product fast, and a -std=c++.. among the user's flags would switch it off.
-        return ["-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-
-    def c_code_cache_version(self):
-        # Theano keeps compiled modules by version, and does not look at the support code.
-        return (1, hashlib.sha1(_source().encode("utf-8")).hexdigest())
+    sources = ("vectors.hpp", "recurrence_op.cpp")
 
     def _template(self, node):
         """The template arguments of the C++ entry points."""

@@ -2,13 +2,13 @@
 
 Two formulations compute the same: ``"plain"``, Theano's elementwise operations and its own gradient, which runs
 everywhere and is the oracle of the tests; and ``"fused"``, one operation in C++ with its gradient as a second one
-(:mod:`bayes_rnn.softmax_op`). `bayes_rnn.recurrence.select_implementation` chooses for both the recurrence and this.
+(:mod:`bayes_rnn.softmax_op`). `bayes_rnn.implementation.select_implementation` chooses between them.
 """
 
 import theano
 import theano.tensor as T
 
-from .recurrence import select_implementation
+from .implementation import select_implementation
 from .softmax_op import fused_cross_entropy
 
 __all__ = ["softmax_cross_entropy"]
@@ -32,7 +32,7 @@ def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
     bias : symbolic ``(V,)``, optional
         Added to each row. Adding it here spares two passes over the scores, in the gradient too.
     implementation : {None, 'plain', 'fused'}
-        None for what `select_implementation` says, with plain for the recurrence's scan.
+        None for what `select_implementation` says, with plain where that is ``scan``.
 
     Returns
     -------

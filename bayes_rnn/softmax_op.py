@@ -5,25 +5,13 @@ Called by :func:`bayes_rnn.softmax.softmax_cross_entropy`, whose docstring has t
 memory once, and the gradient is written over them where Theano can prove that nobody else looks at them.
 """
 
-import hashlib
-import io
-import os
-
 import theano
 import theano.tensor as T
 from theano import gof
 
+from .compiled_op import CompiledOp
+
 __all__ = ["SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "fused_cross_entropy"]
-
-SOURCES = ("vectors.hpp", "softmax_op.cpp")
-
-
-def _source():
-    parts = []
-    for name in SOURCES:
-        with io.open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), encoding="utf-8") as f:
-            parts.append(f.read())
-    return "\n".join(parts)
 
 
 def fused_cross_entropy(scores, targets, bias):
@@ -32,8 +20,8 @@ def fused_cross_entropy(scores, targets, bias):
     return SoftmaxCrossEntropy(bias is not None)(*inputs)[:2]
 
 
-class _CrossEntropyOp(gof.Op):
-    """What the two operations share: how they are compiled.
+class _CrossEntropyOp(CompiledOp):
+    """What the two operations share.
 
     Parameters
     ----------
@@ -41,26 +29,11 @@ class _CrossEntropyOp(gof.Op):
         Whether there is one; it is the last input.
     """
 
+    sources = ("vectors.hpp", "softmax_op.cpp")
     __props__ = ("bias",)
 
     def __init__(self, bias):
         self.bias = bias
-
-    def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
-        # There is only C: also in the modes (FAST_COMPILE) in which Theano would prefer Python.
-        return super(_CrossEntropyOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
-
-    def c_support_code(self):
-        return _source()
-
-    def c_compile_args(self):
-        # No -ffast-math: NaN and infinity must come through. A -std=c++.. among the user's flags would switch off the
-        # contraction to fused multiply-add.
-        return ["-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-
-    def c_code_cache_version(self):
-        # Theano keeps compiled modules by version, and does not look at the support code.
-        return (1, hashlib.sha1(_source().encode("utf-8")).hexdigest())
 
     def _check(self, inputs):
         """The inputs as variables of the right number of dimensions and type."""

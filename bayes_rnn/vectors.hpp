@@ -7,16 +7,20 @@
 #define BAYES_RNN_VECTORS_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 #ifdef __linux__
 #include <sched.h>
+#include <sys/mman.h>
 #endif
 
 namespace bayes_rnn {
@@ -103,32 +107,101 @@ static int available_threads() {
     return std::max(1, n);
 }
 
-// part(0), ..., part(n - 1), each in its own thread. The threads end here: none is left waiting or spinning.
-template <typename F>
-static void in_parallel(int n, F part) {
-    std::vector<std::thread> threads;
-    int started = 1;
-    try {
-        threads.reserve(n);
-        for (; started < n; started++) threads.emplace_back(part, started);
-    } catch (const std::exception&) {            // no more threads to be had: this one does the rest
+// The threads of one call, which can wait for each other.
+class team {
+public:
+    int size;
+    std::mutex mutex;
+
+    team() : size(1), arrived(0), round(0) {}
+
+    // Returns when all have called it.
+    void meet() {
+        if (size == 1) return;
+        const unsigned now = round.load();
+        if (arrived.fetch_add(1) + 1 == size) {
+            arrived.store(0);
+            {
+                std::lock_guard<std::mutex> lock(mutex);
+                round.store(now + 1);
+            }
+            everybody_is_here.notify_all();
+            return;
+        }
+        // Sleeping comes last: a scheduler likes to wake two threads that sleep in turn on one and the same core.
+        for (int i = 0; i < 20000; i++) {
+            if (round.load() != now) return;
+            if (i < 2000) pause();
+            else std::this_thread::yield();
+        }
+        std::unique_lock<std::mutex> lock(mutex);
+        everybody_is_here.wait(lock, [&] { return round.load() != now; });
     }
-    part(0);
-    for (int i = started; i < n; i++) part(i);
+
+private:
+    std::atomic<int> arrived;
+    std::atomic<unsigned> round;
+    std::condition_variable everybody_is_here;
+
+    static inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+    }
+};
+
+// part(0, team), ..., part(team.size - 1, team), each in its own thread, where team.size is n, or less if there are no
+// more threads to be had. The threads end here: none is left waiting or spinning.
+template <typename F>
+static void in_team(int n, F part) {
+    team all;
+    std::vector<std::thread> threads;
+    {
+        std::lock_guard<std::mutex> until_all_are_there(all.mutex);
+        try {
+            threads.reserve(n);
+            for (int i = 1; i < n; i++) {
+                threads.emplace_back([&all, &part, i] {
+                    { std::lock_guard<std::mutex> all_are_there(all.mutex); }
+                    part(i, all);
+                });
+                all.size++;
+            }
+        } catch (const std::exception&) {
+        }
+    }
+    part(0, all);
     for (auto& thread : threads) thread.join();
 }
 
-// The i-th of n nearly equal parts of `total`, in multiples of `unit`.
+// part(0), ..., part(n - 1), each in its own thread as far as there are threads.
+template <typename F>
+static void in_parallel(int n, F part) {
+    in_team(n, [&part, n](int first, const team& all) {
+        for (int i = first; i < n; i += all.size) part(i);
+    });
+}
+
+struct range { long begin, end; };
+
+// The i-th of n nearly equal parts of 0..total, in multiples of `unit`: where it begins, and the part.
 static inline long part_begin(long total, long unit, int i, int n) {
     const long units = (total + unit - 1) / unit;
     return std::min(total, units * i / n * unit);
+}
+static inline range part_of(long total, long unit, int i, int n) {
+    return {part_begin(total, unit, i, n), part_begin(total, unit, i + 1, n)};
 }
 
 template <typename T> struct buffer {            // uninitialised, aligned to vectors
     T* p;
     explicit buffer(size_t n) : p(0) {
+        const size_t huge_page = 2 << 20, bytes = std::max<size_t>(64, n * sizeof(T));
         void* q = 0;
-        if (posix_memalign(&q, 64, std::max<size_t>(64, n * sizeof(T))) == 0) p = (T*)q;
+        if (posix_memalign(&q, bytes < 2 * huge_page ? 64 : huge_page, bytes) == 0) p = (T*)q;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+        if (p && bytes >= 2 * huge_page) madvise(p, bytes, MADV_HUGEPAGE);     // fewer misses of the address cache
+#endif
     }
     ~buffer() { free(p); }
     buffer(const buffer&) = delete;

@@ -69,7 +69,7 @@ def measure(experiment, config, arguments):
     import numpy as np
     import theano
 
-    from bayes_rnn.recurrence import select_implementation
+    from bayes_rnn.implementation import select_implementation
     from Experiments.shared.jobs.bayesian import make_job
     job = make_job(experiment.kind, config, generated_data(experiment, arguments.tokens, np),
                    experiment.hyperparameters, seed=0)

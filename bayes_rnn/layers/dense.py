@@ -51,10 +51,13 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
     def get_output_shape_for(self, input_shape):
         return tuple(input_shape[:-1]) + (self.num_units,)
 
-    def get_output_for(self, input, deterministic=False, pruned=False, **kwargs):
+    def get_product_for(self, input, deterministic=False, pruned=False, **kwargs):
+        """``x W``, before the bias and the nonlinearity; for a loss that adds the bias itself."""
         mode = {"deterministic": deterministic, "pruned": pruned}
         if self.local_reparametrisation and not deterministic and not pruned:
-            preactivation = self.W.sample_product(input, self.noise)
-        else:
-            preactivation = T.dot(input, self.W.value(self.noise, **mode))
-        return self.nonlinearity(preactivation + self.b)
+            return self.W.sample_product(input, self.noise)
+        return T.dot(input, self.W.value(self.noise, **mode))
+
+    def get_output_for(self, input, deterministic=False, pruned=False, **kwargs):
+        product = self.get_product_for(input, deterministic=deterministic, pruned=pruned)
+        return self.nonlinearity(product + self.b)

@@ -9,8 +9,8 @@ import theano.tensor as T
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn import recurrence
-from bayes_rnn.recurrence import lstm_recurrence, select_implementation
+from bayes_rnn.implementation import SWITCH, select_implementation
+from bayes_rnn.recurrence import lstm_recurrence
 from bayes_rnn.recurrence_op import LSTMRecurrence, LSTMRecurrenceGradient
 
 # dtype, gate_nonlinearity, backwards, mask, z_gates, z_hid ("rows": one each, "one": one for all), components.
@@ -408,16 +408,16 @@ def test_unknown_options_are_errors():
 
 
 def test_selection(monkeypatch):
-    monkeypatch.delenv(recurrence.SWITCH, raising=False)
+    monkeypatch.delenv(SWITCH, raising=False)
     singles, doubles = variables("float32").values(), variables("float64").values()
     assert select_implementation(list(singles) + list(doubles)) == "scan"
     if HAVE_FUSED:
         assert select_implementation() == select_implementation(singles) == select_implementation(doubles) == "fused"
-    monkeypatch.setenv(recurrence.SWITCH, "scan")
+    monkeypatch.setenv(SWITCH, "scan")
     assert select_implementation(singles) == "scan"
-    monkeypatch.setenv(recurrence.SWITCH, "fused")
+    monkeypatch.setenv(SWITCH, "fused")
     with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE=fused, but its arguments are float32 and float64"):
         select_implementation(list(singles) + list(doubles))
-    monkeypatch.setenv(recurrence.SWITCH, "quick")
+    monkeypatch.setenv(SWITCH, "quick")
     with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE must be scan, fused or auto, not 'quick'"):
         select_implementation()

@@ -7,7 +7,7 @@ import theano.tensor as T
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn import recurrence
+from bayes_rnn.implementation import SWITCH
 from bayes_rnn.softmax import softmax_cross_entropy
 from bayes_rnn.softmax_op import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 from sparse_seq_theano.language_model import AWDLanguageModel
@@ -305,8 +305,8 @@ def test_the_switch_of_the_recurrence_chooses(monkeypatch):
         return "fused" if isinstance(softmax_cross_entropy(*arguments)[0].owner.op, SoftmaxCrossEntropy) else "plain"
 
     x, y, b = variables("float32", True)
-    monkeypatch.delenv(recurrence.SWITCH, raising=False)
+    monkeypatch.delenv(SWITCH, raising=False)
     assert chosen(x, y, b) == chosen(x, y) == ("fused" if HAVE_FUSED else "plain")
     assert chosen(x, y, T.dvector()) == "plain"
-    monkeypatch.setenv(recurrence.SWITCH, "scan")
+    monkeypatch.setenv(SWITCH, "scan")
     assert chosen(x, y, b) == "plain"

@@ -11,8 +11,8 @@ from bayes_rnn.compressed import log_softmax
 from bayes_rnn.compression import compression_report
 from bayes_rnn.errors import ReportedError
 from bayes_rnn.networks import LanguageModel, TextClassifier
+from bayes_rnn.training import training_step
 from bayes_rnn.variational import NormalNoise
-from sparse_seq_theano.optimizers import adam
 
 from ..data import batches
 from .base import Job, perplexity
@@ -76,21 +76,12 @@ class _BayesianJob(Job):
 
     def _make_step(self, profile=False):
         data_loss, state = self._training_loss()
-        kl = list(self.network.kl().values())
-        loss = data_loss + sum(kl) / np.asarray(self.train_size, dtype=theano.config.floatX)
-        parameters = list(self.network.parameters().values())
-        gradients = theano.grad(loss, parameters)
-        squares = [T.sum(gradient ** 2) for gradient in gradients]
-        norm = T.sqrt(sum(squares))
-        if self.settings["clip"] is not None:
-            scale = T.minimum(1, self.settings["clip"] / (norm + 1e-7))
-            gradients = [gradient * scale for gradient in gradients]
-        updates = adam(gradients, parameters, self.settings["learning_rate"])
-        self._keep_optimiser_state(updates)
-        updates = self._guarded(updates, loss, norm)
-        diagnostics = T.stack([data_loss] + kl + squares)
-        return theano.function(self.network.inputs + [self.network.targets], [loss, norm, diagnostics] + state,
-                               updates=updates, profile=profile)
+        step = training_step(self.network, data_loss, self.train_size, self.settings["learning_rate"],
+                             clip=self.settings["clip"])
+        self._keep_optimiser_state(step.updates)
+        diagnostics = T.stack([data_loss] + list(step.kl.values()) + list(step.squares.values()))
+        return theano.function(self.network.inputs + [self.network.targets],
+                               [step.loss, step.norm, diagnostics] + state, updates=step.updates, profile=profile)
 
     def _make_evaluation(self):
         return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(pruned=True))

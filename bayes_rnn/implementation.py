@@ -1,0 +1,67 @@
+"""The one place that chooses between Theano's own operations and those in C++.
+
+It chooses for the recurrence of an LSTM (:mod:`bayes_rnn.recurrence`), for the cross-entropy of a softmax
+(:mod:`bayes_rnn.softmax`), and for what a training step does to the parameters: Kullback-Leibler divergence and Adam.
+Each has two formulations that compute the same: one of Theano's operations, which runs everywhere and is the oracle of
+the tests, and ``"fused"``, compiled from C++ files of this package.
+"""
+
+import os
+
+import theano
+
+__all__ = ["select_implementation"]
+
+SWITCH = "BAYES_RNN_RECURRENCE"
+CHOICES = ("scan", "fused", "auto")
+
+
+def select_implementation(variables=()):
+    """The implementation to use on this machine.
+
+    The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan`` (Theano's operations), ``fused`` or ``auto``
+    (the default: fused where it can run). It is named for the recurrence, and holds for all.
+
+    Parameters
+    ----------
+    variables : iterable of Theano variables
+        What the operation will read, but for integers: the fused one wants all of them float32 or all of them float64.
+
+    Returns
+    -------
+    str
+        ``"fused"``, or ``"scan"`` for the formulation in Theano's operations, also where that has no scan.
+
+    Raises
+    ------
+    ValueError
+        If ``BAYES_RNN_RECURRENCE`` says something else, or says ``fused`` where that cannot run.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from bayes_rnn.implementation import select_implementation
+    >>> select_implementation([T.fvector(), T.dvector()])
+    'scan'
+    """
+    choice = os.environ.get(SWITCH, "auto")
+    if choice not in CHOICES:
+        raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
+    if choice == "scan":
+        return "scan"
+    obstacle = _obstacle_to_fused(variables)
+    if obstacle and choice == "fused":
+        raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
+    return "scan" if obstacle else "fused"
+
+
+def _obstacle_to_fused(variables):
+    """Why the operations in C++ cannot run here, or None."""
+    if not theano.config.cxx:
+        return "Theano has no C++ compiler (theano.config.cxx is empty)"
+    if theano.config.device != "cpu":
+        return "the device is {!r}, not the CPU".format(theano.config.device)
+    dtypes = sorted(set(variable.dtype for variable in variables))
+    if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
+        return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
+    return None

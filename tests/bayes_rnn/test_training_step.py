@@ -1,0 +1,310 @@
+"""A step of training: fused against plain, Adam against Lasagne's, what a bad step leaves alone."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bayes_rnn.lasagne_compat import lasagne
+from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer
+from bayes_rnn.training import training_step
+from bayes_rnn.variational import log_uniform_kl, normal_kl
+from bayes_rnn.variational_op import VariationalAdam, VariationalNorms
+from sparse_seq_theano.optimizers import adam
+
+TOLERANCE = {"float32": 2e-4, "float64": 1e-8}
+LEARNING_RATE, TRAIN_SIZE, VOCABULARY = 0.01, 20, 300
+# More columns than a vector has lanes, and no multiple of them; rows that do not fill a tile.
+UNITS = 19
+
+needs_fused = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
+both = pytest.mark.parametrize("implementation", ["plain", pytest.param("fused", marks=needs_fused)])
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@pytest.fixture(autouse=True)
+def restored_precision():
+    before = theano.config.floatX
+    yield
+    theano.config.floatX = before
+
+
+class Noise(object):
+    """The same numbers at every call."""
+
+    def normal(self, shape):
+        ranges = [T.arange(length).dimshuffle(*(["x"] * axis + [0] + ["x"] * (len(shape) - axis - 1)))
+                  for axis, length in enumerate(shape)]
+        return T.cast(T.sin(sum((axis + 2) * numbers for axis, numbers in enumerate(ranges))), theano.config.floatX)
+
+
+class Network(object):
+    """Embedding, mean over the words, a dense layer: scores of three classes."""
+
+    def __init__(self, kinds):
+        lasagne.random.set_rng(np.random.RandomState(3))
+        noise = Noise()
+        self.tokens, self.targets = T.imatrix(), T.ivector()
+        input = lasagne.layers.InputLayer((None, None), self.tokens)
+        embedding = BayesianEmbeddingLayer(input, VOCABULARY, UNITS, kind=kinds[0], group_kind=kinds[1], noise=noise,
+                                           name="embedding", W=lasagne.init.Normal(1.))
+        dense = BayesianDenseLayer((None, UNITS), 3, kind=kinds[2], noise=noise, name="dense",
+                                   nonlinearity=lasagne.nonlinearities.softmax)
+        self.layers = OrderedDict([("embedding", embedding), ("dense", dense)])
+        probabilities = dense.get_output_for(lasagne.layers.get_output(embedding).mean(axis=1))
+        # As that of the text classifier, which the integer targets make float64.
+        self.data_loss = T.cast(T.nnet.categorical_crossentropy(probabilities, self.targets).mean(), "float64")
+
+    def parameters(self):
+        return OrderedDict((parameter.name, parameter) for layer in self.layers.values()
+                           for parameter in layer.get_params())
+
+    def kl(self):
+        return OrderedDict((name, layer.kl()) for name, layer in self.layers.items())
+
+
+class Training(object):
+    """A network with its compiled step; `spoiled` lets a test make the loss not finite."""
+
+    def __init__(self, kinds, clip, dtype, implementation):
+        theano.config.floatX = dtype
+        self.network = Network(kinds)
+        self.spoiled = theano.shared(np.asarray(0, dtype))
+        self.step = training_step(self.network, self.network.data_loss + self.spoiled, TRAIN_SIZE, LEARNING_RATE,
+                                  clip, implementation)
+        self.function = theano.function(
+            [self.network.tokens, self.network.targets],
+            [self.step.loss, self.step.norm] + list(self.step.kl.values()) + list(self.step.squares.values()),
+            updates=self.step.updates, mode="FAST_COMPILE" if implementation == "plain" else "FAST_RUN")
+        self.initial = self.state()
+
+    def state(self):
+        return OrderedDict((variable.name, variable.get_value()) for variable in self.step.updates)
+
+    def set_state(self, arrays):
+        for variable in self.step.updates:
+            variable.set_value(arrays[variable.name])
+
+    def run(self, steps, seed=0):
+        """From the beginning: values of each step, and the state after the last."""
+        self.set_state(self.initial)
+        rng = np.random.RandomState(seed)
+        values = [self.function(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"),
+                                rng.randint(3, size=5).astype("int32")) for _ in range(steps)]
+        return np.array(values), self.state()
+
+    def ops(self, kind):
+        return [node.op for node in self.function.maker.fgraph.toposort() if isinstance(node.op, kind)]
+
+
+TRAININGS = {}
+
+
+def training(*arguments):
+    """Compiled once."""
+    if arguments not in TRAININGS:
+        TRAININGS[arguments] = Training(*arguments)
+    return TRAININGS[arguments]
+
+
+def assert_same(a, b, tolerance):
+    for name in a:
+        assert a[name].dtype == b[name].dtype and a[name].shape == b[name].shape
+        np.testing.assert_allclose(a[name], b[name], rtol=tolerance, atol=tolerance * max(1e-3, abs(b[name]).max()),
+                                   err_msg=name)
+
+
+@needs_fused
+@pytest.mark.parametrize("kinds, clip, dtype", [("LLL", None, "float32"), ("LLL", 0.5, "float64"),
+                                                ("NNN", 0.5, "float32"), ("NLD", None, "float64"),
+                                                ("DCL", None, "float32"), ("DDN", 0.5, "float64")])
+def test_fused_equals_plain(kinds, clip, dtype):
+    fused, plain = training(kinds, clip, dtype, "fused"), training(kinds, clip, dtype, "plain")
+    assert not plain.ops((VariationalNorms, VariationalAdam))
+    (values, state), (expected_values, expected) = fused.run(4), plain.run(4)
+    assert set(state) == set(expected)
+    np.testing.assert_allclose(values, expected_values, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    assert_same(state, expected, TOLERANCE[dtype])
+    assert not any(np.array_equal(state[name], fused.initial[name]) for name in state)
+
+
+@needs_fused
+def test_the_gradient_of_an_embedding_is_not_scattered_and_no_parameter_is_copied():
+    operations = training("LLL", None, "float32", "fused").ops((VariationalNorms, VariationalAdam))
+    assert [op.rows for op in operations].count(True) == 2
+    assert all(op.inplace for op in operations if isinstance(op, VariationalAdam))
+
+
+@needs_fused
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
+    rng = np.random.RandomState(0)
+    values = [rng.randn(700, 999).astype("float32") for _ in range(2)]          # many blocks, the last one not full
+    gradients = [rng.randn(700, 999).astype("float32") for _ in range(2)]
+    norms, step, shared = parameters_function("log_uniform", values, gradients)
+    results = []
+    for threads in "123":
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        for variable, value in zip(shared, values + 4 * [np.zeros_like(values[0])]):
+            variable.set_value(value)
+        numbers = norms()
+        step()
+        results.append(numbers + [variable.get_value() for variable in shared])
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def parameters_function(prior, values, gradients):
+    """Compiled `VariationalNorms` and `VariationalAdam` of shared variables, which are given back."""
+    dtype = values[0].dtype
+    shared = [theano.shared(value) for value in values + [np.zeros_like(value) for _ in range(2) for value in values]]
+    weight = np.asarray(0.5, dtype)
+    norms = theano.function([], VariationalNorms(prior)(*(shared[:len(values)] + gradients + [weight])))
+    scalars = [weight, np.asarray(1, dtype), np.asarray(0.1, dtype), np.int8(1)]
+    new = VariationalAdam(prior)(*(shared + gradients + scalars))
+    return norms, theano.function([], [], updates=list(zip(shared, new))), shared
+
+
+@needs_fused
+@dtypes
+@pytest.mark.parametrize("prior, kl", [("log_uniform", log_uniform_kl), ("normal", normal_kl)])
+def test_divergence_and_its_gradient(prior, kl, dtype):
+    mean, log_sigma, zero = T.vector(dtype=dtype), T.vector(dtype=dtype), T.vector(dtype=dtype)
+    divergence = kl(mean, log_sigma).sum()
+    gradients = T.grad(divergence, [mean, log_sigma])
+    plain = theano.function([mean, log_sigma], [divergence] + gradients)
+    # One step of Adam from zero moments leaves 0.1 times the gradient in the means.
+    new = VariationalAdam(prior)(*([mean, log_sigma] + 4 * [zero] + 2 * [zero]
+                                   + [np.asarray(number, dtype) for number in (1, 1, 0)] + [np.int8(1)]))
+    fused = theano.function([mean, log_sigma, zero], [
+        VariationalNorms(prior)(mean, log_sigma, zero, zero, np.asarray(1, dtype))[0]] + new[2:4])
+    numbers = st.integers(-8000, 8000)
+    tolerance = 2e-5 if dtype == "float32" else 1e-10
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(st.sampled_from([-1, 0, 1]), numbers, numbers), min_size=1, max_size=40))
+    @example([(0, 0, -3000), (0, 0, 3000), (1, 0, -4001), (1, 0, -3999), (1, 0, 3999), (1, 0, 4001)])
+    def check(triples):
+        sign, log_size, log_s = np.array(triples).T
+        if prior == "normal":
+            log_size, log_s = log_size / 4., log_s / 4.
+        mu, log_s = (sign * np.exp(log_size / 1000.)).astype(dtype), (log_s / 1000.).astype(dtype)
+        with np.errstate(divide="ignore"):
+            log_alpha = 2. * log_s - 2 * np.log(np.abs(mu, dtype="float64"))
+        sure = abs(abs(log_alpha) - 8) > 1e-4            # which side of the limit it is on may be a matter of rounding
+        found, expected = fused(mu, log_s, np.zeros_like(mu)), plain(mu, log_s)
+        np.testing.assert_allclose(found[0], expected[0], rtol=tolerance, atol=tolerance)
+        for a, b in zip(found[1:], expected[1:]):
+            np.testing.assert_allclose(10 * a[sure], b[sure], rtol=tolerance, atol=tolerance)
+            assert np.isfinite(a).all()
+
+    check()
+    for mu, log_s in ((np.nan, 0), (1, np.nan)):
+        found = fused(np.asarray([1, mu], dtype), np.asarray([0, log_s], dtype), np.zeros(2, dtype))
+        assert np.isnan(found[0]) and np.isnan(found[1][1] + found[2][1]) and np.isfinite(found[1][0])
+
+
+@both
+def test_adam_is_the_one_of_lasagne(implementation):
+    mine = training("DCD", None, "float64", implementation)
+    network = mine.network
+    parameters = list(network.parameters().values())
+    updates = adam(T.grad(network.data_loss, parameters), parameters, LEARNING_RATE)
+    assert set(variable.name for variable in updates) == set(mine.state())
+    _, state = mine.run(3)
+    mine.set_state(mine.initial)
+    lasagnes = theano.function([network.tokens, network.targets], [], updates=updates,
+                                mode="FAST_COMPILE")
+    rng = np.random.RandomState(0)
+    for _ in range(3):
+        lasagnes(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"), rng.randint(3, size=5).astype("int32"))
+    assert_same(state, {variable.name: variable.get_value() for variable in updates}, 1e-10)
+
+
+@both
+def test_the_norm_is_that_of_the_whole_gradient_and_clipping_shrinks_the_step(implementation):
+    free, clipped = training("LLL", None, "float64", implementation), training("LLL", 0.5, "float64", implementation)
+    values, state = free.run(1)
+    clipped_values, clipped_state = clipped.run(1)
+    np.testing.assert_allclose(values, clipped_values, rtol=1e-10)
+    loss, norm, squares = values[0, 0], values[0, 1], values[0, 4:]
+    np.testing.assert_allclose(norm, np.sqrt(squares.sum()), rtol=1e-10)
+    assert norm > 0.5
+    for name in free.network.parameters():
+        moment = "adam.%s.mean" % name
+        np.testing.assert_allclose(clipped_state[moment], state[moment] * 0.5 / norm, rtol=1e-6, atol=1e-12)
+    gradient = np.concatenate([state["adam.%s.mean" % name].ravel() * 10 for name in free.network.parameters()])
+    np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=1e-8)
+    assert np.isfinite(loss)
+
+
+@both
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_changes_nothing(implementation, value):
+    mine = training("LLL", None, "float32", implementation)
+    _, before = mine.run(2)
+    mine.spoiled.set_value(np.float32(value))
+    try:
+        values = mine.function(np.zeros((1, 1), "int32"), np.zeros(1, "int32"))
+    finally:
+        mine.spoiled.set_value(np.float32(0))
+    assert not np.isfinite(values[0])
+    for name, array in mine.state().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@both
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_named(implementation):
+    mine = training("LLL", None, "float32", implementation)
+    _, before = mine.run(1)
+    before["embedding.W.log_sigma"][7, 3] = np.nan
+    mine.set_state(before)
+    values = mine.function(np.zeros((1, 1), "int32"), np.zeros(1, "int32"))
+    assert np.isnan(values[1])
+    squares = dict(zip(mine.step.squares, values[4:]))
+    assert np.isnan(squares["embedding.W.log_sigma"]) and np.isfinite(squares["dense.W"])
+    for name, array in mine.state().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@needs_fused
+@pytest.mark.parametrize("rows", [[1, 3, 1], [0, 4], [-1]])
+def test_rows_that_are_not_there_once(rows):
+    value = np.ones((4, 2))
+    gradient = np.ones((len(rows), 2))
+    norms = theano.function([], VariationalNorms(None, rows=True)(value, gradient, np.array(rows), np.float64(1)))
+    with pytest.raises(IndexError, match="check the ids"):
+        norms()
+
+
+@needs_fused
+def test_a_gradient_of_another_shape():
+    norms = theano.function([], VariationalNorms(None)(np.ones((4, 2)), np.ones((4, 3)), np.float64(1)))
+    with pytest.raises(ValueError, match=r"gradient has shape \(4, 3\), but \(4, 2\)"):
+        norms()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: VariationalNorms("uniform"),
+    lambda: VariationalNorms(None)(T.matrix(dtype="float32"), T.matrix(dtype="float64"), np.float32(1)),
+    lambda: VariationalNorms("normal")(T.vector(), T.vector(), np.float32(1)),
+    lambda: VariationalNorms(None)(T.vector(dtype="float32"), T.vector(dtype="float32"), np.float64(1)),
+    lambda: VariationalAdam(None)(*(4 * [T.vector()] + 4 * [np.float32(1)])),
+    lambda: training_step(None, None, 1, 0.1, implementation="scan"),
+])
+def test_what_does_not_fit_is_refused(make):
+    with pytest.raises((TypeError, ValueError)):
+        make()
+
+
+@needs_fused
+@pytest.mark.parametrize("choice, fused", [("scan", False), ("fused", True)])
+def test_one_switch_chooses(choice, fused, monkeypatch):
+    monkeypatch.setenv("BAYES_RNN_RECURRENCE", choice)
+    network = Network("DCD")
+    step = training_step(network, network.data_loss, TRAIN_SIZE, LEARNING_RATE)
+    assert any(isinstance(new.owner.op, VariationalAdam) for new in step.updates.values()) == fused
