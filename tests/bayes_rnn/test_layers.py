@@ -452,14 +452,19 @@ def test_constant_weights_are_refused(make):
         make()
 
 
-def test_the_example_of_the_readme_runs():
+def test_the_examples_of_the_readme_run():
     readme = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "README.md")
     with io.open(readme, encoding="utf-8") as stream:
-        example, = re.findall(r"```python\n(.*?)```", stream.read(), re.DOTALL)
+        bayesian, sparse = re.findall(r"```python\n(.*?)```", stream.read(), re.DOTALL)
     names = {"number_of_training_objects": 100}
-    exec(example, names)
-    tokens = np.arange(100).reshape(2, 50) % 7
-    arguments = {names["tokens"].input_var: tokens.astype(theano.config.floatX)}
+    exec(bayesian, names)
     for expression, shape in ((names["prediction"], (2, 3)), (names["pruned"], (2, 3)), (names["penalty"], ())):
-        value = expression.eval(arguments if shape else {})
+        value = expression.eval({names["tokens"].input_var: token_values(50)} if shape else {})
         assert value.shape == shape and np.isfinite(value).all()
+    exec(sparse, names)
+    scores = names["scores"].eval({names["tokens"].input_var: token_values(35)})
+    assert scores.shape == (2, 35, 5000) and np.isfinite(scores).all()
+
+
+def token_values(steps):
+    return (np.arange(2 * steps).reshape(2, steps) % 7).astype(theano.config.floatX)
