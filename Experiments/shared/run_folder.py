@@ -76,7 +76,8 @@ class RunFolder(object):
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another one" % error) from error
+            raise ReportedError("cannot make the folder of the run: %s; choose another with --out or --save"
+                                % error) from error
 
     def start(self, config, vocabulary):
         """Write what a run begins with, and remove half-written files that a killed run left behind.

@@ -232,7 +232,7 @@ def test_resume_with_other_settings(arguments, message, refused, finished, a_run
 
 
 def test_resume_of_a_run_of_another_experiment(refused, a_run):
-    assert "dataset IMDB, not AGNews" in refused("AGNews", ["LLLCCL", "--out", a_run, "--resume"])
+    assert "is a run of IMDB, not of AGNews" in refused("AGNews", ["LLLCCL", "--out", a_run, "--resume"])
 
 
 def test_resume_where_no_run_is(refused, tmp_path):
