@@ -55,6 +55,15 @@ def test_a_second_process_compiles_nothing_again(tmp_path):
     assert first != second == "0 compiled"
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_the_memory_of_freed_arrays_is_used_again():
+    code = (CONFIGURED + "import resource\nimport numpy as np\n"
+            "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+            "np.ones(2 ** 24, dtype='float32')\nbefore = faults()\nnp.ones(2 ** 24, dtype='float32')\n"
+            "print(faults() - before)")
+    assert int(python(code)[-1]) < 10       # 64 MB are 16,384 pages, or 32 huge ones
+
+
 def test_threads_of_the_user_win():
     assert python(CONFIGURED + "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])",
                   OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3") == ["1 3"]
