@@ -29,10 +29,12 @@ WARM_UP_STEPS = 2
 PARTS = OrderedDict([
     ("recurrence", ("LSTMRecurrence", "LSTMRecurrenceGradient", "Scan")),
     ("products", ("Dot22", "Dot22Scalar", "Gemm", "Gemv", "CGemv", "Ger", "BatchedDot")),
-    ("noise", ("mrg_uniform",)),
+    ("softmax", ("SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Softmax", "SoftmaxGrad")),
+    ("KL, Adam", ("VariationalNorms", "VariationalAdam")),
+    ("noise", ("mrg_uniform", "MRGNormal")),
     ("look-ups", ("AdvancedSubtensor1", "AdvancedIncSubtensor1", "AdvancedSubtensor", "AdvancedIncSubtensor", "Unique",
                   "Subtensor", "IncSubtensor")),
-    ("elementwise: KL, Adam, sampling", ("Elemwise", "Sum", "CAReduce", "Alloc", "DimShuffle", "MaxAndArgmax")),
+    ("elementwise", ("Elemwise", "Sum", "CAReduce", "Alloc", "DimShuffle", "MaxAndArgmax")),
 ])
 
 
