@@ -1,5 +1,6 @@
 """Configures Theano for all tests as the experiments do, before anything imports it."""
 
+import contextlib
 import os
 
 import pytest
@@ -14,11 +15,36 @@ def pytest_addoption(parser):
                      help="folder with bayes_rnn/*.npz and other golden values (default: tests/golden)")
 
 
-@pytest.fixture
-def float64():
-    """Double precision, for comparisons with exact values."""
+@contextlib.contextmanager
+def _in_float64():
     import theano
     before = theano.config.floatX
     theano.config.floatX = "float64"
     yield
     theano.config.floatX = before
+
+
+@pytest.fixture
+def float64():
+    """Double precision, for comparisons with exact values."""
+    with _in_float64():
+        yield
+
+
+@pytest.fixture(scope="module")
+def double_precision():
+    """The same for all tests of a module, and for what its module fixtures compile."""
+    with _in_float64():
+        yield
+
+
+@pytest.fixture
+def seeded():
+    """Lasagne's initialisers draw the same numbers in every test."""
+    import numpy as np
+
+    from bayes_rnn.lasagne_compat import lasagne
+    before = lasagne.random.get_rng()
+    lasagne.random.set_rng(np.random.RandomState(1))
+    yield
+    lasagne.random.set_rng(before)

@@ -18,20 +18,7 @@ TOKENS = np.array([[1, 5, 5, 2, 0], [8, 8, 1, 8, 3], [4, 0, 2, 1, 1]], dtype="in
 LEFT_PADDED = np.array([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 1]], dtype="uint8")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    before = lasagne.random.get_rng()
-    lasagne.random.set_rng(np.random.RandomState(1))
-    yield
-    lasagne.random.set_rng(before)
+pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
 class Ones(object):

@@ -12,12 +12,7 @@ from bayes_rnn.variational import NormalNoise
 V, E, H = 7, 3, 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def classifier(config="LLLCCL", classes=2, **options):

@@ -20,12 +20,7 @@ log_sigmas = st.integers(-12000, 3000).map(lambda thousandths: thousandths / 100
 AT_THE_LIMITS = [(1., side * (4 + offset)) for side in (-1, 1) for offset in (-1e-6, 0., 1e-6)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def compiled(inputs, outputs):

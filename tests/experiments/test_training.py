@@ -341,25 +341,6 @@ def test_the_seed_decides_initial_parameters_and_order(data):
 
 # -- real processes ----------------------------------------------------------------------------------------------------
 
-def assert_same_end(path, reference):
-    """Bit for bit: every array of the last and the best checkpoint, and all metrics but for the seconds."""
-    for name in ("last.npz", "best.npz"):
-        found, progress = load_arrays(os.path.join(path, name))
-        expected, expected_progress = load_arrays(os.path.join(reference, name))
-        assert sorted(found) == sorted(expected)
-        for array in expected:
-            assert found[array].dtype == expected[array].dtype
-            assert found[array].tobytes() == expected[array].tobytes(), array
-        for field in ("epoch", "minibatch", "losses", "gradient_norms", "best"):
-            assert progress[field] == expected_progress[field]
-    assert running.read_metrics(os.path.join(path, "metrics.csv")) \
-        == running.read_metrics(os.path.join(reference, "metrics.csv"))
-    headers = [running.read_text(os.path.join(folder, "metrics.csv")).splitlines()[0] for folder in (path, reference)]
-    assert headers[0] == headers[1]
-    for name in ("vocabulary.txt", "kept_words.txt", "compressed.npz"):
-        assert running.read_bytes(os.path.join(path, name)) == running.read_bytes(os.path.join(reference, name)), name
-
-
 def is_unfinished(path, dataset):
     where = running.position(os.path.join(path, "last.npz"))
     return (0, 0) < where < (running.SETTINGS[dataset]["epochs"] + 1, 0)
@@ -377,7 +358,7 @@ def test_killed_twice_and_resumed_ends_as_if_never_interrupted(finished, data, t
     # What stands in config.json need not be said again.
     output = running.succeed(main, ["LLLCCL", "--out", path, "--resume"])
     assert "\nResumed at epoch %d, minibatch %d\n" % where in output
-    assert_same_end(path, finished("IMDB").path)
+    running.assert_same_end(path, finished("IMDB").path)
 
 
 def test_finished_extended_interrupted_killed_and_resumed_ends_the_same(finished, data, tmp_path):
@@ -400,7 +381,7 @@ def test_finished_extended_interrupted_killed_and_resumed_ends_the_same(finished
     assert running.position(checkpoint) > interrupted_at
 
     running.succeed(main, ["LCIL", "--out", path, "--resume"])
-    assert_same_end(path, finished("Word_PTB").path)
+    running.assert_same_end(path, finished("Word_PTB").path)
 
 
 def test_ctrl_c_while_it_compiles(data, tmp_path):

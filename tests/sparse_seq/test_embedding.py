@@ -27,20 +27,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("path", files, ids=[os.path.basename(file)[:-4] for file in files])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    before = lasagne.random.get_rng()
-    lasagne.random.set_rng(np.random.RandomState(1))
-    yield
-    lasagne.random.set_rng(before)
+pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
 def token_input():

@@ -20,12 +20,7 @@ TOKENS = np.random.RandomState(0).randint(0, V, (6, 7)).astype("int32")
 TARGETS = np.random.RandomState(1).randint(0, V, (6, 7)).astype("int32")
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    before = lasagne.random.get_rng()
-    lasagne.random.set_rng(np.random.RandomState(1))
-    yield
-    lasagne.random.set_rng(before)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def compiled(inputs, outputs, **options):

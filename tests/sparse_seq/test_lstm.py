@@ -21,20 +21,7 @@ MASK = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [1, 1, 1, 1, 1]], dtype="uint
 X = np.random.RandomState(2).randn(3, 5, INPUTS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    before = lasagne.random.get_rng()
-    lasagne.random.set_rng(np.random.RandomState(1))
-    yield
-    lasagne.random.set_rng(before)
+pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
 def compiled(inputs, outputs, **options):

@@ -18,20 +18,7 @@ TOKENS = np.where(REAL, np.random.RandomState(0).randint(0, V, REAL.shape), 0).a
 TAG_IDS = np.where(REAL, np.random.RandomState(1).randint(0, TAGS, REAL.shape), 0).astype("int32")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def double_precision():
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    before = lasagne.random.get_rng()
-    lasagne.random.set_rng(np.random.RandomState(1))
-    yield
-    lasagne.random.set_rng(before)
+pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
 def compiled(inputs, outputs, **options):
