@@ -1,7 +1,8 @@
 """The one place that chooses between Theano's own operations and those in C++.
 
-It chooses for the recurrence of an LSTM (:mod:`bayes_rnn.recurrence`), for the cross-entropy of a softmax
-(:mod:`bayes_rnn.softmax`), and for what a training step does to the parameters: Kullback-Leibler divergence and Adam.
+It chooses for the recurrence of an LSTM (:mod:`bayes_rnn.recurrence`), for the look-up of rows
+(:mod:`bayes_rnn.gather`), for the cross-entropy of a softmax (:mod:`bayes_rnn.softmax`), and for what a training step
+does to the parameters: Kullback-Leibler divergence and Adam.
 Each has two formulations that compute the same: one of Theano's operations, which runs everywhere and is the oracle of
 the tests, and ``"fused"``, compiled from C++ files of this package.
 """

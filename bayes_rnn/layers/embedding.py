@@ -12,14 +12,32 @@ import theano
 import theano.tensor as T
 from theano.tensor.extra_ops import Unique
 
+from ..gather import gather
 from ..lasagne_compat import lasagne
 from .base import BayesianLayer
 
-__all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "gather", "token_scale"]
+__all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "token_scale"]
 
-#: An output (B, T, E) in factors: ``output[b, t] = rows[index[b, t]] * scale[b, t]`` with rows (U, E), one for each
-#: distinct token of the minibatch, index (B, T), and scale (B, T) or None for 1.
-GatheredRows = namedtuple("GatheredRows", ["rows", "index", "scale"])
+class GatheredRows(namedtuple("GatheredRows", ["rows", "index", "scale"])):
+    """An output (B, T, E) in factors: ``output[b, t] = rows[index[b, t]] * scale[b, t]``.
+
+    Attributes
+    ----------
+    rows : symbolic (U, E)
+        One for each distinct token of the minibatch.
+    index : symbolic int (B, T)
+    scale : symbolic (B, T), or None for 1
+    """
+
+    __slots__ = ()
+
+    def output(self):
+        """Symbolic (B, T, E)."""
+        return gather(self.rows, self.index, self.scale)
+
+    def time_first(self):
+        """The factors of the transposed output, (T, B, E)."""
+        return GatheredRows(self.rows, self.index.T, None if self.scale is None else self.scale.T)
 
 
 def as_ids(tokens):
@@ -37,11 +55,6 @@ def unique(values):
     """
     distinct, index = Unique(return_inverse=True)(values.flatten())
     return distinct, index.reshape(values.shape)
-
-
-def gather(rows, index):
-    """``rows[index]`` for a matrix `rows` (U, n) and an integer matrix `index` (A, B): symbolic (A, B, n)."""
-    return rows[index.flatten()].reshape((index.shape[0], index.shape[1], rows.shape[1]))
 
 
 def token_scale(variable, tokens, vocabulary_size, noise, **mode):
@@ -121,10 +134,9 @@ class BayesianEmbeddingLayer(BayesianLayer, lasagne.layers.Layer):
         distinct, index = unique(input)
         rows = self.W.rows(distinct).value(self.noise, **mode)
         scale = token_scale(self.z_voc, input, self.input_size, self.noise, **mode)
-        output = gather(rows, index)
-        if scale is not None:
-            output = output * scale.dimshuffle(0, 1, "x")
-        output.tag.gathered_rows = GatheredRows(rows, index, scale)
+        factors = GatheredRows(rows, index, scale)
+        output = factors.output()
+        output.tag.gathered_rows = factors
         return output
 
 

@@ -6,7 +6,7 @@ import theano.tensor as T
 from ..lasagne_compat import lasagne
 from ..recurrence import lstm_recurrence
 from .base import BayesianLayer
-from .embedding import gather, token_scale, unique
+from .embedding import GatheredRows, token_scale, unique
 from .recurrent import RecurrentLayer
 
 __all__ = ["BayesianLSTMLayer", "PerGate"]
@@ -114,17 +114,13 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
         if tokens is not None:
             distinct, index = unique(tokens)
             scale = token_scale(self.z_in, tokens, self.num_inputs, self.noise, **mode)
-            return self._gather_projected(self.W_in.rows(distinct).value(self.noise, **mode), index, scale)
+            rows = self.W_in.rows(distinct).value(self.noise, **mode)
+            return GatheredRows(rows, index, scale).time_first().output()
         W_in, z_in = self.W_in.value(self.noise, **mode), self.z_in.value(self.noise, objects, **mode)
         factors = getattr(input.tag, "gathered_rows", None)
         if factors is not None and z_in is None:
             # The scale is one number per word and object, so it commutes with the product.
-            return self._gather_projected(T.dot(factors.rows, W_in), factors.index, factors.scale)
+            return factors._replace(rows=T.dot(factors.rows, W_in)).time_first().output()
         if z_in is not None:
             input = input * z_in.dimshuffle(0, "x", 1)
         return T.dot(input.dimshuffle(1, 0, 2), W_in)
-
-    @staticmethod
-    def _gather_projected(rows, index, scale):
-        projected = gather(rows, index.T)
-        return projected if scale is None else projected * scale.T.dimshuffle(0, 1, "x")
