@@ -42,8 +42,9 @@ class CompiledOp(gof.Op):
 
     def c_compile_args(self):
         # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes products
-        # fast, and a -std=c++.. among the user's flags would switch it off.
-        return ["-O3", "-std=gnu++11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+        # fast, and a -std=c++.. among the user's flags would switch it off. None of ours: headers that were compiled
+        # before serve only for the same language. What g++ takes for C++ by default is new enough since its version 6.
+        return ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
     def c_code_cache_version(self):
         # Theano keeps compiled modules by version, and does not look at the support code.
