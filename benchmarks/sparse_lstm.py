@@ -11,20 +11,18 @@ frequencies of text (Zipf).
 """
 
 import argparse
-import json
-import os
-import time
+import statistics
 from collections import OrderedDict
+from functools import partial
 
+from benchmarks.measure import Results, add_json_option, in_turn, timed
+from benchmarks.networks import AWD, AWD_NETWORKS, training_run
+from benchmarks.report import table
 from Experiments.shared import theano_setup
+from Experiments.shared.command_line import reported_errors
 from sparse_seq_theano.structure import language_model_structure
 
 STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
-NETWORKS = OrderedDict([
-    ("dense 1150", dict(nhid=1150)),
-    ("sparse 1725", dict(nhid=1725, sparse_mode="sparse_hidden", sparse_fract=0.66666)),
-    ("dense 1725", dict(nhid=1725)),
-])
 
 
 def main():
@@ -32,20 +30,42 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each, after %d more" % WARM_UP_STEPS)
     parser.add_argument("--only", choices=("lstm", "model"), help="the LSTMs alone, or the whole model")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    add_json_option(parser)
     arguments = parser.parse_args()
-    theano_setup.configure()
-    structures = OrderedDict((name, language_model_structure(WORDS, **options)) for name, options in NETWORKS.items())
-    figures = OrderedDict()
-    if arguments.only != "model":
-        figures["middle LSTM"] = in_turn({name: lstm_step([structure.lstms[1]])
-                                          for name, structure in structures.items()}, arguments.steps)
-        figures["three LSTMs"] = in_turn({name: lstm_step(structure.lstms)
-                                          for name, structure in structures.items()}, arguments.steps)
-    if arguments.only != "lstm":
-        figures["AWD-LSTM"] = in_turn({name: model_step(structure) for name, structure in structures.items()},
-                                      arguments.steps)
-    report(figures, structures, arguments)
+    with reported_errors():
+        theano_setup.configure()
+        run(arguments)
+
+
+def run(arguments):
+    """Measure, print and record."""
+    structures = OrderedDict((name, language_model_structure(WORDS, **options))
+                             for name, options in AWD_NETWORKS.items())
+    results = Results(arguments.json)
+    for what, whole, counted in (("middle LSTM", False, lambda structure: structure.lstms[1:2]),
+                                 ("three LSTMs", False, lambda structure: structure.lstms),
+                                 ("AWD-LSTM", True, None)):
+        if arguments.only == ("lstm" if whole else "model"):
+            continue
+        steps = OrderedDict((name, training_run(AWD, name, "zipf").step if whole else lstm_step(counted(structure)))
+                            for name, structure in structures.items())
+        seconds = measure(steps, arguments.steps)
+        median = {name: statistics.median(values) for name, values in seconds.items()}
+        for name, structure in structures.items():
+            parameters = (structure.parameter_counts()["total"] if whole
+                          else sum(lstm.parameters for lstm in counted(structure)))
+            results.record("sparse_lstm", "%s %s" % (what, name), OrderedDict([
+                ("parameters", parameters), ("median_step_seconds", median[name]),
+                ("fastest_step_seconds", min(seconds[name])), ("to dense-1150", median[name] / median["dense-1150"]),
+                ("to dense-1725", median[name] / median["dense-1725"]), ("step_seconds", seconds[name])]))
+    print(table("sparse_lstm", results.parts["sparse_lstm"]))
+
+
+def measure(steps, count):
+    """Seconds of `count` calls of each function, taken in turn, after a warm-up."""
+    contestants = OrderedDict((name, partial(timed, step)) for name, step in steps.items())
+    in_turn(contestants, WARM_UP_STEPS, 1)
+    return in_turn(contestants, count, 1)
 
 
 def lstm_step(geometries):
@@ -67,57 +87,6 @@ def lstm_step(geometries):
     function = theano.function([input], loss, updates=sgd(theano.grad(loss, parameters), parameters, 1e-3))
     value = np.random.RandomState(0).normal(size=shape).astype(theano.config.floatX)
     return lambda: function(value)
-
-
-def model_step(structure):
-    """A function that makes one training step of the language model with its default settings."""
-    import numpy as np
-
-    from Experiments.language_modeling.main import ENTRY
-    from Experiments.shared.data.corpus import Corpus
-    from Experiments.shared.jobs.language_modeling import AWDJob
-    random = np.random.RandomState(0)
-    ranks = np.exp(random.uniform(0, np.log(WORDS), STREAMS * 4 * STEPS))       # frequency proportional to 1 / rank
-    tokens = WORDS - 1 - np.minimum(ranks.astype(np.int32), WORDS - 1)
-    settings = dict(ENTRY.options, **ENTRY.fixed)
-    job = AWDJob(Corpus(["word%d" % word for word in range(WORDS)], tokens, tokens, tokens), structure, settings, 0)
-    job.compile()
-    minibatch = (job.train_table[:, :STEPS], job.train_table[:, 1:STEPS + 1], settings["lr"])
-    return lambda: job.step(minibatch)
-
-
-def in_turn(steps, count):
-    """Call each function in turn, again and again: OrderedDict of name to list of seconds, without the warm-up."""
-    seconds = OrderedDict((name, []) for name in steps)
-    for _ in range(WARM_UP_STEPS + count):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - started)
-    return OrderedDict((name, values[WARM_UP_STEPS:]) for name, values in seconds.items())
-
-
-def report(figures, structures, arguments):
-    """Print medians and their ratios to the dense LSTM of 1150, and write the JSON file if asked."""
-    import numpy as np
-    import theano
-    print("float32, %s threads, OpenBLAS kernels: %s, Theano %s; medians of %d steps, taken in turn" % (
-        os.environ["OMP_NUM_THREADS"], os.environ.get("OPENBLAS_CORETYPE", "automatic"), theano.__version__,
-        arguments.steps))
-    print("%-14s %-14s %12s %10s %10s %14s %14s" % ("", "", "parameters", "seconds", "fastest", "to dense 1150",
-                                                    "to dense 1725"))
-    for what, seconds in figures.items():
-        median = {name: float(np.median(values)) for name, values in seconds.items()}
-        for name in seconds:
-            lstms = structures[name].lstms[1:2] if what == "middle LSTM" else structures[name].lstms
-            parameters = (structures[name].parameter_counts()["total"] if what == "AWD-LSTM"
-                          else sum(lstm.parameters for lstm in lstms))
-            print("%-14s %-14s %12d %10.3f %10.3f %14.2f %14.2f" % (
-                what, name, parameters, median[name], min(seconds[name]), median[name] / median["dense 1150"],
-                median[name] / median["dense 1725"]))
-    if arguments.json:
-        with open(arguments.json, "w") as stream:
-            stream.write(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ __all__ = ["configure"]
 # which the operations of this project need.
 COMPILER_FLAGS = "-O3 -march=native -fno-math-errno -fno-trapping-math -D__FAST_MATH__ -g0 -pthread"
 
-# Seconds. A run that waits for another's compilation looks this often whether it is done (5 by default), and overrides a
-# lock whose owner it cannot tell after so long (120); that of a process that is dead it overrides at once.
+# Seconds. A run that waits for another's compilation looks this often whether it is done (5 by default), and overrides
+# a lock whose owner it cannot tell after so long (120); that of a process that is dead it overrides at once.
 COMPILE_LOCK = ["compile.wait=1", "compile.timeout=60"]
 
 # What the modules that Theano compiles include: its own first, in its order, then those of the C++ files of bayes_rnn.
