@@ -32,6 +32,41 @@ GATE_NONLINEARITIES = {
 }
 
 
+# -- nonlinearities ----------------------------------------------------------------------------------------------------
+
+#: How `_CompressedLSTM` computes a nonlinearity of x: ``finish(a)``, in place, of ``a = scale * x + shift``, and the
+#: `a` that gives a value. Scale and shift go into the weights. NumPy's exp is vectorised everywhere, its tanh is not.
+_Gate = collections.namedtuple("_Gate", ["scale", "shift", "finish", "invert"])
+
+
+def _clip_to_unit(a):
+    np.maximum(a, 0, out=a)
+    np.minimum(a, 1, out=a)
+
+
+def _logistic_of_negative(a):
+    np.minimum(a, 80, out=a)                        # exp stays finite, and the result is 0 all the same
+    np.exp(a, out=a)
+    a += 1
+    np.divide(1, a, out=a)
+
+
+def _tanh_of_half_negative(a):
+    _logistic_of_negative(a)
+    a *= 2
+    a -= 1
+
+
+def _negative_logit(value):
+    with np.errstate(divide="ignore"):              # 0 and 1 are values of saturated gates
+        return np.log(1 / value - 1)
+
+
+_GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit, lambda value: value),
+          "sigmoid": _Gate(-1., 0., _logistic_of_negative, _negative_logit)}
+_TANH = _Gate(-2., 0., _tanh_of_half_negative, lambda value: _negative_logit(0.5 * value + 0.5))
+
+
 # -- text to tokens ----------------------------------------------------------------------------------------------------
 
 def tokenize(text):
@@ -144,29 +179,43 @@ class _CompressedLSTM(object):
         self.arrays, self.metadata = arrays, metadata
         self.row_of_word = {word: row for row, word in enumerate(metadata["words"])}
         self.num_units = len(arrays["W_hid"])
-        self._gate = GATE_NONLINEARITIES[metadata["gate_nonlinearity"]]
-        self._is_cell = np.repeat(np.arange(4) == 2, self.num_units)
-        computed = arrays["gate_is_computed"]
-        self._computed = np.flatnonzero(computed)
-        self._computed_cells = np.flatnonzero(self._is_cell[computed])
-        self._computed_gates = np.flatnonzero(~self._is_cell[computed])
+        self._gate = _GATES[metadata["gate_nonlinearity"]]
+        self._W_in, self._W_hid = self._with_all_gates(arrays["W_in"]), self._with_all_gates(arrays["W_hid"])
+        self._b = self._with_all_gates(arrays["b"], arrays["gate_constants"])
         # One more row, of zeros: the input of everything that was pruned.
-        table = arrays.get("embedding", arrays["W_in"])
+        table = arrays["embedding"] if "embedding" in arrays else self._W_in
         self._table = np.concatenate([table, np.zeros((1, table.shape[1]), dtype=table.dtype)])
+
+    def _with_all_gates(self, array, constants=None):
+        """Weights of the computed gates as those of all, for `_steps`: (..., 4H), the cell's gate last.
+
+        The preactivations are what `_Gate.finish` takes. With weights of 0 and the right bias, a gate that is a
+        constant is computed like the others, which takes less than leaving it out.
+        """
+        units, computed = self.num_units, self.arrays["gate_is_computed"]
+        is_cell = np.repeat(np.arange(4) == 2, units)
+        full = np.zeros(array.shape[:-1] + (4 * units,), dtype=np.float64)
+        full[..., computed] = array
+        full *= np.where(is_cell, _TANH.scale, self._gate.scale)
+        if constants is not None:
+            full += np.where(is_cell, _TANH.shift, self._gate.shift)
+            inverted = np.where(is_cell, _TANH.invert(np.where(is_cell, constants, 0)),
+                                self._gate.invert(np.where(is_cell, 0.5, constants)))
+            full = np.where(computed, full, inverted)
+        i, f, g, o = (full[..., k * units:(k + 1) * units] for k in range(4))
+        return np.concatenate([i, f, o, g], axis=-1).astype(array.dtype)
 
     def rows(self, words):
         """The rows of words in this model, len(words) for those that are pruned: numpy array of int."""
         return np.array([self.row_of_word.get(word, len(self.row_of_word)) for word in words], dtype=np.int64)
 
-    def run(self, rows, mask=None, state=None):
+    def run(self, rows, state=None):
         """Run the recurrence.
 
         Parameters
         ----------
         rows : numpy array of int (B, T)
             From `rows`.
-        mask : numpy array (B, T), optional
-            Where it is 0 the state is carried over.
         state : (h, c), optional
             (B, H) each; zeros by default.
 
@@ -175,35 +224,62 @@ class _CompressedLSTM(object):
         h, c : numpy arrays (B, H)
             After each time step.
         """
+        for h, c in self._steps(rows, np.full(rows.shape[1], len(rows)), state):
+            yield h.copy(), c.copy()
+
+    def final_state(self, rows, mask=None, state=None):
+        """The last (h, c) of `run`. `mask`, (B, T), optional: where it is 0 the state is carried over."""
+        if mask is None:
+            mask = np.ones(rows.shape, dtype=np.uint8)
+        # What is not masked, without gaps and from the first time step on; the longest first, so that those that go on
+        # are always the first ones.
+        seen = mask != 0
+        lengths = seen.sum(axis=1)
+        compact = np.zeros((len(rows), lengths.max() if len(rows) else 0), dtype=rows.dtype)
+        compact[np.arange(compact.shape[1]) < lengths[:, None]] = rows[seen]
+        order = np.argsort(-lengths, kind="mergesort")
+        counts = (lengths[:, None] > np.arange(compact.shape[1])).sum(axis=0)
+        h, c = self._initial_state(len(rows), state if state is None else [part[order] for part in state])
+        collections.deque(self._steps(compact[order], counts, (h, c), inplace=True), maxlen=0)
+        back = np.argsort(order)
+        return h[back], c[back]
+
+    def _initial_state(self, objects, state):
+        if state is None:
+            state = (np.zeros((objects, self.num_units), dtype=self._W_hid.dtype),) * 2
+        return tuple(np.array(part, dtype=self._W_hid.dtype) for part in state)
+
+    def _steps(self, rows, counts, state, inplace=False):
+        """As `run`, of the first counts[t] objects at time step t; yields always the same arrays.
+
+        With `inplace` these are those of `state`.
+        """
         distinct, index = np.unique(rows, return_inverse=True)
         projected = self._table[distinct]
         if "embedding" in self.arrays:
-            projected = projected.dot(self.arrays["W_in"])
-        projected = projected + self.arrays["b"]
-        index = index.reshape(rows.shape)
-        W_hid = self.arrays["W_hid"]
-        objects, units = len(rows), self.num_units
-        zeros = np.zeros((objects, units), dtype=W_hid.dtype)
-        h, c = (zeros, zeros) if state is None else state
-        gates = np.tile(self.arrays["gate_constants"], (objects, 1))
-        for step in range(rows.shape[1]):
-            preactivation = projected[index[:, step]] + h.dot(W_hid)
-            activation = np.empty_like(preactivation)
-            activation[:, self._computed_gates] = self._gate(preactivation[:, self._computed_gates])
-            activation[:, self._computed_cells] = np.tanh(preactivation[:, self._computed_cells])
-            gates[:, self._computed] = activation
-            i, f, g, o = (gates[:, k * units:(k + 1) * units] for k in range(4))
-            new_c = f * c + i * g
-            new_h = o * np.tanh(new_c)
-            if mask is not None:
-                seen = mask[:, step:step + 1] != 0
-                new_c, new_h = np.where(seen, new_c, c), np.where(seen, new_h, h)
-            h, c = new_h, new_c
+            projected = projected.dot(self._W_in)
+        projected = projected + self._b
+        index = np.ascontiguousarray(index.reshape(rows.shape).T)
+        h, c = state if inplace else self._initial_state(len(rows), state)
+        a, recurrent = np.empty((2, len(rows), projected.shape[1]), dtype=projected.dtype)
+        tanh_c, units, active = np.empty_like(c), self.num_units, -1
+        for words, n in zip(index, counts):
+            if n != active:                         # views are made when they change: that takes as long as a product
+                active = n
+                a_n, recurrent_n, h_n, c_n, tanh_c_n = a[:n], recurrent[:n], h[:n], c[:n], tanh_c[:n]
+                gates, (i, f, o, g) = a_n[:, :3 * units], (a_n[:, k * units:(k + 1) * units] for k in range(4))
+            projected.take(words[:n], axis=0, out=a_n, mode="clip")         # "clip": no index is out of range
+            np.dot(h_n, self._W_hid, out=recurrent_n)
+            np.add(a_n, recurrent_n, out=a_n)
+            self._gate.finish(gates)
+            _TANH.finish(g)
+            np.multiply(i, g, out=i)
+            np.multiply(c_n, f, out=c_n)
+            np.add(c_n, i, out=c_n)
+            np.multiply(c_n, _TANH.scale, out=tanh_c_n)
+            _TANH.finish(tanh_c_n)
+            np.multiply(o, tanh_c_n, out=h_n)
             yield h, c
-
-    def final_state(self, rows, mask=None, state=None):
-        """The last (h, c) of `run`."""
-        return collections.deque(self.run(rows, mask, state), maxlen=1).pop()
 
     def scores(self, h):
         """h W_out + b_out: numpy array (B, outputs)."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bayes_rnn.arrays import load_arrays, save_arrays
-from bayes_rnn.compressed import (CompressedClassifier, CompressedLanguageModel, character_tokens, load_model,
-                                  log_softmax, save_model, tokenize, word_tokens)
+from bayes_rnn.compressed import (GATE_NONLINEARITIES, CompressedClassifier, CompressedLanguageModel, character_tokens,
+                                  load_model, log_softmax, save_model, tokenize, word_tokens)
 from bayes_rnn.errors import ReportedError
 
 UNITS = 4
@@ -111,7 +111,9 @@ def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
 def test_all_zero_and_empty_matrices(tmp_path):
     path, arrays = str(tmp_path / "model.npz"), random_arrays(2, 1, embedding=3)
     arrays["embedding"][:] = 0
-    arrays["W_hid"] = np.zeros((UNITS, 0), dtype="float32")
+    for name in ("W_in", "W_hid", "b"):             # all gates are constant
+        arrays[name] = arrays[name][..., :0]
+    arrays["gate_is_computed"][:] = False
     save_model(path, arrays, CLASSIFIER)
     loaded = load_model(path).arrays
     np.testing.assert_array_equal(loaded["embedding"], np.zeros((3, 2)))
@@ -135,6 +137,45 @@ def test_classifier_predicts_each_text_by_itself(models):
     for text, row in zip(texts, together):
         np.testing.assert_allclose(models["text"].predict([text])[0], row, rtol=1e-5)
     assert not np.allclose(together[0], together[2])
+
+
+def plainly(model, rows, mask):
+    """The last h by the formulas, text by text, token by token: float64 (B, H)."""
+    arrays = dict((name, array.astype("float64")) for name, array in model.arrays.items())
+    computed, gate = model.arrays["gate_is_computed"], GATE_NONLINEARITIES[model.metadata["gate_nonlinearity"]]
+    table, result = arrays["embedding"].dot(arrays["W_in"]), []
+    for words, seen in zip(rows, mask):
+        h = c = np.zeros(UNITS)
+        for word in words[seen != 0]:
+            a = np.zeros(4 * UNITS)
+            a[computed] = (table[word] if word < len(table) else 0) + h.dot(arrays["W_hid"]) + arrays["b"]
+            values = np.split(gate(a), 4)
+            values[2] = np.tanh(np.split(a, 4)[2])
+            values = np.where(computed, np.concatenate(values), arrays["gate_constants"])
+            i, f, g, o = np.split(values, 4)
+            c = f * c + i * g
+            h = o * np.tanh(c)
+        result.append(h)
+    return np.array(result)
+
+
+@pytest.mark.parametrize("gate_nonlinearity", ["hard_sigmoid", "sigmoid"])
+@pytest.mark.parametrize("size", [1, 30])
+def test_formulas(gate_nonlinearity, size):
+    for seed in range(5):
+        rng, arrays = np.random.RandomState(seed), random_arrays(2, 1, seed, embedding=3)
+        arrays["gate_constants"][rng.rand(4 * UNITS) < 0.4] = rng.randint(2)        # saturated
+        arrays["W_hid"] *= size                                                     # far into the ends
+        model = CompressedClassifier(arrays, dict(CLASSIFIER, gate_nonlinearity=gate_nonlinearity))
+        rows = rng.randint(4, size=(6, 7))
+        for mask in (np.ones((6, 7)), rng.randint(2, size=(6, 7)), np.zeros((6, 7))):
+            h, _ = model.final_state(rows, mask)
+            assert h.dtype == np.float32
+            np.testing.assert_allclose(h, plainly(model, rows, mask), atol=1e-5 * size)
+
+
+def test_no_texts(models):
+    assert models["text"].predict([]).shape == (0, 2)
 
 
 def test_state_is_carried(models):
