@@ -19,8 +19,9 @@ setup(
     version=version(),
     description="Bayesian compression of LSTMs, as Lasagne layers",
     license="MIT",
-    python_requires=">=3.6,<3.11",
-    install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22", "scipy", "matplotlib", "pooch", "tqdm"],
+    python_requires=">=3.6,<3.12",
+    install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22; python_version < '3.11'",
+                      "numpy<1.24; python_version >= '3.11'", "scipy", "matplotlib", "pooch", "tqdm"],
     packages=find_packages(include=[
         "bayes_rnn", "bayes_rnn.*",
         "sparse_seq_theano", "sparse_seq_theano.*",

@@ -18,7 +18,7 @@ Makes a virtualenv with the pinned, hash-locked requirements and the project its
 and ends, without a network; a half-made or outdated one is made anew.
 
   --theano VERSION  $(known_theanos | sed 's/,/ or/'): the first makes venv/, another makes venv-theano-VERSION/
-  --python PATH     this interpreter, instead of the best one found (CPython 3.9, else 3.8, else 3.10; 3.6 for 0.9.0)
+  --python PATH     this interpreter, instead of the best one found (CPython 3.9, else 3.8, 3.10, 3.11; 3.6 for 0.9.0)
   --venv DIR        make it in DIR instead
   --check           change nothing: say what is there; the exit status is 0 if the virtualenv is complete
   --find            change nothing: print the interpreter that would be used; the exit status is 2 if there is none
@@ -70,7 +70,7 @@ parse_arguments() {
 settle_paths() {
     if [ "$THEANO" = "$DEFAULT_THEANO" ]; then
         LOCK=$HERE/requirements.txt NAME=venv
-        WANTED=(3.9 3.8 3.10)               # best first
+        WANTED=(3.9 3.8 3.10 3.11)          # best first
     else
         LOCK=$HERE/requirements-theano-$THEANO.txt NAME=venv-theano-$THEANO
         WANTED=(3.6)
@@ -243,7 +243,7 @@ interpreter_from_uv() {
     timeout 600 "$uv" python install "${WANTED[0]}" </dev/null
 }
 
-interpreter_from_apt() {                    # Debian 11, Ubuntu 20.04 and 22.04 have one; or only its headers are missing
+interpreter_from_apt() {                    # Debian 11, 12, Ubuntu 20.04, 22.04 have one; or its headers are missing
     local version
     for version in "${WANTED[@]}"; do
         apt-cache show "python$version-venv" >/dev/null 2>&1 || continue
@@ -263,7 +263,8 @@ no_interpreter() {
         say "Any one of these brings one; then run ./setup_env.sh again:"
         case $first in
             3.6) ;;
-            *) say "    Debian 11:       apt-get install python3.9 python3.9-venv python3.9-dev"
+            *) say "    Debian 12:       apt-get install python3.11 python3.11-venv python3.11-dev"
+               say "    Debian 11:       apt-get install python3.9 python3.9-venv python3.9-dev"
                say "    Ubuntu 22.04:    apt-get install python3.10 python3.10-venv python3.10-dev"
                say "    uv:              curl -LsSf https://astral.sh/uv/install.sh | sh && uv python install $first" ;;
         esac

@@ -114,18 +114,19 @@ def test_wrong_arguments_are_refused_in_one_line(ready, arguments, message):
 def test_without_interpreter_says_what_was_found_and_what_to_install(machine):
     without_conda()
     machine.compiler()
-    machine.python("3.11.7", "python3")
+    machine.python("3.12.1", "python3")
     machine.program("python3.9", "#!/usr/bin/env bash\necho 'pyenv: python3.9: command not found' >&2\nexit 127\n")
     machine.python("3.10.1", venv="-")
     machine.python("3.8.1", headers="-")
     machine.python("3.9.2", "python", implementation="PyPy")
     status, out, err = machine.run()
     assert status == 2
-    for message in ("found no CPython 3.9 or 3.8 or 3.10", "python3: is CPython 3.11.7",
+    for message in ("found no CPython 3.9 or 3.8 or 3.10 or 3.11", "python3: is CPython 3.12.1",
                     "python3.9: does not run (pyenv: python3.9: command not found)",
                     "3.10.1, but without venv and ensurepip (Debian: python3.10-venv)",
                     "3.8.1, but without Python.h (Debian: python3.8-dev)", "python: is PyPy, not CPython",
-                    "apt-get install python3.9", "uv python install 3.9", "pyenv install 3.9", "conda create"):
+                    "apt-get install python3.9", "apt-get install python3.11 python3.11-venv python3.11-dev",
+                    "uv python install 3.9", "pyenv install 3.9", "conda create"):
         assert message in err
     assert not (machine.project / "venv").exists()
 
@@ -138,12 +139,22 @@ def test_without_any_python_at_all(machine):
 
 
 def test_the_best_version_wins_not_the_first(machine):
-    machine.python("3.10.4", "python3")
+    eleven = machine.python("3.11.2", "python3")
+    assert machine.run("--find")[:2] == (0, eleven + "\n")
+    ten = machine.python("3.10.4")
+    assert machine.run("--find")[:2] == (0, ten + "\n")
     machine.python("3.8.4")
     eight = str(machine.bin / "python3.8")
     assert machine.run("--find")[:2] == (0, eight + "\n")
     nine = machine.python("3.9.4", folder=machine.home / ".pyenv" / "versions" / "3.9.4" / "bin")
     assert machine.run("--find")[:2] == (0, nine + "\n")
+
+
+def test_the_oldest_release_takes_no_newer_interpreter(machine):
+    without_conda()
+    machine.python("3.11.2", "python3")
+    status, _, err = machine.run("--find", "--theano", "0.9.0")
+    assert status == 2 and "python3: is CPython 3.11.2" in err and "python3.11-venv" not in err
 
 
 @pytest.mark.parametrize("place", ["pyenv", "pyenv root", "conda folder", "conda command", "uv"])
@@ -182,6 +193,22 @@ def test_uv_installs_an_interpreter_where_none_is(machine):
         """.format(new=new, installed=installed))
     status, out, _ = machine.run()
     assert status == 0 and "uv python install 3.9" in out
+
+
+def test_apt_installs_the_interpreter_of_debian_12(machine):
+    without_conda()
+    machine.compiler()
+    new = machine.python("3.11.2", "not-yet", folder=machine.home)
+    (machine.bin / "id").unlink()
+    machine.program("id", "#!/usr/bin/env bash\necho 0\n")
+    machine.program("apt-cache", '#!/usr/bin/env bash\n[ "$*" = "show python3.11-venv" ]\n')
+    machine.program("apt-get", """\
+        #!/usr/bin/env bash
+        case "$*" in *" python3.11 python3.11-venv python3.11-dev") mv "{0}" "{1}" ;; *) exit 1 ;; esac
+        """.format(new, machine.bin / "python3.11"))
+    status, out, err = machine.run()
+    assert (status, err) == (0, "")
+    assert "apt-get install python3.11 " in out and "(CPython 3.11.2)" in out
 
 
 def test_a_given_interpreter_is_taken_or_refused_never_replaced(ready):

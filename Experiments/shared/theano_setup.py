@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import warnings
 
 __all__ = ["configure"]
 
@@ -51,6 +52,11 @@ HEADERS = """\
 # gradients of a network whose gradients are clipped.
 EXCLUDED = "local_dot22_to_dot22scalar"
 
+# CPython 3.11 has no NumPy before 1.23, and there Theano 1.0.5 cannot be imported without blas.ldflags: to find a
+# default it asks NumPy how that was built, in a way that ended with NumPy 1.22. What it would find, the OpenBLAS inside
+# NumPy's wheel, cannot be linked to anyway, so without a library of its own Theano multiplies through NumPy.
+ON_311 = sys.version_info >= (3, 11)
+
 
 def configure():
     """Set up Theano for the experiments and the tests: float32 on all cores this process may use.
@@ -75,10 +81,14 @@ def configure():
     flags += COMPILE_LOCK
     if can_link_openblas():
         flags.append("blas.ldflags=-lopenblas")
+    elif ON_311:
+        flags.append("blas.ldflags=")
     # Theano takes the last of several settings of one name, so the user's own flags win.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     flush_denormals_to_zero()
     keep_freed_memory()
+    if ON_311:
+        leave_scan_to_python()
     keep_compiled_modules()
     precompile_headers()
 
@@ -154,6 +164,17 @@ def _compile_header(header, command):
     return True
 
 
+def leave_scan_to_python():
+    """Let `theano.scan` run its loop in Python at once, without an attempt to compile it.
+
+    Theano brings that loop as a C file, made by a Cython of 2018, that uses headers which CPython 3.11 took away. Where
+    the compiled loop cannot be imported Theano takes its own one in Python, slower and with the same results; but an
+    error of the compiler passes for no such case, and stops the compilation of every function that has a scan. So the
+    import itself is made to fail.
+    """
+    sys.modules["theano.scan_module.scan_perform_ext"] = None
+
+
 def can_link_openblas():
     """Whether g++ finds a libopenblas to link to; the run-time library alone is not enough."""
     try:
@@ -197,3 +218,5 @@ def flush_denormals_to_zero():
     if libm.fegetenv(environment) == 0:
         environment[7] |= 0x8040                    # flush to zero, denormals are zero
         libm.fesetenv(environment)
+        # NumPy 1.22 and later say so twice for each type when they look up its limits.
+        warnings.filterwarnings("ignore", "The value of the smallest subnormal for", UserWarning)

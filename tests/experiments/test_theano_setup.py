@@ -161,3 +161,30 @@ def test_numbers_that_are_not_finite_are_noticed_by_compiled_code():
                    "f = theano.function([x], theano.tensor.isnan(theano.tensor.log(x) * 2))\n"
                    "print(f(numpy.array([-1, 1], dtype='float32')).astype(int).tolist())")
     assert lines == ["[1, 0]"]
+
+
+# CPython 3.11 is pretended where another one runs the tests.
+ON_311 = "theano_setup.ON_311 = True\n"
+
+
+def test_scan_runs_in_python_where_its_c_file_does_not_compile():
+    lines = python(ON_311 + CONFIGURED + "import theano\nfrom theano.scan_module.scan_op import Scan\n"
+                   "x = theano.tensor.vector()\n"
+                   "y = theano.scan(lambda a, b: a + 2 * b, x, theano.tensor.zeros(()))[0]\n"
+                   "f = theano.function([x], [y, theano.grad(y.sum(), x)])\n"
+                   "print([numbers.tolist() for numbers in f([1, 2, 3])])\n"
+                   "print({thunk.perform.__name__ for node, thunk in zip(f.fn.nodes, f.fn.thunks)"
+                   " if isinstance(node.op, Scan)})")
+    assert lines == ["[[1.0, 4.0, 11.0], [7.0, 3.0, 1.0]]", "{'execute'}"]
+
+
+def test_theano_multiplies_without_openblas_where_it_finds_no_default():
+    lines = python(ON_311 + "theano_setup.can_link_openblas = lambda: False\n" + CONFIGURED + "import theano\n"
+                   "x = theano.tensor.matrix()\nprint(repr(theano.config.blas.ldflags))\n"
+                   "print(theano.function([x], theano.tensor.dot(x, x))([[2]]))")
+    assert lines == ["''", "[[4.]]"]
+
+
+def test_numpy_says_nothing_of_numbers_that_become_zero():
+    assert python("import warnings\nwarnings.simplefilter('error', UserWarning)\n" + CONFIGURED +
+                  "import numpy\nprint(numpy.finfo('float16').bits, numpy.finfo('float32').bits)") == ["16 32"]

@@ -1,0 +1,107 @@
+"""Classify texts in one of three ways, and say how long it takes. `benchmarks/predict.py` runs it in fresh processes.
+
+    python benchmarks/classify.py numpy compressed.npz texts.json --repetitions 5       # JSON: seconds, probabilities
+    python benchmarks/classify.py torch dense.npz --answer "a wonderful film"
+
+    numpy     the compressed model, by bayes_rnn.compressed
+    theano    the dense network with the pruned means as its weights, by the project's layers, compiled
+    torch     the same network in PyTorch, as a user would write it: its own LSTM has no hard sigmoid
+
+The dense network is a file in the format of compressed models that holds every weight, so that text becomes ids in the
+same way for all three.
+"""
+
+import argparse
+import json
+
+import numpy as np
+
+from bayes_rnn.compressed import load_model
+from benchmarks.measure import timed
+
+__all__ = ["PREDICTORS", "WORK"]
+
+
+def numpy_predictor(model):
+    """A function of ids and mask, (texts, time) each, that returns the probability of the last class, (texts,)."""
+    return lambda ids, mask: model.predict_rows(ids, mask)[:, -1]
+
+
+def theano_predictor(model):
+    """The same, by the layers in `bayes_rnn`."""
+    from Experiments.shared import theano_setup
+    theano_setup.configure()
+    import theano
+
+    from bayes_rnn.config import parse_config
+    from bayes_rnn.networks import TextClassifier
+    arrays = model.arrays
+    network = TextClassifier(parse_config("DCDCCD", "classification"), *arrays["embedding"].shape,
+                             hidden_units=model.num_units, classes=2)
+    for name, array in (("embedding.W", "embedding"), ("lstm.W_in", "W_in"), ("lstm.W_hid", "W_hid"), ("lstm.b", "b"),
+                        ("dense.W", "W_out"), ("dense.b", "b_out")):
+        network.parameters()[name].set_value(arrays[array])
+    function = theano.function(network.inputs, network.prediction(deterministic=True))
+    return lambda ids, mask: function(ids.astype(np.int32), mask)[:, -1]
+
+
+def torch_predictor(model):
+    """The same, in PyTorch."""
+    import torch
+    import torch.nn.functional as F
+    embedding, W_in, W_hid, b, W_out, b_out = (
+        torch.from_numpy(model.arrays[name]) for name in ("embedding", "W_in", "W_hid", "b", "W_out", "b_out"))
+    units = len(W_hid)
+
+    def hard_sigmoid(x):
+        return torch.clamp(0.2 * x + 0.5, 0, 1)             # torch's own has the slope 1/6
+
+    @torch.no_grad()
+    def predict(ids, mask):
+        texts, length = ids.shape
+        ids, mask = torch.from_numpy(np.ascontiguousarray(ids.T)), torch.from_numpy(mask.T != 0)
+        projected = (F.embedding(ids, embedding).view(length * texts, -1) @ W_in + b).view(length, texts, -1)
+        h = c = torch.zeros(texts, units)
+        for step in range(length):
+            i, f, g, o = (projected[step] + h @ W_hid).chunk(4, 1)
+            new_c = hard_sigmoid(f) * c + hard_sigmoid(i) * torch.tanh(g)
+            new_h = hard_sigmoid(o) * torch.tanh(new_c)
+            seen = mask[step].unsqueeze(1)
+            c, h = torch.where(seen, new_c, c), torch.where(seen, new_h, h)
+        return torch.sigmoid(h @ W_out + b_out)[:, -1].numpy()
+    return predict
+
+
+PREDICTORS = {"numpy": numpy_predictor, "theano": theano_predictor, "torch": torch_predictor}
+
+#: What is measured to what makes its function, from the model, `predict` of ids and mask, and texts.
+WORK = {
+    "token ids": lambda model, predict, texts: lambda encoded=model.encode(texts): predict(*encoded),
+    "raw text": lambda model, predict, texts: lambda: predict(*model.encode(texts)),
+    "one text": lambda model, predict, texts: lambda: predict(*model.encode(texts[:1])),
+}
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("predictor", choices=sorted(PREDICTORS))
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("texts", metavar="TEXTS", nargs="?", help="a JSON file: a list of texts")
+    parser.add_argument("--repetitions", type=int, default=5, help="measured calls, after one more")
+    parser.add_argument("--answer", metavar="TEXT", help="print the probability of one text, and that is all")
+    arguments = parser.parse_args()
+    model = load_model(arguments.model)
+    predict = PREDICTORS[arguments.predictor](model)
+    if arguments.answer is not None:
+        print("%.3f" % predict(*model.encode([arguments.answer]))[0])
+        return
+    with open(arguments.texts) as stream:
+        texts = json.load(stream)
+    seconds = {what: timed(make(model, predict, texts), arguments.repetitions, warm_up=1)
+               for what, make in WORK.items()}
+    print(json.dumps({"seconds": seconds, "probabilities": predict(*model.encode(texts)).tolist()}))
+
+
+if __name__ == "__main__":
+    main()
