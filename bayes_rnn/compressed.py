@@ -34,9 +34,9 @@ GATE_NONLINEARITIES = {
 
 # -- nonlinearities ----------------------------------------------------------------------------------------------------
 
-#: How `_CompressedLSTM` computes a nonlinearity of x: ``finish(a)``, in place, of ``a = scale * x + shift``, and the
-#: `a` that gives a value. Scale and shift go into the weights. NumPy's exp is vectorised everywhere, its tanh is not.
-_Gate = collections.namedtuple("_Gate", ["scale", "shift", "finish", "invert"])
+#: How `_CompressedLSTM` computes the nonlinearity of gates: ``finish(a)``, in place, of ``a = scale * x + shift``.
+#: Scale and shift go into the weights.
+_Gate = collections.namedtuple("_Gate", ["scale", "shift", "finish"])
 
 
 def _clip_to_unit(a):
@@ -51,20 +51,18 @@ def _logistic_of_negative(a):
     np.divide(1, a, out=a)
 
 
-def _tanh_of_half_negative(a):
-    _logistic_of_negative(a)
-    a *= 2
-    a -= 1
+def _tanh(x):
+    """tanh, in place. NumPy's exp is vectorised everywhere, its tanh is not; few numbers are faster in one pass."""
+    if x.size < 1024:
+        np.tanh(x, out=x)
+        return
+    x *= -2
+    _logistic_of_negative(x)
+    x *= 2
+    x -= 1
 
 
-def _negative_logit(value):
-    with np.errstate(divide="ignore"):              # 0 and 1 are values of saturated gates
-        return np.log(1 / value - 1)
-
-
-_GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit, lambda value: value),
-          "sigmoid": _Gate(-1., 0., _logistic_of_negative, _negative_logit)}
-_TANH = _Gate(-2., 0., _tanh_of_half_negative, lambda value: _negative_logit(0.5 * value + 0.5))
+_GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit), "sigmoid": _Gate(-1., 0., _logistic_of_negative)}
 
 
 # -- text to tokens ----------------------------------------------------------------------------------------------------
@@ -180,30 +178,19 @@ class _CompressedLSTM(object):
         self.row_of_word = {word: row for row, word in enumerate(metadata["words"])}
         self.num_units = len(arrays["W_hid"])
         self._gate = _GATES[metadata["gate_nonlinearity"]]
-        self._W_in, self._W_hid = self._with_all_gates(arrays["W_in"]), self._with_all_gates(arrays["W_hid"])
-        self._b = self._with_all_gates(arrays["b"], arrays["gate_constants"])
+        is_cell = np.repeat(np.arange(4) == 2, self.num_units)
+        computed = np.flatnonzero(arrays["gate_is_computed"])
+        # The computed gates, those of the cell last: each nonlinearity has its own contiguous part.
+        order = np.argsort(is_cell[computed], kind="mergesort")
+        self._computed, self._sigmoids = computed[order], int((~is_cell[computed]).sum())
+        dtype = arrays["W_hid"].dtype
+        scale = np.where(is_cell, 1, self._gate.scale)[self._computed].astype(dtype)
+        shift = np.where(is_cell, 0, self._gate.shift)[self._computed].astype(dtype)
+        self._W_in, self._b = arrays["W_in"][:, order] * scale, arrays["b"][order] * scale + shift
+        self._W_hid_transposed = np.ascontiguousarray((arrays["W_hid"][:, order] * scale).T)
         # One more row, of zeros: the input of everything that was pruned.
         table = arrays["embedding"] if "embedding" in arrays else self._W_in
         self._table = np.concatenate([table, np.zeros((1, table.shape[1]), dtype=table.dtype)])
-
-    def _with_all_gates(self, array, constants=None):
-        """Weights of the computed gates as those of all, for `_steps`: (..., 4H), the cell's gate last.
-
-        The preactivations are what `_Gate.finish` takes. With weights of 0 and the right bias, a gate that is a
-        constant is computed like the others, which takes less than leaving it out.
-        """
-        units, computed = self.num_units, self.arrays["gate_is_computed"]
-        is_cell = np.repeat(np.arange(4) == 2, units)
-        full = np.zeros(array.shape[:-1] + (4 * units,), dtype=np.float64)
-        full[..., computed] = array
-        full *= np.where(is_cell, _TANH.scale, self._gate.scale)
-        if constants is not None:
-            full += np.where(is_cell, _TANH.shift, self._gate.shift)
-            inverted = np.where(is_cell, _TANH.invert(np.where(is_cell, constants, 0)),
-                                self._gate.invert(np.where(is_cell, 0.5, constants)))
-            full = np.where(computed, full, inverted)
-        i, f, g, o = (full[..., k * units:(k + 1) * units] for k in range(4))
-        return np.concatenate([i, f, o, g], axis=-1).astype(array.dtype)
 
     def rows(self, words):
         """The rows of words in this model, len(words) for those that are pruned: numpy array of int."""
@@ -224,35 +211,39 @@ class _CompressedLSTM(object):
         h, c : numpy arrays (B, H)
             After each time step.
         """
-        for h, c in self._steps(rows, np.full(rows.shape[1], len(rows)), state):
-            yield h.copy(), c.copy()
+        initial = self._initial_state(len(rows), state)
+        for h, c in self._steps(rows, np.full(rows.shape[1], len(rows)), *initial):
+            yield h.T.copy(), c.T.copy()
 
     def final_state(self, rows, mask=None, state=None):
         """The last (h, c) of `run`. `mask`, (B, T), optional: where it is 0 the state is carried over."""
-        if mask is None:
-            mask = np.ones(rows.shape, dtype=np.uint8)
         # What is not masked, without gaps and from the first time step on; the longest first, so that those that go on
         # are always the first ones.
-        seen = mask != 0
+        seen = np.ones(rows.shape, dtype=bool) if mask is None else mask != 0
         lengths = seen.sum(axis=1)
-        compact = np.zeros((len(rows), lengths.max() if len(rows) else 0), dtype=rows.dtype)
-        compact[np.arange(compact.shape[1]) < lengths[:, None]] = rows[seen]
+        times = np.arange(lengths.max() if len(rows) else 0)
+        compact = np.zeros((len(rows), len(times)), dtype=rows.dtype)
+        compact[times < lengths[:, None]] = rows[seen]
         order = np.argsort(-lengths, kind="mergesort")
-        counts = (lengths[:, None] > np.arange(compact.shape[1])).sum(axis=0)
-        h, c = self._initial_state(len(rows), state if state is None else [part[order] for part in state])
-        collections.deque(self._steps(compact[order], counts, (h, c), inplace=True), maxlen=0)
+        counts = (lengths[:, None] > times).sum(axis=0)
+        final = [part[:, order] for part in self._initial_state(len(rows), state)]
+        ends = np.append(counts[1:], 0)
+        for now, n, end in zip(self._steps(compact[order], counts, *final), counts, ends):
+            for to, part in zip(final, now):
+                to[:, end:n] = part[:, end:n]       # of those that end with this step
         back = np.argsort(order)
-        return h[back], c[back]
+        return tuple(np.ascontiguousarray(part[:, back].T) for part in final)
 
     def _initial_state(self, objects, state):
+        """(h, c) as (H, B) each: in that order the gates of a kind are contiguous, whatever is computed of them."""
         if state is None:
-            state = (np.zeros((objects, self.num_units), dtype=self._W_hid.dtype),) * 2
-        return tuple(np.array(part, dtype=self._W_hid.dtype) for part in state)
+            return (np.zeros((self.num_units, objects), dtype=self._b.dtype),) * 2
+        return tuple(np.asarray(part, dtype=self._b.dtype).T for part in state)
 
-    def _steps(self, rows, counts, state, inplace=False):
-        """As `run`, of the first counts[t] objects at time step t; yields always the same arrays.
+    def _steps(self, rows, counts, h, c):
+        """As `run`, but h and c are (H, B), and change with the next step; of the first counts[t] objects at time t.
 
-        With `inplace` these are those of `state`.
+        What h and c hold of other objects means nothing; it may be missing.
         """
         distinct, index = np.unique(rows, return_inverse=True)
         projected = self._table[distinct]
@@ -260,25 +251,25 @@ class _CompressedLSTM(object):
             projected = projected.dot(self._W_in)
         projected = projected + self._b
         index = np.ascontiguousarray(index.reshape(rows.shape).T)
-        h, c = state if inplace else self._initial_state(len(rows), state)
-        a, recurrent = np.empty((2, len(rows), projected.shape[1]), dtype=projected.dtype)
-        tanh_c, units, active = np.empty_like(c), self.num_units, -1
+        width = -1
         for words, n in zip(index, counts):
-            if n != active:                         # views are made when they change: that takes as long as a product
-                active = n
-                a_n, recurrent_n, h_n, c_n, tanh_c_n = a[:n], recurrent[:n], h[:n], c[:n], tanh_c[:n]
-                gates, (i, f, o, g) = a_n[:, :3 * units], (a_n[:, k * units:(k + 1) * units] for k in range(4))
-            projected.take(words[:n], axis=0, out=a_n, mode="clip")         # "clip": no index is out of range
-            np.dot(h_n, self._W_hid, out=recurrent_n)
-            np.add(a_n, recurrent_n, out=a_n)
-            self._gate.finish(gates)
-            _TANH.finish(g)
-            np.multiply(i, g, out=i)
-            np.multiply(c_n, f, out=c_n)
-            np.add(c_n, i, out=c_n)
-            np.multiply(c_n, _TANH.scale, out=tanh_c_n)
-            _TANH.finish(tanh_c_n)
-            np.multiply(o, tanh_c_n, out=h_n)
+            if not 0.75 * width < n <= width:       # to compute some objects too many takes less than to copy
+                width = n
+                h, c = np.array(h[:, :n], order="C"), np.array(c[:, :n], order="C")
+                a, update = np.empty((len(self._computed), n), dtype=h.dtype), np.empty_like(c)
+                sigmoids, cells = a[:self._sigmoids], a[self._sigmoids:]
+                gates = np.repeat(self.arrays["gate_constants"].astype(h.dtype)[:, None], n, axis=1)
+                i, f, g, o = gates.reshape(4, self.num_units, n)
+            np.dot(self._W_hid_transposed, h, out=a)
+            a += projected[words[:width]].T
+            self._gate.finish(sigmoids)
+            _tanh(cells)
+            gates[self._computed] = a
+            c *= f
+            c += np.multiply(i, g, out=update)
+            update[:] = c
+            _tanh(update)
+            np.multiply(o, update, out=h)
             yield h, c
 
     def scores(self, h):
@@ -292,7 +283,8 @@ class CompressedClassifier(_CompressedLSTM):
     def encode(self, texts):
         """Texts to rows and mask: start + words + end, cut to the model's length, padded on the left."""
         length = self.metadata["length"]
-        encoded = [self.rows([START_WORD] + [self._known(word) for word in self._words(text)])[:length]
+        row_of, outside = self._lookup()
+        encoded = [[row_of[START_WORD]] + [row_of.get(word, outside) for word in self._words(text)[:length - 1]]
                    for text in texts]
         longest = max([len(rows) for rows in encoded] or [1])
         table = np.zeros((len(encoded), longest), dtype=np.int64)
@@ -304,16 +296,13 @@ class CompressedClassifier(_CompressedLSTM):
     def _words(self, text):
         return tokenize(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
 
-    def _known(self, word):
-        # Words outside the vocabulary matter only if the model kept their common stand-in.
-        if word in self.row_of_word or "pruned_words" not in self.metadata or word in self._pruned_words():
-            return word
-        return OUTSIDE_WORD
-
-    def _pruned_words(self):
-        if not hasattr(self, "_pruned_words_set"):
-            self._pruned_words_set = frozenset(self.metadata["pruned_words"])
-        return self._pruned_words_set
+    def _lookup(self):
+        """The row of each word that the model knows, as far as rows differ; and that of all others."""
+        if not hasattr(self, "_row_of"):
+            pruned = len(self.row_of_word)
+            self._row_of = dict.fromkeys([START_WORD] + self.metadata.get("pruned_words", []), pruned)
+            self._row_of.update(self.row_of_word)
+        return self._row_of, self.row_of_word.get(OUTSIDE_WORD, len(self.row_of_word))
 
     def predict(self, texts):
         """Probabilities of the classes.

@@ -8,7 +8,9 @@ processes of their own, with the step compiled. A PyTorch program starts anew ea
 steps but the first; its figure is the median of the rounds' medians, ours the median of all steps. The C++ program
 repeats its arithmetic four times; the first counts as warm-up, and the sum of its parts is what it says a step takes.
 
-Words are drawn uniformly, as by the peers; a second line of each comparison has words as frequent as in text.
+Words are drawn uniformly, as by the peers; a second line of each comparison has words as frequent as in text. Numbers
+below 1e-38 count as zero in the PyTorch programs, as in ours; without that, a step of the classifier takes many times
+as long (--denormals measures it).
 """
 
 import argparse
@@ -46,6 +48,9 @@ GROUPS = OrderedDict([
 ])
 
 COMPILE_LIMIT = ["g++", "-O3", "-march=native", "-ffast-math", "-fopenmp-simd"]
+# Runs a PyTorch program without denormal numbers.
+FLUSHED = ("import runpy, sys, torch; torch.set_flush_denormal(True); sys.argv = sys.argv[1:]; "
+           "runpy.run_path(sys.argv[0], run_name='__main__')")
 LIMIT_REPETITIONS = 3           # of four, without the first
 MEDIAN = re.compile(r"median step s ([0-9.]+)")
 LIMIT = re.compile(r"lstm fwd ([0-9.]+) bwd ([0-9.]+) input gemm ([0-9.]+)\s+kl\+adam 6M fused ([0-9.]+)")
@@ -58,6 +63,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each in a round")
     parser.add_argument("--peers", metavar="DIR", default=os.path.join(ROOT, os.pardir, "shared", "peers"))
+    parser.add_argument("--denormals", action="store_true", help="run the PyTorch programs just as they are")
     add_torch_option(parser)
     add_json_option(parser)
     arguments = parser.parse_args()
@@ -97,7 +103,7 @@ def measure(group, arguments, results):
     contestants = OrderedDict()
     for name in [name for comparison in comparisons for name in comparison[:2]]:
         if name not in contestants:
-            contestants[name] = contestant(name, arguments.peers, arguments.torch_python)
+            contestants[name] = contestant(name, arguments)
     figures = in_turn(contestants, arguments.rounds, arguments.steps)
     peaks = {name: contestants[name].close() for name in contestants}
     for ours, theirs, target in comparisons:
@@ -118,13 +124,15 @@ def why_missing(name, peers, torch_python):
     return next(("there is no %s" % os.path.normpath(path) for path in needed if not os.path.exists(path)), None)
 
 
-def contestant(name, peers, torch_python):
-    """What measures the thing of that name, for `in_turn`."""
+def contestant(name, arguments):
+    """What measures the thing of that name, for `in_turn`; `arguments` are those of the command line."""
     words = name.split()
-    if words[0].endswith(".py"):
-        return TorchProgram([torch_python, os.path.join(peers, words[0])] + words[1:])
-    if words[0].endswith(".cpp"):
-        return LimitProgram(os.path.join(peers, words[0]))
+    program = os.path.join(arguments.peers, words[0])
+    if program.endswith(".py"):
+        return TorchProgram([arguments.torch_python] + ([] if arguments.denormals else ["-c", FLUSHED])
+                            + [program] + words[1:])
+    if program.endswith(".cpp"):
+        return LimitProgram(program)
     return StepInOwnProcess(training_step, *words)
 
 
