@@ -52,15 +52,18 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         c_t &= f c_{t-1} + i \tanh(a_c) \\
         h_t &= o \tanh(c_t) z_{hid}
 
-    Several matrices `W_hid` make an LSTM of as many components without connections between them [4]_. With H the sum
-    of their sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where `begin` is the sum of
-    the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of everything that is 4H wide: the
-    components stand one after the other, the four gates are stacked within each.
+    Several matrices `W_hid` make an LSTM of as many components without connections between them [4]_. Each has a
+    preactivation of its own, as products with the input come, so that nobody need join them or take their gradient
+    apart. Everything else has the units of all: with H the sum of the sizes :math:`H_c`, component c owns the units
+    `begin` to `begin` + :math:`H_c`, where `begin` is the sum of the sizes before it, and the columns 4 `begin` to
+    4 `begin` + 4 :math:`H_c` of `b` and `z_gates`, which are 4H wide: the components stand one after the other, the
+    four gates are stacked within each.
 
     Parameters
     ----------
-    preactivation : symbolic ``(T, B, 4H)``
-        The contribution of the input, ``x W_in``, time first, gates stacked in the order input, forget, cell, output.
+    preactivation : symbolic ``(T, B, 4H)``, or a list or tuple of symbolic ``(T, B, 4 H_c)``
+        The contribution of the input, ``x W_in``, time first, gates stacked in the order input, forget, cell, output;
+        a list where `W_hid` is one, with as many elements.
     W_hid : symbolic ``(H, 4H)``, or a list or tuple of symbolic ``(H_c, 4 H_c)``
         Recurrent weights, of one component or of each.
     b : symbolic ``(4H,)``
@@ -83,35 +86,57 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     Returns
     -------
     hid, cell : symbolic ``(T, B, H)``
+
+    Raises
+    ------
+    ValueError
+        For other options than these, and unless `preactivation` and `W_hid` are both one variable, or lists of one
+        length.
     """
     if gate_nonlinearity not in GATE_NONLINEARITIES:
         raise ValueError("gate_nonlinearity must be one of {}, not {!r}".format(
             ", ".join(sorted(GATE_NONLINEARITIES)), gate_nonlinearity))
     if implementation not in IMPLEMENTATIONS + (None,):
         raise ValueError("implementation must be None, scan or fused, not {!r}".format(implementation))
-    W_hid = [T.as_tensor_variable(matrix) for matrix in (W_hid if isinstance(W_hid, (list, tuple)) else [W_hid])]
-    if not W_hid:
-        raise ValueError("W_hid is an empty list, but at least one matrix was expected: give one per component")
-    preactivation, b, hid_init, cell_init, mask, z_gates, z_hid = [
+    preactivations, W_hid = _per_component(preactivation, W_hid)
+    b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
-        for variable in (preactivation, b, hid_init, cell_init, mask, z_gates, z_hid)]
+        for variable in (b, hid_init, cell_init, mask, z_gates, z_hid)]
     if implementation is None:
         implementation = select_implementation(
-            W_hid + [v for v in (preactivation, b, hid_init, cell_init, z_gates, z_hid) if v is not None])
+            preactivations + W_hid + [v for v in (b, hid_init, cell_init, z_gates, z_hid) if v is not None])
     recurrence = fused_recurrence if implementation == "fused" else _scan_recurrence
-    return recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
+    return recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                       bool(backwards))
 
 
-def _scan_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity, backwards):
-    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano; `W_hid` is a list."""
+def _per_component(preactivation, W_hid):
+    """Both as lists of variables, after checking that they belong together."""
+    kinds = ["a list of {}".format(len(given)) if isinstance(given, (list, tuple)) else "one variable"
+             for given in (preactivation, W_hid)]
+    if kinds[0] != kinds[1]:
+        raise ValueError("preactivation is {} and W_hid is {}: give one variable for each, or two lists with one "
+                         "element per component".format(*kinds))
+    if kinds[0] == "one variable":
+        preactivation, W_hid = [preactivation], [W_hid]
+    if not W_hid:
+        raise ValueError("preactivation and W_hid are empty lists, but at least one component was expected")
+    return [T.as_tensor_variable(x) for x in preactivation], [T.as_tensor_variable(matrix) for matrix in W_hid]
+
+
+def _scan_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
+                     backwards):
+    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano.
+
+    `preactivations` and `W_hid` are lists.
+    """
     gate = GATE_NONLINEARITIES[gate_nonlinearity]
     sizes = [matrix.shape[0] for matrix in W_hid]
     begins = [sum(sizes[:c]) for c in range(len(sizes))]
     given = W_hid + [variable for variable in (b, z_gates, z_hid) if variable is not None]
 
-    def join(parts):
-        return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=1)
+    def join(parts, axis=1):
+        return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=axis)
 
     def split(hid):
         return [hid] if len(W_hid) == 1 else [hid[:, begin:begin + units] for begin, units in zip(begins, sizes)]
@@ -141,7 +166,7 @@ def _scan_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates
     # scan insists that a state has the same type before and after a step, also where B or H is known to be 1.
     (hid, cell), _ = theano.scan(
         step,
-        sequences=[T.unbroadcast(preactivation, 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),
+        sequences=[T.unbroadcast(join(preactivations, axis=2), 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),
         outputs_info=[T.unbroadcast(hid_init, 0, 1), T.unbroadcast(cell_init, 0, 1)],
         non_sequences=given, go_backwards=backwards, strict=False)
     return (hid[::-1], cell[::-1]) if backwards else (hid, cell)

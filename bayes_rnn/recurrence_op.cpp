@@ -131,13 +131,14 @@ static inline long to_and_fro(const range& panels, long s, long i, long size = 1
 // `p` moved to a column (null stays null).
 template <typename T> static inline T* column(T* p, long begin) { return p ? p + begin : p; }
 
-// One component: its pointers begin at its own columns of the arrays that all components share.
+// One component. Its pointers begin at its own columns of the arrays that all components share, whose rows are
+// `all_units` wide, or 4 times as much; x, total and d_x are its own, and their rows 4 * `units` wide.
 template <typename T> struct problem {
     long steps, rows;                            // T, B
-    long begin, units, all_units;                // first unit and H of this component; H of all, the arrays' width
+    long begin, units, all_units;                // first unit and H of this component; H of all
     bool backwards;
     int threads;
-    const T *W_hid, *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
+    const T *x, *W_hid, *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;    // x: in the gradient, total
     long z_gates_stride, z_hid_stride;           // 0 where one row serves all
     long panels;                                 // vectors of units, the last one perhaps not full
     bool by_units;                               // a thread takes some units of all rows, not some rows
@@ -169,11 +170,11 @@ template <typename T> struct problem {
 // One panel of step s for n rows: their numbers, and their hidden states before.
 template <typename T, bool HARD>
 static inline void forward_block(const problem<T>& q, long s, long panel, const T* weights, const long* active_rows,
-                                 const T* const* hid_before, long count, const T* x, T* hid, T* cell, T* total) {
+                                 const T* const* hid_before, long count, T* hid, T* cell, T* total) {
     typedef typename vector_of<T>::type V;
     const long H = q.units, all = q.all_units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
     for (long r = 0; r < count; r++)             // on their way during the product
-        for (long g = 0; g < 4; g++) __builtin_prefetch(x + (t * q.rows + active_rows[r]) * 4 * all + g * H + offset);
+        for (long g = 0; g < 4; g++) __builtin_prefetch(q.x + ((t * q.rows + active_rows[r]) * 4 + g) * H + offset);
     V sums[BLOCK_ROWS][4];
     for (int pair = 0; pair < 2; pair++)
         block_product<T, 2, 4>::run(count, hid_before, weights + pair * 2 * H * lanes<T>::N, H, &sums[0][2 * pair]);
@@ -182,8 +183,8 @@ static inline void forward_block(const problem<T>& q, long s, long panel, const 
         V a[4];
         for (int g = 0; g < 4; g++) {
             const long column = g * H + offset;
-            a[g] = load(x + row * 4 * all + column, n) + sums[r][g];
-            if (total) store(total + row * 4 * all + column, a[g], n);
+            a[g] = load(q.x + row * 4 * H + column, n) + sums[r][g];
+            if (total) store(total + row * 4 * H + column, a[g], n);
             if (q.z_gates) a[g] *= load(q.z_gates + i * q.z_gates_stride + column, n);
             a[g] += load(q.b + column, n);
         }
@@ -209,7 +210,7 @@ static void pack_forward(const problem<T>& q, const range& panels, T* packed) {
 }
 
 template <typename T, bool HARD>
-static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) {
+static bool forward(const problem<T>& q, T* hid, T* cell, T* total) {
     const long H = q.units, all = q.all_units, N = lanes<T>::N;
     buffer<T> packed(q.panels * 4 * H * N);
     if (!packed.p) return false;
@@ -235,14 +236,14 @@ static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) 
                 memcpy(hid + row * all + begin, h + begin, units * sizeof(T));
                 memcpy(cell + row * all + begin, q.before(cell, q.cell_init, s, i) + begin, units * sizeof(T));
                 // The gradient does not read this, but an output should not depend on what was in memory.
-                for (long g = 0; g < 4 && total && total != x; g++)
-                    memcpy(total + row * 4 * all + g * H + begin, x + row * 4 * all + g * H + begin, units * sizeof(T));
+                for (long g = 0; g < 4 && total && total != q.x; g++)
+                    memcpy(total + (row * 4 + g) * H + begin, q.x + (row * 4 + g) * H + begin, units * sizeof(T));
             }
             for (long i = 0; i < panels.end - panels.begin; i++) {
                 const long panel = to_and_fro(panels, s, i);
                 in_blocks((long)active.size(), [&](long first, long count) {
                     forward_block<T, HARD>(q, s, panel, packed.p + panel * 4 * H * N, &active[first],
-                                           &hid_before[first], count, x, hid, cell, total);
+                                           &hid_before[first], count, hid, cell, total);
                 });
             }
             if (q.by_units) others.meet();
@@ -254,14 +255,15 @@ static bool forward(const problem<T>& q, const T* x, T* hid, T* cell, T* total) 
 // ------------------------------------------------------------------------------------------------------- gradient
 
 template <typename T> struct gradient_arrays {
-    const T *hid, *cell, *total, *g_hid, *g_cell;                              // g_*: may be null
-    T *d_x, *d_W_hid, *d_b, *d_hid_init, *d_cell_init, *d_z_gates, *d_z_hid;   // d_z_*: (B, ...) or null
+    const T *hid, *cell, *g_hid, *g_cell;                              // g_*: may be null
+    T *d_b, *d_hid_init, *d_cell_init, *d_z_gates, *d_z_hid;           // d_z_*: (B, ...) or null
+    T *d_x, *d_W_hid;                                                  // of one component
 
     // The same of the component whose first unit is `begin`.
-    gradient_arrays columns(long begin, T* component_d_W_hid) const {
-        return {hid + begin, cell + begin, total + 4 * begin, column(g_hid, begin), column(g_cell, begin),
-                d_x + 4 * begin, component_d_W_hid, d_b + 4 * begin, d_hid_init + begin, d_cell_init + begin,
-                column(d_z_gates, 4 * begin), column(d_z_hid, begin)};
+    gradient_arrays columns(long begin, T* component_d_x, T* component_d_W_hid) const {
+        return {hid + begin, cell + begin, column(g_hid, begin), column(g_cell, begin), d_b + 4 * begin,
+                d_hid_init + begin, d_cell_init + begin, column(d_z_gates, 4 * begin), column(d_z_hid, begin),
+                component_d_x, component_d_W_hid};
     }
 };
 
@@ -287,13 +289,13 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
             if (!q.active(t, i)) {
                 store(d.d_hid_init + i * all + offset, d_h, n);
                 store(d.d_cell_init + i * all + offset, d_c, n);
-                for (int g = 0; g < 4; g++) store(d.d_x + row * 4 * all + g * H + offset, V{}, n);
+                for (int g = 0; g < 4; g++) store(d.d_x + (row * 4 + g) * H + offset, V{}, n);
                 continue;
             }
             V total[4], z[4], a[4];
             for (int g = 0; g < 4; g++) {
                 const long column = g * H + offset;
-                total[g] = load(d.total + row * 4 * all + column, n);
+                total[g] = load(q.x + row * 4 * H + column, n);
                 if (q.z_gates) {
                     z[g] = load(q.z_gates + i * q.z_gates_stride + column, n);
                     a[g] = total[g] * z[g] + bias[g];
@@ -328,7 +330,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
                     store(p, load(p, n) + d_a[g] * total[g], n);
                     d_a[g] *= z[g];
                 }
-                store(d.d_x + row * 4 * all + column, d_a[g], n);
+                store(d.d_x + row * 4 * H + column, d_a[g], n);
             }
         }
         for (int g = 0; g < 4; g++) {
@@ -370,7 +372,7 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
         for (long i = 0; i < q.rows; i++)
             if (q.active(q.time(s), i)) {
                 hid_before.push_back(q.before(d.hid, q.hid_init, s, i));
-                d_x.push_back(d.d_x + (q.time(s) * q.rows + i) * 4 * q.all_units);
+                d_x.push_back(d.d_x + (q.time(s) * q.rows + i) * width);
             }
     const long total = (long)d_x.size(), deepest = std::min<long>(DEPTH, total);
     buffer<T> packed_hid(q.panels * deepest * N), packed_d_x(q.threads * deepest * COLUMNS * N);
@@ -442,7 +444,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
             for (long i = rows.begin; i < rows.end; i++)
                 if (q.active(t, i)) {
                     active.push_back(i);
-                    d_x_rows.push_back(d.d_x + (t * q.rows + i) * 4 * q.all_units);
+                    d_x_rows.push_back(d.d_x + (t * q.rows + i) * 4 * H);
                 }
             for (long i = rows.begin; i < rows.end; i += GROUP_ROWS)
                 gradient_gates<T, HARD>(q, d, s, i, std::min<long>(rows.end, i + GROUP_ROWS), panels,
@@ -473,28 +475,31 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
 
 // --------------------------------------------------------------------------------------------------- numpy arrays
 
-struct arguments {                               // one W_hid per component; mask, z_gates and z_hid may be null
-    std::vector<PyArrayObject*> W_hid;
-    PyArrayObject *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;
+struct arguments {                               // of x (preactivation or total) and W_hid one per component
+    std::vector<PyArrayObject*> x, W_hid;
+    PyArrayObject *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;          // the last three may be null
 };
 
 struct taken {
-    std::vector<reference> W_hid;
+    std::vector<reference> x, W_hid;
     reference b, hid_init, cell_init, mask, z_gates, z_hid;
 };
 
-// Checks the shapes and fills in the problem of each component. `x`: anything of shape (T, B, 4H).
+// Checks the shapes and fills in the problem of each component. `x_name`: what `in.x` are.
 template <typename T>
-static bool read_problems(std::vector<problem<T>>& components, taken& held, PyArrayObject* x, const arguments& in,
+static bool read_problems(std::vector<problem<T>>& components, taken& held, const char* x_name, const arguments& in,
                           bool backwards) {
-    const npy_intp steps = PyArray_DIM(x, 0), rows = PyArray_DIM(x, 1);
+    const size_t count = in.W_hid.size();
+    const npy_intp steps = PyArray_DIM(in.x[0], 0), rows = PyArray_DIM(in.x[0], 1);
     npy_intp all = 0;
-    held.W_hid = std::vector<reference>(in.W_hid.size());
-    for (size_t c = 0; c < in.W_hid.size(); c++) {
+    held.x = std::vector<reference>(count);
+    held.W_hid = std::vector<reference>(count);
+    for (size_t c = 0; c < count; c++) {
         const npy_intp units = PyArray_DIM(in.W_hid[c], 0);
-        const std::string name =
-            "lstm_recurrence: W_hid" + (in.W_hid.size() == 1 ? "" : "_" + std::to_string((long)c));
-        if (!take(held.W_hid[c], in.W_hid[c], name.c_str(), {units, 4 * units})) return false;
+        const std::string number = count == 1 ? "" : "_" + std::to_string((long)c);
+        if (!take(held.W_hid[c], in.W_hid[c], ("lstm_recurrence: W_hid" + number).c_str(), {units, 4 * units}) ||
+            !take(held.x[c], in.x[c], ("lstm_recurrence: " + (x_name + number)).c_str(), {steps, rows, 4 * units}))
+            return false;
         all += units;
     }
     if (!take(held.b, in.b, "lstm_recurrence: b", {4 * all}) ||
@@ -504,16 +509,17 @@ static bool read_problems(std::vector<problem<T>>& components, taken& held, PyAr
         !take(held.z_gates, in.z_gates, "lstm_recurrence: z_gates", {rows, 4 * all}, true) ||
         !take(held.z_hid, in.z_hid, "lstm_recurrence: z_hid", {rows, all}, true))
         return false;
-    for (const reference& W_hid : held.W_hid) {
+    for (size_t c = 0; c < count; c++) {
         const long begin = components.empty() ? 0 : components.back().begin + components.back().units;
         problem<T> q;
         q.steps = steps;
         q.rows = rows;
         q.begin = begin;
-        q.units = PyArray_DIM(W_hid.array, 0);
+        q.units = PyArray_DIM(in.W_hid[c], 0);
         q.all_units = all;
         q.backwards = backwards;
-        q.W_hid = W_hid.data<T>();
+        q.x = held.x[c].data<T>();
+        q.W_hid = held.W_hid[c].data<T>();
         q.b = held.b.data<T>() + 4 * begin;
         q.hid_init = held.hid_init.data<T>() + begin;
         q.cell_init = held.cell_init.data<T>() + begin;
@@ -528,40 +534,42 @@ static bool read_problems(std::vector<problem<T>>& components, taken& held, PyAr
     return true;
 }
 
+// The output of the shape of x: x itself if `inplace`, else as `prepare` does.
+static bool prepare_like(PyArrayObject** out, int type, const reference& x, bool inplace) {
+    if (!inplace || !PyArray_ISCARRAY(x.array))
+        return prepare(out, type, std::vector<npy_intp>(PyArray_DIMS(x.array), PyArray_DIMS(x.array) + 3));
+    Py_XDECREF(*out);
+    Py_INCREF(x.array);
+    *out = x.array;
+    return true;
+}
+
 // The two entry points; false: a Python exception is set. keep: also compute `total`, what the gradient needs.
 template <typename T, bool HARD>
-static bool run_forward(PyArrayObject* x, const arguments& in, bool backwards, bool keep, bool inplace,
-                        PyArrayObject** hid, PyArrayObject** cell, PyArrayObject** total) {
+static bool run_forward(const arguments& in, bool backwards, bool keep, bool inplace, PyArrayObject** hid,
+                        PyArrayObject** cell, const std::vector<PyArrayObject**>& total) {
     const int type = numpy_type<T>::value;
     std::vector<problem<T>> components;
     taken held;
-    reference x_held;
-    if (!read_problems(components, held, x, in, backwards)) return false;
+    if (!read_problems(components, held, "preactivation", in, backwards)) return false;
     const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
-    if (!take(x_held, x, "lstm_recurrence: preactivation", {steps, rows, 4 * H}) ||
-        !prepare(hid, type, {steps, rows, H}) || !prepare(cell, type, {steps, rows, H}))
-        return false;
-    if (keep && inplace && PyArray_ISCARRAY(x_held.array)) {
-        Py_XDECREF(*total);
-        Py_INCREF(x_held.array);
-        *total = x_held.array;
-    } else if (!(keep ? prepare(total, type, {steps, rows, 4 * H}) : prepare(total, type, {0, 0, 0}))) {
-        return false;
-    }
+    if (!prepare(hid, type, {steps, rows, H}) || !prepare(cell, type, {steps, rows, H})) return false;
+    for (size_t c = 0; c < components.size(); c++)
+        if (!(keep ? prepare_like(total[c], type, held.x[c], inplace) : prepare(total[c], type, {0, 0, 0})))
+            return false;
     bool done = true;
     Py_BEGIN_ALLOW_THREADS
-    for (const problem<T>& q : components)
-        done = done && forward<T, HARD>(q, x_held.data<T>() + 4 * q.begin, (T*)PyArray_DATA(*hid) + q.begin,
-                                        (T*)PyArray_DATA(*cell) + q.begin,
-                                        keep ? (T*)PyArray_DATA(*total) + 4 * q.begin : 0);
+    for (size_t c = 0; c < components.size(); c++)
+        done = done && forward<T, HARD>(components[c], (T*)PyArray_DATA(*hid) + components[c].begin,
+                                        (T*)PyArray_DATA(*cell) + components[c].begin,
+                                        keep ? (T*)PyArray_DATA(*total[c]) : 0);
     Py_END_ALLOW_THREADS
     if (!done) PyErr_NoMemory();
     return done;
 }
 
-struct gradient_outputs {
-    PyArrayObject** x;
-    std::vector<PyArrayObject**> W_hid;
+struct gradient_outputs {                        // of x and W_hid one per component; z_gates and z_hid may be null
+    std::vector<PyArrayObject**> x, W_hid;
     PyArrayObject **b, **hid_init, **cell_init, **z_gates, **z_hid;
 };
 
@@ -575,35 +583,28 @@ static void sum_rows(const buffer<T>& rows, long n, long width, T* to) {
 
 template <typename T, bool HARD>
 static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid, PyArrayObject* cell,
-                         PyArrayObject* total, PyArrayObject* g_hid, PyArrayObject* g_cell, bool inplace,
-                         const gradient_outputs& out) {
+                         PyArrayObject* g_hid, PyArrayObject* g_cell, bool inplace, const gradient_outputs& out) {
     const int type = numpy_type<T>::value;
     std::vector<problem<T>> components;
     taken held;
-    reference hid_held, cell_held, total_held, g_hid_held, g_cell_held;
-    if (!read_problems(components, held, total, in, backwards)) return false;
+    reference hid_held, cell_held, g_hid_held, g_cell_held;
+    if (!read_problems(components, held, "total", in, backwards)) return false;
     const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
     if (!take(hid_held, hid, "lstm_recurrence: hid", {steps, rows, H}) ||
         !take(cell_held, cell, "lstm_recurrence: cell", {steps, rows, H}) ||
-        !take(total_held, total, "lstm_recurrence: total", {steps, rows, 4 * H}) ||
         !take(g_hid_held, g_hid, "lstm_recurrence: the gradient of hid", {steps, rows, H}) ||
         !take(g_cell_held, g_cell, "lstm_recurrence: the gradient of cell", {steps, rows, H}) ||
         !prepare(out.b, type, {4 * H}) || !prepare(out.hid_init, type, {rows, H}) ||
         !prepare(out.cell_init, type, {rows, H}))
         return false;
     for (size_t c = 0; c < components.size(); c++)
-        if (!prepare(out.W_hid[c], type, {components[c].units, 4 * components[c].units})) return false;
+        if (!prepare(out.W_hid[c], type, {components[c].units, 4 * components[c].units}) ||
+            !prepare_like(out.x[c], type, held.x[c], inplace))
+            return false;
     const bool one_z_gates = in.z_gates && PyArray_DIM(in.z_gates, 0) == 1 && rows != 1;
     const bool one_z_hid = in.z_hid && PyArray_DIM(in.z_hid, 0) == 1 && rows != 1;
     if (in.z_gates && !prepare(out.z_gates, type, {one_z_gates ? 1 : rows, 4 * H})) return false;
     if (in.z_hid && !prepare(out.z_hid, type, {one_z_hid ? 1 : rows, H})) return false;
-    if (inplace && PyArray_ISCARRAY(total_held.array)) {
-        Py_XDECREF(*out.x);
-        Py_INCREF(total_held.array);
-        *out.x = total_held.array;
-    } else if (!prepare(out.x, type, {steps, rows, 4 * H})) {
-        return false;
-    }
     buffer<T> z_gates_rows(one_z_gates ? rows * 4 * H : 0), z_hid_rows(one_z_hid ? rows * H : 0);
     T* z_gates = in.z_gates ? (T*)PyArray_DATA(*out.z_gates) : 0;
     T* z_hid = in.z_hid ? (T*)PyArray_DATA(*out.z_hid) : 0;
@@ -611,16 +612,16 @@ static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid
     if (done) {
         Py_BEGIN_ALLOW_THREADS
         const gradient_arrays<T> d = {
-            hid_held.data<T>(), cell_held.data<T>(), total_held.data<T>(), g_hid_held.data<T>(),
-            g_cell_held.data<T>(), (T*)PyArray_DATA(*out.x), 0, (T*)PyArray_DATA(*out.b),
-            (T*)PyArray_DATA(*out.hid_init), (T*)PyArray_DATA(*out.cell_init),
-            one_z_gates ? z_gates_rows.p : z_gates, one_z_hid ? z_hid_rows.p : z_hid};
+            hid_held.data<T>(), cell_held.data<T>(), g_hid_held.data<T>(), g_cell_held.data<T>(),
+            (T*)PyArray_DATA(*out.b), (T*)PyArray_DATA(*out.hid_init), (T*)PyArray_DATA(*out.cell_init),
+            one_z_gates ? z_gates_rows.p : z_gates, one_z_hid ? z_hid_rows.p : z_hid, 0, 0};
         memset(d.d_hid_init, 0, rows * H * sizeof(T));
         memset(d.d_cell_init, 0, rows * H * sizeof(T));
         if (d.d_z_gates) memset(d.d_z_gates, 0, rows * 4 * H * sizeof(T));
         if (d.d_z_hid) memset(d.d_z_hid, 0, rows * H * sizeof(T));
         for (size_t c = 0; c < components.size(); c++)
             done = done && gradient<T, HARD>(components[c], d.columns(components[c].begin,
+                                                                      (T*)PyArray_DATA(*out.x[c]),
                                                                       (T*)PyArray_DATA(*out.W_hid[c])));
         if (done && one_z_gates) sum_rows(z_gates_rows, rows, 4 * H, z_gates);
         if (done && one_z_hid) sum_rows(z_hid_rows, rows, H, z_hid);

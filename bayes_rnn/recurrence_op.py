@@ -1,10 +1,10 @@
 """The recurrence of an LSTM as one Theano operation in C++, and its exact gradient as another.
 
 Called by :func:`bayes_rnn.recurrence.lstm_recurrence`, whose docstring has the formulas; the arithmetic is in
-``recurrence_op.cpp``. The gradient needs, beside the states, only ``total = preactivation + h W_hid``: the gates are
-computed again from it, which costs less than reading them back. Where Theano can prove that nobody else looks at
-them, ``total`` takes the memory of the preactivation and the gradient of the preactivation that of ``total``, so that
-there is one array of size ``T * B * 4H`` and not three.
+``recurrence_op.cpp``. The gradient needs, beside the states, only ``total = preactivation + h W_hid`` of each
+component: the gates are computed again from it, which costs less than reading them back. Where Theano can prove that
+nobody else looks at them, ``total`` takes the memory of the preactivation and the gradient of the preactivation that of
+``total``, so that there is one array of size ``T * B * 4H_c`` for each component and not three.
 
 References
 ----------
@@ -22,16 +22,19 @@ __all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
 OPTIONAL = ("mask", "z_gates", "z_hid")
 
 
-def fused_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
+def fused_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                      backwards):
-    """`lstm_recurrence` as one operation; `W_hid` is a list; `mask`, `z_gates` and `z_hid` may be None."""
+    """`lstm_recurrence` as one operation.
+
+    `preactivations` and `W_hid` are lists; `mask`, `z_gates` and `z_hid` may be None.
+    """
     if mask is not None:
-        mask = T.cast(mask, preactivation.dtype)
+        mask = T.cast(mask, preactivations[0].dtype)
     options = dict(zip(OPTIONAL, (mask, z_gates, z_hid)))
     op = LSTMRecurrence(gate_nonlinearity, backwards, tuple(k for k in OPTIONAL if options[k] is not None),
                         components=len(W_hid))
-    hid, cell, _ = op(*([preactivation] + W_hid + [b, hid_init, cell_init] +
-                        [options[k] for k in OPTIONAL if options[k] is not None]))
+    hid, cell = op(*(preactivations + W_hid + [b, hid_init, cell_init] +
+                     [options[k] for k in OPTIONAL if options[k] is not None]))[:2]
     return hid, cell
 
 
@@ -46,13 +49,13 @@ class _RecurrenceOp(CompiledOp):
                                  "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
 
     @staticmethod
-    def _check(names, inputs, ndims):
+    def _check(names, inputs):
         """The inputs as variables, all float32 or all float64 and with the right number of dimensions."""
         inputs = [T.as_tensor_variable(variable) for variable in inputs]
         if len(names) != len(inputs):
             raise ValueError("expected the inputs {}, got {} of them".format(", ".join(names), len(inputs)))
         for name, variable in zip(names, inputs):
-            ndim = ndims["W_hid" if name.startswith("W_hid_") else name]
+            ndim = NDIMS[name.rstrip("_0123456789")]
             if variable.dtype != inputs[0].dtype or variable.dtype not in ("float32", "float64"):
                 raise TypeError("lstm_recurrence: {} is {}, but all arguments must be float32 or all float64".format(
                     name, variable.dtype))
@@ -61,31 +64,38 @@ class _RecurrenceOp(CompiledOp):
                     name, variable.ndim, ndim))
         return inputs
 
-    @property
-    def weight_names(self):
-        """One name for each component's W_hid, as the messages of the C++ code have them."""
+    def _names(self, kind):
+        """One name for what each component has, preactivation, W_hid or total, as the messages of the C++ code do."""
         if self.components == 1:
-            return ("W_hid",)
-        return tuple("W_hid_{}".format(c) for c in range(self.components))
+            return (kind,)
+        return tuple("{}_{}".format(kind, c) for c in range(self.components))
+
+    def _arguments(self, x, names):
+        """A C++ initialiser of the struct ``lstm::arguments`` from a dictionary of the names of C variables.
+
+        `x`: ``preactivation`` or ``total``.
+        """
+        return "lstm::arguments{{{{{}}}, {{{}}}, {}}}".format(
+            _listed(names, self._names(x)), _listed(names, self._names("W_hid")),
+            _listed(names, ("b", "hid_init", "cell_init") + OPTIONAL))
 
 
 NDIMS = dict(preactivation=3, W_hid=2, b=1, hid_init=2, cell_init=2, mask=2, z_gates=2, z_hid=2,
              hid=3, cell=3, total=3, g_hid=3, g_cell=3)
 
 
-def _arguments(weight_names, names):
-    """A C++ initialiser of the struct ``lstm::arguments`` from a dictionary of the names of C variables."""
-    return "lstm::arguments{{{{{}}}, {}}}".format(
-        ", ".join(names[k] for k in weight_names),
-        ", ".join(names.get(k, "NULL") for k in ("b", "hid_init", "cell_init") + OPTIONAL))
+def _listed(names, keys):
+    """The C variables of these keys, separated by commas; NULL for those that are not there."""
+    return ", ".join(names.get(k, "NULL") for k in keys)
 
 
 class LSTMRecurrence(_RecurrenceOp):
     """The states of an LSTM at all time steps.
 
-    Inputs: preactivation ``(T, B, 4H)``, one W_hid ``(H_c, 4 H_c)`` per component, b ``(4H,)``, hid_init and cell_init
-    ``(B, H)``, then those of mask ``(T, B)``, z_gates ``(B or 1, 4H)`` and z_hid ``(B or 1, H)`` that `options` names;
-    H is the sum of all H_c. Outputs: hid and cell ``(T, B, H)`` and, for the gradient, total ``(T, B, 4H)``.
+    Inputs: one preactivation ``(T, B, 4 H_c)`` per component, one W_hid ``(H_c, 4 H_c)`` per component, b ``(4H,)``,
+    hid_init and cell_init ``(B, H)``, then those of mask ``(T, B)``, z_gates ``(B or 1, 4H)`` and z_hid ``(B or 1, H)``
+    that `options` names; H is the sum of all H_c. Outputs: hid and cell ``(T, B, H)`` and, for the gradient, one total
+    ``(T, B, 4 H_c)`` per component.
 
     Parameters
     ----------
@@ -94,11 +104,11 @@ class LSTMRecurrence(_RecurrenceOp):
     options : tuple of str
         Which of ``mask``, ``z_gates`` and ``z_hid`` there are, in this order.
     components : int
-        How many W_hid there are.
+        How many preactivations, W_hid and totals there are.
     keep : bool
-        False: nobody needs `total`, and it stays empty.
+        False: nobody needs the totals, and they stay empty.
     inplace : bool
-        Let `total` take the place of the preactivation.
+        Let each total take the place of its preactivation.
     """
 
     __props__ = ("gate_nonlinearity", "backwards", "options", "components", "keep", "inplace")
@@ -111,25 +121,29 @@ class LSTMRecurrence(_RecurrenceOp):
         self.keep = keep
         self.inplace = inplace
         if inplace:
-            self.destroy_map = {2: [0]}
+            self.destroy_map = dict((2 + c, [c]) for c in range(components))
 
     @property
     def input_names(self):
-        return ("preactivation",) + self.weight_names + ("b", "hid_init", "cell_init") + self.options
+        return (self._names("preactivation") + self._names("W_hid") + ("b", "hid_init", "cell_init") + self.options)
+
+    @property
+    def output_names(self):
+        return ("hid", "cell") + self._names("total")
 
     def make_node(self, *inputs):
-        inputs = self._check(self.input_names, inputs, NDIMS)
+        inputs = self._check(self.input_names, inputs)
         states = T.TensorType(inputs[0].dtype, (False,) * 3)
-        return gof.Apply(self, inputs, [states(), states(), states()])
+        return gof.Apply(self, inputs, [states() for _ in self.output_names])
 
     def infer_shape(self, node, shapes):
         given = dict(zip(self.input_names, shapes))
-        (steps, rows, gates), (_, units) = given["preactivation"], given["hid_init"]
-        return [(steps, rows, units), (steps, rows, units), (steps, rows, gates)]
+        (steps, rows, _), (_, units) = shapes[0], given["hid_init"]
+        return [(steps, rows, units), (steps, rows, units)] + list(shapes[:self.components])
 
     def connection_pattern(self, node):
-        # The mask gets no gradient, and `total` is ours alone: no gradient comes through it.
-        return [[name != "mask", name != "mask", False] for name in self.input_names]
+        # The mask gets no gradient, and the totals are ours alone: no gradient comes through them.
+        return [[name != "mask", name != "mask"] + [False] * self.components for name in self.input_names]
 
     def L_op(self, inputs, outputs, output_gradients):
         connected = [not isinstance(g.type, theano.gradient.DisconnectedType) for g in output_gradients[:2]]
@@ -138,7 +152,7 @@ class LSTMRecurrence(_RecurrenceOp):
         given = dict(zip(self.input_names, inputs))
         op = LSTMRecurrenceGradient(self.gate_nonlinearity, self.backwards, self.options, tuple(connected),
                                     components=self.components)
-        given.update(zip(("hid", "cell", "total"), outputs))
+        given.update(zip(self.output_names, outputs))
         given.update(zip(("g_hid", "g_cell"), output_gradients))
         gradients = dict(zip(op.output_names, op(*[given[name] for name in op.input_names])))
         return [gradients[name] if name in gradients else theano.gradient.DisconnectedType()()
@@ -148,22 +162,23 @@ class LSTMRecurrence(_RecurrenceOp):
         return self.L_op(inputs, self(*inputs, **dict(return_list=True)), output_gradients)
 
     def c_code(self, node, name, inputs, outputs, sub):
-        names = dict(zip(self.input_names, inputs))
+        out = dict(zip(self.output_names, ["&" + output for output in outputs]))
         return """
-        if (!lstm::run_forward{template}({x}, {arguments}, {backwards}, {keep}, {inplace},
-                                         &{hid}, &{cell}, &{total})) {{
+        if (!lstm::run_forward{template}({arguments}, {backwards}, {keep}, {inplace}, {hid}, {cell}, {{{total}}})) {{
             {fail}
         }}
-        """.format(template=self._template(node), x=names["preactivation"],
-                   arguments=_arguments(self.weight_names, names), backwards=int(self.backwards), keep=int(self.keep),
-                   inplace=int(self.inplace), hid=outputs[0], cell=outputs[1], total=outputs[2], fail=sub["fail"])
+        """.format(template=self._template(node), backwards=int(self.backwards), keep=int(self.keep),
+                   arguments=self._arguments("preactivation", dict(zip(self.input_names, inputs))),
+                   inplace=int(self.inplace), hid=out["hid"], cell=out["cell"],
+                   total=_listed(out, self._names("total")), fail=sub["fail"])
 
 
 class LSTMRecurrenceGradient(_RecurrenceOp):
     """The gradient of `LSTMRecurrence` with respect to all its inputs but the mask.
 
-    Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, total, and those of the gradients of hid and of
-    cell that are there. Outputs: the gradients of preactivation, each W_hid, b, hid_init, cell_init, z_gates and z_hid.
+    Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, each total, and those of the gradients of hid
+    and of cell that are there. Outputs: the gradients of each preactivation, each W_hid, b, hid_init, cell_init,
+    z_gates and z_hid.
 
     Parameters
     ----------
@@ -172,7 +187,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     connected : pair of bool
         Whether a gradient of hid, and of cell, is given; one that is not counts as zero.
     inplace : bool
-        Let the gradient of the preactivation take the place of `total`.
+        Let the gradient of each preactivation take the place of its total.
     """
 
     __props__ = ("gate_nonlinearity", "backwards", "options", "connected", "components", "inplace")
@@ -185,44 +200,48 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
         self.connected = tuple(connected)
         self.inplace = inplace
         if inplace:
-            self.destroy_map = {0: [self.input_names.index("total")]}
+            self.destroy_map = dict((c, [self.input_names.index(name)]) for c, name in enumerate(self._names("total")))
 
     @property
     def input_names(self):
         upstream = tuple(name for name, there in zip(("g_hid", "g_cell"), self.connected) if there)
-        return self.weight_names + ("b", "hid_init", "cell_init") + self.options + ("hid", "cell", "total") + upstream
+        return (self._names("W_hid") + ("b", "hid_init", "cell_init") + self.options + ("hid", "cell") +
+                self._names("total") + upstream)
 
     @property
     def output_names(self):
-        return ("preactivation",) + self.weight_names + ("b", "hid_init", "cell_init") + tuple(
-            name for name in self.options if name != "mask")
+        return (self._names("preactivation") + self._names("W_hid") + ("b", "hid_init", "cell_init") +
+                tuple(name for name in self.options if name != "mask"))
+
+    def _with_preactivations(self, values):
+        """A dictionary of `values` by the names of the inputs, and those of the totals as the preactivations'."""
+        given = dict(zip(self.input_names, values))
+        given.update(zip(self._names("preactivation"), [given[name] for name in self._names("total")]))
+        return given
 
     def make_node(self, *inputs):
-        inputs = self._check(self.input_names, inputs, NDIMS)
-        given = dict(zip(self.input_names, inputs))
-        given["preactivation"] = given["total"]
+        inputs = self._check(self.input_names, inputs)
+        given = self._with_preactivations(inputs)
         return gof.Apply(self, inputs, [T.TensorType(given[name].dtype, given[name].broadcastable)()
                                         for name in self.output_names])
 
     def infer_shape(self, node, shapes):
-        given = dict(zip(self.input_names, shapes))
-        given["preactivation"] = given["total"]
+        given = self._with_preactivations(shapes)
         return [given[name] for name in self.output_names]
 
     def c_code(self, node, name, inputs, outputs, sub):
         names = dict(zip(self.input_names, inputs))
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
         return """
-        if (!lstm::run_gradient{template}({arguments}, {backwards}, {hid}, {cell}, {total}, {g_hid}, {g_cell},
-                                          {inplace}, lstm::gradient_outputs{{{x}, {{{W_hid}}}, {others}}})) {{
+        if (!lstm::run_gradient{template}({arguments}, {backwards}, {states}, {inplace},
+                                          lstm::gradient_outputs{{{{{x}}}, {{{W_hid}}}, {others}}})) {{
             {fail}
         }}
-        """.format(template=self._template(node), arguments=_arguments(self.weight_names, names),
-                   backwards=int(self.backwards), hid=names["hid"], cell=names["cell"], total=names["total"],
-                   g_hid=names.get("g_hid", "NULL"), g_cell=names.get("g_cell", "NULL"), inplace=int(self.inplace),
-                   x=out["preactivation"], W_hid=", ".join(out[k] for k in self.weight_names),
-                   others=", ".join(out.get(k, "NULL") for k in ("b", "hid_init", "cell_init", "z_gates", "z_hid")),
-                   fail=sub["fail"])
+        """.format(template=self._template(node), arguments=self._arguments("total", names),
+                   backwards=int(self.backwards), states=_listed(names, ("hid", "cell", "g_hid", "g_cell")),
+                   inplace=int(self.inplace), x=_listed(out, self._names("preactivation")),
+                   W_hid=_listed(out, self._names("W_hid")),
+                   others=_listed(out, ("b", "hid_init", "cell_init", "z_gates", "z_hid")), fail=sub["fail"])
 
 
 def _with(op, **changes):
@@ -232,15 +251,16 @@ def _with(op, **changes):
 
 @gof.local_optimizer([LSTMRecurrence])
 def _drop_unused_total(node):
-    """Where no gradient is taken, `total` need not be kept."""
-    if isinstance(node.op, LSTMRecurrence) and node.op.keep and not node.outputs[2].clients:
+    """Where no gradient is taken, the totals need not be kept."""
+    if isinstance(node.op, LSTMRecurrence) and node.op.keep and not any(
+            total.clients for total in node.outputs[2:]):
         return _with(node.op, keep=False, inplace=False)(*node.inputs, **dict(return_list=True))
     return False
 
 
 @gof.local_optimizer([LSTMRecurrence, LSTMRecurrenceGradient], inplace=True)
 def _work_inplace(node):
-    """Let the largest output take the memory of the largest input; Theano undoes it where that is still needed."""
+    """Let the largest outputs take the memory of the largest inputs; Theano undoes it where that is still needed."""
     if isinstance(node.op, (LSTMRecurrence, LSTMRecurrenceGradient)) and not node.op.inplace:
         if getattr(node.op, "keep", True):
             return _with(node.op, inplace=True)(*node.inputs, **dict(return_list=True))

@@ -106,13 +106,9 @@ class SparseLSTMLayer(RecurrentLayer):
             gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs))
 
     def _project(self, input):
-        """x W_in of all components, one after the other: (time, batch, 4 num_units) from (time, batch, features)."""
+        """x W_in of each component: list of (time, batch, 4h) from (time, batch, features)."""
         rows = input.reshape((-1, self.num_inputs))
-        W_in = [component["W_in"] for component in self.components]
-        if set(self.geometry.input_segments) == {(0, self.num_inputs)}:
-            # All read everything: joining the weights takes less than joining the products.
-            stacked = T.dot(rows, W_in[0] if len(W_in) == 1 else T.concatenate(W_in, axis=1))
-        else:
-            stacked = T.concatenate([T.dot(rows[:, begin:end], W) for (begin, end), W
-                                     in zip(self.geometry.input_segments, W_in)], axis=1)
-        return stacked.reshape((input.shape[0], input.shape[1], 4 * self.num_units))
+        products = [T.dot(rows if (begin, end) == (0, self.num_inputs) else rows[:, begin:end], component["W_in"])
+                    for (begin, end), component in zip(self.geometry.input_segments, self.components)]
+        return [product.reshape((input.shape[0], input.shape[1], 4 * (end - begin)))
+                for product, (begin, end) in zip(products, self.geometry.hidden_segments)]

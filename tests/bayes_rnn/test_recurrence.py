@@ -30,17 +30,22 @@ needs_fused = pytest.mark.skipif(not HAVE_FUSED, reason="no C++ compiler")
 quickly = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def weight_names(components):
-    return ["W_hid"] if components == 1 else ["W_hid_%d" % c for c in range(components)]
+PER_COMPONENT = ("preactivation", "W_hid")
+
+
+def names_of(kind, components):
+    """What `variables` calls the preactivations, or the W_hid."""
+    return [kind] if components == 1 else ["%s_%d" % (kind, c) for c in range(components)]
 
 
 def variables(dtype, mask=False, z_gates=None, z_hid=None, components=1):
-    """The arguments of `lstm_recurrence`, by name, as symbolic variables; several W_hid have names of their own."""
+    """The arguments of `lstm_recurrence`, by name, as symbolic variables; those of components have names of their own.
+    """
     def variable(*broadcastable):
         return T.TensorType(dtype, broadcastable)()
 
-    v = OrderedDict([("preactivation", variable(False, False, False))])
-    v.update((name, variable(False, False)) for name in weight_names(components))
+    v = OrderedDict((name, variable(False, False, False)) for name in names_of("preactivation", components))
+    v.update((name, variable(False, False)) for name in names_of("W_hid", components))
     v.update([("b", variable(False)), ("hid_init", variable(False, False)), ("cell_init", variable(False, False))])
     if mask:
         v["mask"] = variable(False, False)
@@ -55,9 +60,10 @@ def values(v, steps, rows, units, seed):
     rng = np.random.RandomState(seed)
     sizes = [units] if np.isscalar(units) else units
     units = sum(sizes)
-    shapes = dict(preactivation=(steps, rows, 4 * units), b=(4 * units,), hid_init=(rows, units),
-                  cell_init=(rows, units), mask=(steps, rows), z_gates=(rows, 4 * units), z_hid=(rows, units))
-    shapes.update((name, (size, 4 * size)) for name, size in zip(weight_names(len(sizes)), sizes))
+    shapes = dict(b=(4 * units,), hid_init=(rows, units), cell_init=(rows, units), mask=(steps, rows),
+                  z_gates=(rows, 4 * units), z_hid=(rows, units))
+    shapes.update((name, (steps, rows, 4 * size)) for name, size in zip(names_of("preactivation", len(sizes)), sizes))
+    shapes.update((name, (size, 4 * size)) for name, size in zip(names_of("W_hid", len(sizes)), sizes))
     arrays = []
     for name, variable in v.items():
         shape = shapes[name]
@@ -72,9 +78,11 @@ def values(v, steps, rows, units, seed):
 
 def recurrence_of(v, **options):
     """`lstm_recurrence` of `variables`."""
-    matrices = [x for name, x in v.items() if name.startswith("W_hid")]
-    others = dict((name, x) for name, x in v.items() if not name.startswith("W_hid"))
-    return lstm_recurrence(W_hid=matrices if len(matrices) > 1 else matrices[0], **dict(others, **options))
+    arguments = dict((name, x) for name, x in v.items() if not name.startswith(PER_COMPONENT))
+    for kind in PER_COMPONENT:
+        given_ = [x for name, x in v.items() if name.startswith(kind)]
+        arguments[kind] = given_ if len(given_) > 1 else given_[0]
+    return lstm_recurrence(**dict(arguments, **options))
 
 
 class compiled_as(object):
@@ -179,8 +187,8 @@ def test_fused_does_not_depend_on_threads_or_memory_order(cases, monkeypatch, na
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         results.append(case("fused", arrays + upstream))
-    strided = [np.asfortranarray(x) if x.ndim == 2 else x for x in arrays]
-    strided[0] = np.repeat(arrays[0], 2, axis=1)[:, ::2]
+    strided = [np.asfortranarray(x) if x.ndim == 2 else np.repeat(x, 2, axis=1)[:, ::2] if x.ndim == 3 else x
+               for x in arrays]
     results.append(case("fused", strided + upstream))
     for result in results[1:]:
         for key in result:
@@ -210,16 +218,19 @@ def test_components_are_separate_recurrences(cases, implementation):
     given_ = dict(zip(together.variables, arrays))
     joint = together(implementation, arrays + upstream)
     begin = 0
-    for name, units in zip(weight_names(2), sizes):
+    for c, units in enumerate(sizes):
         own = slice(begin, begin + units)
         gates = slice(4 * begin, 4 * (begin + units))
         begin += units
-        columns = dict(preactivation=gates, b=gates, hid_init=own, cell_init=own, hid=own, cell=own)
-        alone = single(implementation, [given_[name] if key == "W_hid" else given_[key][..., columns[key]]
-                                        for key in single.variables] + [g[..., own] for g in upstream])
+        columns = dict(b=gates, hid_init=own, cell_init=own, hid=own, cell=own)
+
+        def component(values, key, c=c, columns=columns):
+            return values["%s_%d" % (key, c)] if key in PER_COMPONENT else values[key][..., columns[key]]
+
+        alone = single(implementation, [component(given_, key) for key in single.variables] +
+                       [g[..., own] for g in upstream])
         for key, expected in alone.items():
-            actual = joint[name] if key == "W_hid" else joint[key][..., columns[key]]
-            assert_close(actual, expected, single.dtype)
+            assert_close(component(joint, key), expected, single.dtype)
 
 
 @pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
@@ -227,7 +238,8 @@ def test_one_matrix_in_a_list_is_the_matrix(cases, implementation):
     case = cases["plain"]
     v = case.variables
     with compiled_as("FAST_COMPILE"):
-        hid, _ = lstm_recurrence(implementation=implementation, **dict(v, W_hid=[v["W_hid"]], **case.options))
+        lists = dict((name, [v[name]]) for name in PER_COMPONENT)
+        hid, _ = lstm_recurrence(implementation=implementation, **dict(v, **dict(lists, **case.options)))
         f = theano.function(list(v.values()), hid)
     arrays, upstream = values(v, 3, 4, 5, 0)
     np.testing.assert_array_equal(f(*arrays), case(implementation, arrays + upstream)["hid"])
@@ -325,35 +337,87 @@ def test_gradient_through_one_of_the_states(cases, connected):
         np.testing.assert_array_equal(actual, expected[key], err_msg=key)
 
 
+def recurrence_ops(function):
+    """The two operations in a compiled function: that of the states, and that of the gradient."""
+    ops = [node.op for node in function.maker.fgraph.toposort()]
+    (forward,), (backward,) = [[op for op in ops if isinstance(op, kind)]
+                               for kind in (LSTMRecurrence, LSTMRecurrenceGradient)]
+    return forward, backward
+
+
 @needs_fused
-def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases):
-    case = cases["plain"]
-    arrays, upstream = values(case.variables, 3, 4, 5, 0)
-    case("fused", arrays + upstream)
-    ops = [node.op for node in case.functions["fused"].maker.fgraph.toposort()]
-    forward, = [op for op in ops if isinstance(op, LSTMRecurrence)]
-    backward, = [op for op in ops if isinstance(op, LSTMRecurrenceGradient)]
+@pytest.mark.parametrize("name, units", [("plain", 5), ("three components", (5, 1, 20))])
+def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases, name, units):
+    case = cases[name]
+    arrays, upstream = values(case.variables, 3, 4, units, 0)
+    copies = [x.copy() for x in arrays]
+    expected = case("fused", arrays + upstream)
+    forward, backward = recurrence_ops(case.functions["fused"])
     assert backward.inplace
     assert forward.keep and not forward.inplace     # its input is the caller's
+    for x, copy in zip(arrays, copies):
+        np.testing.assert_array_equal(x, copy)
+    # The preactivations of a layer are its own.
+    own = OrderedDict((key, 2 * x if key.startswith("preactivation") else x) for key, x in case.variables.items())
+    with compiled_as("FAST_RUN"):
+        hid, cell = recurrence_of(own, implementation="fused", **case.options)
+        g = [T.TensorType(case.dtype, (False,) * 3)() for _ in range(2)]
+        gradients = T.grad(None, [x for key, x in own.items() if key != "mask"],
+                           known_grads=OrderedDict(zip((hid, cell), g)))
+        f = theano.function(list(case.variables.values()) + g, [hid, cell] + gradients)
+    forward, backward = recurrence_ops(f)
+    assert forward.inplace and backward.inplace
+    halves = [x / 2 if key.startswith("preactivation") else x for key, x in zip(case.variables, arrays)]
+    for actual, key in zip(f(*(halves + upstream)), expected):
+        np.testing.assert_array_equal(actual, expected[key], err_msg=key)
 
 
 @needs_fused
-def test_without_gradient_nothing_is_kept_for_it(cases):
-    v = cases["plain"].variables
-    hid, _ = lstm_recurrence(implementation="fused", **dict(v, gate_nonlinearity="sigmoid"))
+def test_components_may_share_a_preactivation(cases):
+    """Then nothing works in its memory; also where they are parts of one array, as in older callers."""
+    case = cases["two components"]
+    arrays, upstream = values(case.variables, 3, 4, (5, 5), 0)
+    given_ = OrderedDict(zip(case.variables, arrays))
+    given_["preactivation_1"] = given_["preactivation_0"]
+    expected = case("fused", list(given_.values()) + upstream)
+    v = OrderedDict((name, x) for name, x in case.variables.items() if name != "preactivation_1")
+    one = 2 * v["preactivation_0"]
+    both = T.concatenate([one, one], axis=2)
+    g = [T.TensorType(case.dtype, (False,) * 3)() for _ in range(2)]
+    for parts in ((one, one), (both[:, :, :20], both[:, :, 20:])):
+        with compiled_as("FAST_RUN"):
+            arguments = dict(v, preactivation_0=parts[0], preactivation_1=parts[1])
+            hid, cell = recurrence_of(OrderedDict((name, arguments[name]) for name in case.variables),
+                                      implementation="fused", **case.options)
+            gradient = T.grad(None, one, known_grads=OrderedDict(zip((hid, cell), g)))
+            f = theano.function(list(v.values()) + g, [hid, cell, gradient])
+        forward, backward = recurrence_ops(f)
+        assert backward.inplace and not forward.inplace
+        result = f(*([given_["preactivation_0"] / 2] + [given_[name] for name in list(v)[1:]] + upstream))
+        np.testing.assert_array_equal(result[0], expected["hid"])
+        np.testing.assert_array_equal(result[1], expected["cell"])
+        assert_close(result[2], expected["preactivation_0"] + expected["preactivation_1"], case.dtype)
+
+
+@needs_fused
+@pytest.mark.parametrize("name, units", [("plain", 5), ("two components", (5, 3))])
+def test_without_gradient_nothing_is_kept_for_it(cases, name, units):
+    v = cases[name].variables
+    hid, _ = recurrence_of(v, implementation="fused", gate_nonlinearity="sigmoid")
     with compiled_as("FAST_RUN"):
         f = theano.function(list(v.values()), hid)
     op, = [node.op for node in f.maker.fgraph.toposort() if isinstance(node.op, LSTMRecurrence)]
     assert not op.keep
-    arrays, upstream = values(v, 3, 4, 5, 0)
-    np.testing.assert_array_equal(f(*arrays), cases["plain"]("fused", arrays + upstream)["hid"])
+    arrays, upstream = values(v, 3, 4, units, 0)
+    np.testing.assert_array_equal(f(*arrays), cases[name]("fused", arrays + upstream)["hid"])
 
 
 @needs_fused
-def test_symbolic_shape_is_actual_shape(cases):
-    case = cases["all"]
-    states = lstm_recurrence(implementation="fused", **case.variables)
-    arrays, upstream = values(case.variables, 3, 4, 5, 0)
+@pytest.mark.parametrize("name, units", [("all", 5), ("three components", (2, 1, 2))])
+def test_symbolic_shape_is_actual_shape(cases, name, units):
+    case = cases[name]
+    states = recurrence_of(case.variables, implementation="fused")
+    arrays, upstream = values(case.variables, 3, 4, units, 0)
     f = theano.function(list(case.variables.values()), [state.shape for state in states], on_unused_input="ignore",
                         mode=theano.Mode(linker="py", optimizer="fast_run"))
     assert not any(isinstance(node.op, LSTMRecurrence) for node in f.maker.fgraph.toposort())
@@ -386,9 +450,11 @@ def test_wrong_shapes_are_named(cases):
 def test_wrong_shapes_of_components_are_named(cases):
     case = cases["two components"]
     arrays, upstream = values(case.variables, 3, 4, (2, 5), 0)
-    for position, axis, name, expected in ((0, -1, "preactivation", r"\(3, 4, 28\)"), (2, -1, "W_hid_1", r"\(5, 20\)"),
-                                           (2, 0, "W_hid_1", r"\(10, 40\)"), (3, 0, "b", r"\(28\)"),
-                                           (4, -1, "hid_init", r"\(4, 7\)")):
+    for position, axis, name, expected in ((0, -1, "preactivation_0", r"\(3, 4, 8\)"),
+                                           (1, -1, "preactivation_1", r"\(3, 4, 20\)"),
+                                           (1, 0, "preactivation_1", r"\(3, 4, 20\)"),
+                                           (3, -1, "W_hid_1", r"\(5, 20\)"), (3, 0, "W_hid_1", r"\(10, 40\)"),
+                                           (4, 0, "b", r"\(28\)"), (5, -1, "hid_init", r"\(4, 7\)")):
         wrong = list(arrays)
         wrong[position] = np.concatenate([arrays[position]] * 2, axis=axis)
         with pytest.raises(ValueError, match="{} has shape .*{} was expected".format(name, expected)):
@@ -401,10 +467,27 @@ def test_unknown_options_are_errors():
         lstm_recurrence(gate_nonlinearity="tanh", **v)
     with pytest.raises(ValueError, match="implementation must be None, scan or fused, not 'fast'"):
         lstm_recurrence(implementation="fast", **v)
-    with pytest.raises(ValueError, match="W_hid is an empty list"):
-        lstm_recurrence(**dict(v, W_hid=[]))
     with pytest.raises(TypeError, match="b is float64, but all arguments must be float32 or all float64"):
         lstm_recurrence(implementation="fused", **dict(v, b=T.dvector()))
+    with pytest.raises(TypeError, match="preactivation_1 has 2 dimensions, but 3 were expected"):
+        lstm_recurrence(implementation="fused", **dict(v, preactivation=[v["preactivation"], T.fmatrix()],
+                                                       W_hid=[v["W_hid"]] * 2))
+
+
+@pytest.mark.parametrize("preactivations, matrices, message", [
+    (None, 2, "preactivation is one variable and W_hid is a list of 2: give one variable for each, or two lists"),
+    (3, None, "preactivation is a list of 3 and W_hid is one variable: give one variable for each, or two lists"),
+    (3, 2, "preactivation is a list of 3 and W_hid is a list of 2: "),
+    (1, 0, "preactivation is a list of 1 and W_hid is a list of 0: "),
+    (0, 0, "preactivation and W_hid are empty lists, but at least one component was expected"),
+])
+def test_preactivations_and_matrices_belong_together(preactivations, matrices, message):
+    v = variables("float32")
+    for name, count in (("preactivation", preactivations), ("W_hid", matrices)):
+        if count is not None:
+            v[name] = [v[name]] * count
+    with pytest.raises(ValueError, match="^" + message):
+        lstm_recurrence(**v)
 
 
 def test_selection(monkeypatch):
