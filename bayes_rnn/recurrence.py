@@ -53,11 +53,10 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         h_t &= o \tanh(c_t) z_{hid}
 
     Several matrices `W_hid` make an LSTM of as many components without connections between them [4]_. Each has a
-    preactivation of its own, as products with the input come, so that nobody need join them or take their gradient
-    apart. Everything else has the units of all: with H the sum of the sizes :math:`H_c`, component c owns the units
-    `begin` to `begin` + :math:`H_c`, where `begin` is the sum of the sizes before it, and the columns 4 `begin` to
-    4 `begin` + 4 :math:`H_c` of `b` and `z_gates`, which are 4H wide: the components stand one after the other, the
-    four gates are stacked within each.
+    preactivation of its own: products with the input need not be joined, nor their gradient taken apart. All else is
+    shared: with H the sum of the sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where
+    `begin` is the sum of the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of `b` and
+    `z_gates`, which are 4H wide: the components stand one after the other, the four gates are stacked within each.
 
     Parameters
     ----------

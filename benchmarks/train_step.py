@@ -30,8 +30,8 @@ PARTS = OrderedDict([
     ("softmax", ("SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "Softmax", "SoftmaxGrad")),
     ("KL, Adam", ("VariationalNorms", "VariationalAdam")),
     ("noise", ("mrg_uniform", "MRGNormal", "_RandomBits")),
-    ("look-ups", ("AdvancedSubtensor1", "AdvancedIncSubtensor1", "AdvancedSubtensor", "AdvancedIncSubtensor", "Unique",
-                  "Subtensor", "IncSubtensor")),
+    ("look-ups", ("Gather", "GatherGradient", "AdvancedSubtensor1", "AdvancedIncSubtensor1", "AdvancedSubtensor",
+                  "AdvancedIncSubtensor", "Unique", "Subtensor", "IncSubtensor")),
     ("elementwise", ("Elemwise", "Sum", "CAReduce", "Alloc", "DimShuffle", "MaxAndArgmax")),
     ("other", ())])
 

@@ -71,9 +71,9 @@ def configure():
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, cores)
-    # After a product, OpenBLAS's threads wait for the next one in a busy loop of 2^26 cycles by default, on the cores
+    # After a product, OpenBLAS's threads wait for the next one in a busy loop, by default of 2^26 cycles, on the cores
     # that the operations of this project, and of another run, could use.
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     coretype = openblas_coretype()
     if coretype:
         os.environ.setdefault("OPENBLAS_CORETYPE", coretype)

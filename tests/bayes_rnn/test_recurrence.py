@@ -374,7 +374,7 @@ def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases, name, units
 
 @needs_fused
 def test_components_may_share_a_preactivation(cases):
-    """Then nothing works in its memory; also where they are parts of one array, as in older callers."""
+    """Then nothing works in its memory, no more than where they are parts of one array."""
     case = cases["two components"]
     arrays, upstream = values(case.variables, 3, 4, (5, 5), 0)
     given_ = OrderedDict(zip(case.variables, arrays))
