@@ -119,7 +119,7 @@ def call(command_line, entry, *flags, **values):
     """Run a sparse command line in this process, where Theano is configured already; its exit status."""
     from Experiments.shared import sparse_command_line
     try:
-        with mock.patch.object(sparse_command_line, "use_theano", lambda: None):
+        with mock.patch.object(sparse_command_line, "use_theano", lambda device: None):
             command_line(entry, options(*flags, **values))
     except SystemExit as ending:
         return ending.code

@@ -107,6 +107,22 @@ def test_a_device_in_the_flags_of_theano_wins(drive, monkeypatch, flags, asked, 
     assert theano_setup.settle_device(asked) == expected
 
 
+@pytest.mark.parametrize("experiment, script, arguments", [
+    ("IMDB", "main.py", ["LLLCCL"]), ("Word_PTB", "main.py", ["--eval-only", "nothing"]),
+    ("language_modeling", "main.py", []), ("language_modeling", "finetune.py", []),
+    ("language_modeling", "main_overfit.py", []), ("sequence_labeling", "main.py", []),
+])
+@pytest.mark.parametrize("device, message", [
+    ("cuda99", ""), ("gpu", "expected cpu, cuda, cuda0 (or another number) or auto, not 'gpu'"),
+])
+def test_every_entry_point_refuses_a_missing_gpu(without_theano, experiment, script, arguments, device, message):
+    arguments = arguments + ["--device", device]
+    status, output, errors = running.run(running.script(experiment, script), arguments, PYTHONPATH=without_theano,
+                                         THEANO_FLAGS="")
+    assert (status, output, errors.count("\n")) == (2, "", 1), errors
+    assert errors.startswith("error: ") and message in errors
+
+
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has an NVIDIA GPU")
 def test_a_gpu_that_is_not_there_is_refused_before_theano_is_imported(without_theano):
     code = ("from bayes_rnn.errors import ReportedError\nfrom Experiments.shared import theano_setup\n"
