@@ -12,7 +12,8 @@ PIP="pip==24.0 --hash=sha256:ba0d021a166865d2265246961bec0152ff124de910c5cc39f11
 
 usage() {
     cat <<EOT
-usage: ./setup_env.sh [--theano VERSION] [--python PATH] [--venv DIR] [--check | --find]
+usage: ./setup_env.sh [--theano VERSION] [--python PATH] [--venv DIR] [--cuda [VERSION] [--cublas] [--ptxas]]
+                      [--check | --find]
 
 Makes a virtualenv with the pinned, hash-locked requirements and the project itself. Where it stands complete, says so
 and ends, without a network; a half-made or outdated one is made anew.
@@ -22,7 +23,11 @@ and ends, without a network; a half-made or outdated one is made anew.
   --venv DIR        make it in DIR instead
   --check           change nothing: say what is there; the exit status is 0 if the virtualenv is complete
   --find            change nothing: print the interpreter that would be used; the exit status is 2 if there is none
-  --cuda            reserved for the CUDA back-end
+  --cuda [VERSION]  add what NVIDIA GPUs need, from CUDA $CUDAS ($DEFAULT_CUDA, which drivers since 530 know);
+                    wants CPython 3.9 on x86-64, and on the GPU's machine only the driver
+  --cublas          with --cuda: take cuBLAS (400 to 600 MB) even where no driver is; otherwise it comes where one is
+                    and the system has no cuBLAS of that version
+  --ptxas           with --cuda: take ptxas too (20 MB), for the tests marked cuda, which need no GPU
 
 Exit status: 0 done, 1 the virtualenv could not be made, 2 wrong usage or something is missing on this machine.
 EOT
@@ -31,6 +36,9 @@ EOT
 say()  { printf '%s\n' "$*"; }
 warn() { printf 'setup_env.sh: %s\n' "$*" >&2; }
 die()  { warn "$2"; exit "$1"; }           # die STATUS MESSAGE
+
+# shellcheck source=setup_cuda.sh
+. "$HERE/setup_cuda.sh"
 
 # ---------------------------------------------------------------------------------------------------- command line
 
@@ -45,7 +53,7 @@ known_theanos() {
 }
 
 parse_arguments() {
-    THEANO=$DEFAULT_THEANO PYTHON='' VENV='' MODE=make
+    THEANO=$DEFAULT_THEANO PYTHON='' VENV='' MODE=make CUDA='' CUBLAS='' PTXAS=''
     while [ $# -gt 0 ]; do
         case $1 in
             --theano | --python | --venv)
@@ -56,15 +64,24 @@ parse_arguments() {
                     --venv) VENV=$2 ;;
                 esac
                 shift ;;
-            --theano=* | --python=* | --venv=*) set -- "$1" "${1%%=*}" "${1#*=}" "${@:2}" ;;
+            --theano=* | --python=* | --venv=* | --cuda=*) set -- "$1" "${1%%=*}" "${1#*=}" "${@:2}" ;;
             --check) MODE="check" ;;
             --find) MODE="find" ;;
-            --cuda) die 2 "--cuda is not there yet: the CUDA back-end is the subject of another issue" ;;
+            --cuda)
+                CUDA=$DEFAULT_CUDA
+                case ${2-} in
+                    11 | 12 | 13) CUDA=$2; shift ;;
+                    '' | --*) ;;
+                    *) die 2 "no CUDA '$2'; --cuda takes $CUDAS, or nothing, which means $DEFAULT_CUDA" ;;
+                esac ;;
+            --cublas) CUBLAS=yes ;;
+            --ptxas) PTXAS=yes ;;
             -h | --help) usage; exit 0 ;;
             *) die 2 "unknown argument '$1' (./setup_env.sh --help lists the known ones)" ;;
         esac
         shift
     done
+    [ -n "$CUDA" ] || [ -z "$CUBLAS$PTXAS" ] || die 2 "--cublas and --ptxas go with --cuda"
 }
 
 settle_paths() {
@@ -81,6 +98,7 @@ settle_paths() {
     STAMP=$VENV/.complete                   # written last: what it holds must equal `fingerprint`
     MARK=$VENV/.made-by-setup_env           # written first: such a folder may be emptied and made anew
     LOG=$VENV/setup.log
+    [ -z "$CUDA" ] || settle_cuda
 }
 
 # ------------------------------------------------------------------------------------------- is it there already?
@@ -263,8 +281,10 @@ no_interpreter() {
         say "Any one of these brings one; then run ./setup_env.sh again:"
         case $first in
             3.6) ;;
-            *) say "    Debian 12:       apt-get install python3.11 python3.11-venv python3.11-dev"
+            *) [ -n "$CUDA" ] ||
+               say "    Debian 12:       apt-get install python3.11 python3.11-venv python3.11-dev"
                say "    Debian 11:       apt-get install python3.9 python3.9-venv python3.9-dev"
+               [ -n "$CUDA" ] ||
                say "    Ubuntu 22.04:    apt-get install python3.10 python3.10-venv python3.10-dev"
                say "    uv:              curl -LsSf https://astral.sh/uv/install.sh | sh && uv python install $first" ;;
         esac
@@ -336,7 +356,7 @@ clear_venv() {
 stage() {                                   # stage TITLE COMMAND...: one line, with the seconds; the noise goes to LOG
     local title=$1 start=$SECONDS
     STAGE=$((STAGE + 1))
-    printf '[%d/5] %s ... ' "$STAGE" "$title"
+    printf '[%d/%d] %s ... ' "$STAGE" "$STAGES" "$title"
     shift
     printf '\n==== %s\n' "$title" >>"$LOG"
     if ! "$@" >>"$LOG" 2>&1 </dev/null; then
@@ -401,8 +421,11 @@ EOT
 }
 
 make_venv() {
-    STAGE=0
+    STAGE=0 STAGES=5
     write_self_test
+    if [ -e "$VENV/cuda" ] && [ -z "$CUDA" ]; then
+        warn "the CUDA back-end goes with the old virtualenv; ./setup_env.sh --cuda adds it to the new one"
+    fi
     clear_venv
     say "making $VENV with $FOUND (CPython $FOUND_VERSION)"
     stage "an empty virtualenv with pinned pip" make_empty
@@ -425,7 +448,8 @@ check() {
     fi
     if has_compiler; then say "g++:          $(g++ -dumpfullversion)"; else say "g++:          missing"; fi
     if has_openblas; then say "OpenBLAS:     links"; else say "OpenBLAS:     missing (libopenblas-dev)"; fi
-    is_complete
+    if [ -n "$CUDA" ]; then say "CUDA:         $CUDA_HOME: $(cuda_state)"; fi
+    is_complete && { [ -z "$CUDA" ] || cuda_is_complete; }
 }
 
 main() {
@@ -433,8 +457,14 @@ main() {
     settle_paths
     unset PYTHONPATH PYTHONHOME
     export HOME=${HOME:-/} PYTHONNOUSERSITE=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
+    local complete=''
     if [ $MODE = make ] && is_complete; then
-        say "$VENV is complete (CPython $(version_of "$VENV/bin/python"), Theano $THEANO): nothing to do"
+        complete=yes
+        [ -z "$CUDA" ] || refuse_other_python
+    fi
+    if [ -n "$complete" ] && { [ -z "$CUDA" ] || cuda_is_complete; }; then
+        say "$VENV is complete (CPython $(version_of "$VENV/bin/python"), Theano $THEANO${CUDA:+, CUDA $CUDA}):" \
+            "nothing to do"
         exit 0
     fi
     SCRATCH=$(mktemp -d)
@@ -442,7 +472,11 @@ main() {
     case $MODE in
         check) check || exit 1 ;;
         find) find_interpreter || no_interpreter; say "$FOUND" ;;
-        make) take_lock; provide_libraries; find_or_install_interpreter; make_venv ;;
+        make)
+            take_lock
+            provide_libraries
+            if [ -z "$complete" ]; then find_or_install_interpreter; make_venv; fi
+            [ -z "$CUDA" ] || add_cuda ;;
     esac
 }
 

@@ -37,7 +37,7 @@ class Machine:
         for path in (self.project, self.bin, self.home):
             path.mkdir()
         for name in os.listdir(ROOT):
-            if name in ("setup_env.sh", "setup.py") or name.startswith("requirements"):
+            if name in ("setup_env.sh", "setup_cuda.sh", "setup.py") or name.startswith("requirements"):
                 shutil.copy(os.path.join(ROOT, name), str(self.project))
         for name in TOOLS:
             if shutil.which(name):
@@ -90,7 +90,8 @@ def without_conda():
 def test_help_names_every_option_and_the_known_releases(machine):
     status, out, _ = machine.run("--help")
     assert status == 0
-    for word in ("--theano", "--python", "--venv", "--check", "--find", "--cuda", "1.0.5", "0.9.0"):
+    for word in ("--theano", "--python", "--venv", "--check", "--find", "--cuda", "--cublas", "--ptxas", "1.0.5",
+                 "0.9.0", "11, 12 or 13"):
         assert word in out
 
 
@@ -98,7 +99,10 @@ def test_help_names_every_option_and_the_known_releases(machine):
     (["--theano", "1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
     (["--theano=1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
     (["--theano"], "--theano needs a value"),
-    (["--cuda"], "--cuda is not there yet"),
+    (["--cuda", "10"], "no CUDA '10'; --cuda takes 11, 12 or 13, or nothing, which means 12"),
+    (["--cuda=cuda"], "no CUDA 'cuda'; --cuda takes 11, 12 or 13"),
+    (["--cublas"], "--cublas and --ptxas go with --cuda"),
+    (["--theano", "0.9.0", "--cuda"], "--cuda goes with Theano 1.0.5 only, not 0.9.0"),
     (["--colour"], "unknown argument '--colour'"),
     (["here"], "unknown argument 'here'"),
 ])
@@ -342,6 +346,97 @@ def test_a_second_run_at_the_same_time_is_refused(ready):
     first.kill()
     first.communicate()
     assert "half-made" in ready.run("--check")[1]
+
+
+# -------------------------------------------------------------------------------------------------- the CUDA back-end
+
+# A pip that notes what it is asked for and leaves the libraries of NVRTC and cuBLAS where NVIDIA's packages have them.
+PIP_OF_NVIDIA = """
+        until [ $# = 0 ]; do
+            if [ "$1" = --target ]; then
+                mkdir -p "$2/nvidia/some/lib"
+                for name in nvrtc nvrtc-builtins cublas cublasLt; do touch "$2/nvidia/some/lib/lib$name.so.12"; done
+            elif [ "$1" = -r ]; then sed -n 's/==.*//p' "$2" >>"$HOME/installed"
+            fi
+            shift
+        done"""
+on_x86 = pytest.mark.skipif(os.uname()[4] != "x86_64", reason="the CUDA back-end is for x86-64")
+
+
+@pytest.fixture
+def with_cuda(machine):
+    machine.compiler()
+    machine.python("3.9.18", pip=PIP_OF_NVIDIA)
+    assert machine.run()[0] == 0
+    machine.forget = lambda: (machine.home / "installed").write_text("")
+    machine.installed = lambda: (machine.home / "installed").read_text().split()
+    machine.forget()
+    return machine
+
+
+@on_x86
+def test_cuda_is_added_to_a_virtualenv_that_stands(with_cuda):
+    left = with_cuda.project / "venv" / "left"
+    left.write_text("from the first run")
+    assert with_cuda.run("--check", "--cuda")[0] == 1
+    status, out, err = with_cuda.run("--cuda")
+    assert (status, err) == (0, "")
+    assert "[4/4] self-test of the CUDA back-end" in out and "the CUDA 12 back-end is complete" in out
+    assert with_cuda.installed() == ["mako", "markupsafe", "nvidia-cuda-nvrtc-cu12"]
+    assert left.exists()
+    with_cuda.forget()
+    status, out, err = with_cuda.run("--cuda=12")
+    assert (status, err, out.count("\n")) == (0, "", 1)
+    assert "(CPython 3.9.18, Theano 1.0.5, CUDA 12): nothing to do" in out and with_cuda.installed() == []
+    assert with_cuda.run("--check", "--cuda")[0] == 0
+    assert "nothing to do" in with_cuda.run()[1]
+
+
+@on_x86
+def test_parts_of_the_cuda_back_end_are_added_one_by_one(with_cuda):
+    for arguments, installed in [
+            (["--cuda", "--cublas"], ["mako", "markupsafe", "nvidia-cuda-nvrtc-cu12", "nvidia-cublas-cu12"]),
+            (["--cuda", "12", "--ptxas"], ["nvidia-cuda-nvcc-cu12"]),
+            (["--cuda", "--ptxas", "--cublas"], []),
+            (["--cuda", "13"], ["mako", "markupsafe", "nvidia-cuda-nvrtc"])]:
+        with_cuda.forget()
+        status, _, err = with_cuda.run(*arguments)
+        assert (status, err) == (0, "")
+        assert sorted(with_cuda.installed()) == sorted(installed)
+
+
+@on_x86
+def test_an_unfinished_cuda_back_end_is_made_anew(with_cuda):
+    with_cuda.compiler('case "$*" in *libcuda.so*) exit 1 ;; esac')
+    status, out, err = with_cuda.run("--cuda")
+    assert status == 1 and "'the names libgpuarray looks for' failed" in err
+    assert "half-made" in with_cuda.run("--check", "--cuda")[1]
+    assert "nothing to do" in with_cuda.run()[1]
+    with_cuda.compiler()
+    assert with_cuda.run("--cuda")[0] == 0
+
+
+@on_x86
+def test_the_cuda_back_end_goes_with_the_virtualenv_that_is_made_anew(with_cuda):
+    assert with_cuda.run("--cuda")[0] == 0
+    with open(str(with_cuda.project / "setup.py"), "a") as changed:
+        changed.write("# changed\n")
+    status, _, err = with_cuda.run()
+    assert status == 0 and "the CUDA back-end goes with the old virtualenv; ./setup_env.sh --cuda adds it" in err
+    assert with_cuda.run("--check", "--cuda")[0] == 1
+
+
+@on_x86
+def test_cuda_wants_one_version_of_python(machine):
+    without_conda()
+    machine.compiler()
+    machine.python("3.8.4")
+    status, _, err = machine.run("--cuda")
+    assert status == 2 and "found no CPython 3.9 for Theano 1.0.5" in err and "python3.11" not in err
+    assert machine.run()[0] == 0
+    status, out, err = machine.run("--cuda")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "the CUDA back-end needs CPython 3.9" in err and "3.8.4" in err
 
 
 def test_the_script_itself_is_executable():

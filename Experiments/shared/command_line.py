@@ -14,10 +14,10 @@ from bayes_rnn.errors import ArgumentParser, ReportedError
 from .data.demo import prepare_demo
 from .data.folder import VOCABULARY_FILE, read_vocabulary
 from .experiment import default_data_dir, experiment_folder, make_settings
-from .options import positive, seed
+from .options import add_device_option, positive, seed
 from .run_folder import RunFolder
 
-__all__ = ["main", "run_compressed", "reported_errors", "use_theano", "check_vocabulary",
+__all__ = ["main", "run_compressed", "reported_errors", "settle_device", "use_theano", "check_vocabulary",
            "refuse_another_experiment", "INTERRUPTED"]
 
 INTERRUPTED = 130
@@ -69,6 +69,7 @@ def _main_parser(experiment):
                         help="a small job on a corpus that the project generates itself; needs no data")
     parser.add_argument("--set", metavar="name=value", action="append", default=[], dest="assignments",
                         help="change a hyperparameter; may be repeated")
+    add_device_option(parser)
     if experiment.kind == "text":
         parser.add_argument("--vectors", metavar="FILE",
                             help="pretrained word vectors: word2vec binary or GloVe text")
@@ -80,8 +81,9 @@ def _example_config(experiment):
 
 
 def _main(experiment, arguments):
+    device = settle_device(arguments.device)
     if arguments.eval_only:
-        return _evaluate_only(experiment, arguments)
+        return _evaluate_only(experiment, arguments, device)
     if not arguments.config:
         raise ReportedError("CONFIG is missing; for example: python main.py %s"
                             % _example_config(experiment))
@@ -100,7 +102,7 @@ def _main(experiment, arguments):
     vectors = _read_vectors(description, data) if starts_fresh else None
     run.make()
 
-    use_theano()
+    use_theano(device)
     from . import finishing, training
     from .jobs.bayesian import make_job
     job = make_job(experiment.kind, experiment.parse_config(description["config"]), data,
@@ -121,10 +123,16 @@ def _main(experiment, arguments):
     finishing.finish(job, run, experiment)
 
 
-def use_theano():
+def settle_device(asked):
+    """The device to compute on; a GPU that cannot be used is a ReportedError, before anything else is done."""
+    from . import theano_setup
+    return theano_setup.settle_device(asked)
+
+
+def use_theano(device="cpu"):
     """Configure Theano, when all that can be checked without it has been."""
     from . import theano_setup
-    theano_setup.configure()
+    theano_setup.configure(device)
 
 
 def _describe(experiment, arguments):
@@ -202,7 +210,7 @@ def _read_vectors(description, data):
     return read_vectors(description["vectors"], words, settings["embedding_units"])
 
 
-def _evaluate_only(experiment, arguments):
+def _evaluate_only(experiment, arguments, device):
     if (arguments.assignments or arguments.epochs or arguments.resume or arguments.seed is not None or arguments.demo
             or arguments.out or _vectors_path(arguments)):
         raise ReportedError("--eval-only takes everything from the run: it goes with CONFIG and --data-dir only")
@@ -219,7 +227,7 @@ def _evaluate_only(experiment, arguments):
         description["data_dir"] = os.path.abspath(arguments.data_dir)
     data = load_data(experiment, description)
     check_vocabulary(run, description["data_dir"], data.vocabulary)
-    use_theano()
+    use_theano(device)
     from . import finishing
     job = finishing.restore(experiment, description, data, path)
     finishing.print_evaluation(job)

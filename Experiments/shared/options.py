@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections import OrderedDict
 
 from bayes_rnn.errors import ArgumentParser, ReportedError
@@ -9,8 +10,8 @@ from sparse_seq_theano.structure import SPARSE_MODES
 
 from .data.corpus import ORDERINGS
 
-__all__ = ["LANGUAGE_MODEL_OPTIONS", "TAGGER_OPTIONS", "positive", "seed", "option_parser", "split_arguments",
-           "refuse_other_settings"]
+__all__ = ["LANGUAGE_MODEL_OPTIONS", "TAGGER_OPTIONS", "positive", "seed", "device", "add_device_option",
+           "option_parser", "split_arguments", "refuse_other_settings"]
 
 
 def _number(convert, condition, expected):
@@ -42,6 +43,21 @@ non_negative = _number(float, lambda value: value >= 0, "a number, at least 0")
 fraction = _number(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
 probability = _number(float, lambda value: 0 <= value < 1, "a probability, at least 0 and below 1")
 probability_or_unset = _number(float, lambda value: 0 <= value < 1 or value == -1, "a probability below 1, or -1")
+
+
+def device(text):
+    """A device of the command lines: ``cpu``, ``auto``, ``cuda`` or, with a number, one GPU."""
+    if re.match(r"(cpu|auto|cuda\d*)\Z", text) is None:
+        raise argparse.ArgumentTypeError("expected cpu, cuda, cuda0 (or another number) or auto, not '%s'" % text)
+    return text
+
+
+def add_device_option(parser):
+    """Add ``--device`` to a command line."""
+    parser.add_argument("--device", type=device, default="cpu", metavar="DEVICE",
+                        help="cpu (default), cuda (the first GPU), cuda0 and so on, or auto: a GPU where one can be "
+                             "used. A device in THEANO_FLAGS wins")
+
 
 #: Name of an option: what reads it, what it means.
 LANGUAGE_MODEL_OPTIONS = OrderedDict([
@@ -132,13 +148,14 @@ def option_parser(description, options, defaults, demo):
     parser.add_argument("--demo", action="store_true",
                         help="a small job on a corpus that the project generates itself; needs no data. Changes %s"
                         % ", ".join("%s=%s" % item for item in sorted(demo.items())))
+    add_device_option(parser)
     return parser
 
 
 def split_arguments(arguments):
-    """What the user gave: the options, as a dict, and the flags `continue_train` and `demo`."""
+    """What the user gave: the options, as a dict, the flags `continue_train` and `demo`, and the device."""
     given = dict(vars(arguments))
-    return given, given.pop("continue_train"), given.pop("demo")
+    return given, given.pop("continue_train"), given.pop("demo"), given.pop("device")
 
 
 def _option_text(settings, names):

@@ -10,7 +10,14 @@ from collections import namedtuple
 from bayes_rnn.errors import ReportedError
 from sparse_seq_theano.structure import language_model_structure, tagger_structure
 
-from .command_line import INTERRUPTED, check_vocabulary, refuse_another_experiment, reported_errors, use_theano
+from .command_line import (
+    INTERRUPTED,
+    check_vocabulary,
+    refuse_another_experiment,
+    reported_errors,
+    settle_device,
+    use_theano,
+)
 from .data.corpus import read_corpus
 from .data.demo import prepare_language_demo, prepare_tagged_demo
 from .data.folder import VOCABULARY_FILE
@@ -63,10 +70,11 @@ def language_model(entry, argv=None):
     entry : EntryPoint
     argv : list of str, optional
     """
-    given, continues, demo = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
+    given, continues, demo, device = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
     with reported_errors():
+        device = settle_device(device)
         run, description = _describe(entry, LANGUAGE_MODEL, given, continues, demo)
-        _train_language_model(run, description, continues)
+        _train_language_model(run, description, continues, device)
 
 
 def fine_tune(entry, argv=None):
@@ -77,8 +85,9 @@ def fine_tune(entry, argv=None):
     entry : EntryPoint
     argv : list of str, optional
     """
-    given, continues, demo = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
+    given, continues, demo, device = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
     with reported_errors():
+        device = settle_device(device)
         source = RunFolder(given.get("save", entry.options["save"]))
         trained = source.read_config()
         refuse_another_experiment(source, trained, LANGUAGE_MODEL)
@@ -98,10 +107,10 @@ def fine_tune(entry, argv=None):
             raise ReportedError("%s is fine-tuned already, in %s: continue that with --continue_train, or move it away"
                                 % (source.path, FINE_TUNED))
         run, description = _describe(entry, LANGUAGE_MODEL, given, continues, trained["demo"])
-        _train_language_model(run, description, continues, source)
+        _train_language_model(run, description, continues, device, source)
 
 
-def _train_language_model(run, description, continues, source=None):
+def _train_language_model(run, description, continues, device, source=None):
     settings = description["settings"]
     if description["demo"]:
         prepare_language_demo(settings["data"])
@@ -112,7 +121,7 @@ def _train_language_model(run, description, continues, source=None):
             check_vocabulary(folder, settings["data"], data.vocabulary, "--data")
     run.make()
 
-    use_theano()
+    use_theano(device)
     from . import finishing
     from .jobs.language_modeling import AWDJob
     job = AWDJob(data, structure, settings, settings["seed"])
@@ -143,8 +152,9 @@ def tagger(entry, argv=None):
     entry : EntryPoint
     argv : list of str, optional
     """
-    given, continues, demo = split_arguments(_parser(entry, TAGGER_OPTIONS).parse_args(argv))
+    given, continues, demo, device = split_arguments(_parser(entry, TAGGER_OPTIONS).parse_args(argv))
     with reported_errors():
+        device = settle_device(device)
         run, description = _describe(entry, TAGGER, given, continues, demo)
         settings = description["settings"]
         if description["demo"]:
@@ -156,7 +166,7 @@ def tagger(entry, argv=None):
             check_vocabulary(run, settings["data"], data.vocabulary, "--data")
         run.make()
 
-        use_theano()
+        use_theano(device)
         from . import finishing
         from .jobs.sequence_labeling import TaggerJob
         job = TaggerJob(data, structure, settings, settings["seed"])

@@ -6,12 +6,17 @@
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import warnings
+
+from bayes_rnn.errors import ReportedError
+
+from . import gpu
 
 __all__ = ["configure"]
 
@@ -57,17 +62,29 @@ EXCLUDED = "local_dot22_to_dot22scalar"
 # NumPy's wheel, cannot be linked to anyway, so without a library of its own Theano multiplies through NumPy.
 ON_311 = sys.version_info >= (3, 11)
 
+# Theano 1.0.5 knows cuDNN 5 to 7 only, and would print which GPU it uses.
+GPU_FLAGS = ["dnn.enabled=False", "print_active_device=False"]
 
-def configure():
+
+def configure(device="cpu"):
     """Set up Theano for the experiments and the tests: float32 on all cores this process may use.
+
+    Parameters
+    ----------
+    device : str
+        ``cpu``, ``cuda0`` or the like, ``cuda`` (the first GPU that can be used), or ``auto``: ``cuda`` where that is
+        possible, else ``cpu``. A device in ``THEANO_FLAGS`` wins.
 
     Raises
     ------
     RuntimeError
         If Theano has been imported already: it reads its flags only once.
+    ReportedError
+        If the GPU cannot be used.
     """
     if "theano" in sys.modules:
         raise RuntimeError("theano_setup.configure() must run before Theano is imported")
+    device = settle_device(device)
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, cores)
@@ -77,8 +94,10 @@ def configure():
     coretype = openblas_coretype()
     if coretype:
         os.environ.setdefault("OPENBLAS_CORETYPE", coretype)
-    flags = ["floatX=float32", "device=cpu", "gcc.cxxflags=" + COMPILER_FLAGS, "optimizer_excluding=" + EXCLUDED]
+    flags = ["floatX=float32", "device=" + device, "gcc.cxxflags=" + COMPILER_FLAGS, "optimizer_excluding=" + EXCLUDED]
     flags += COMPILE_LOCK
+    if gpu.is_gpu(device):
+        flags += GPU_FLAGS
     if can_link_openblas():
         flags.append("blas.ldflags=-lopenblas")
     elif ON_311:
@@ -89,8 +108,56 @@ def configure():
     keep_freed_memory()
     if ON_311:
         leave_scan_to_python()
+    if gpu.is_gpu(device):
+        use_gpu(device)
     keep_compiled_modules()
     precompile_headers()
+
+
+def settle_device(device):
+    """The device to use, checked for all that can be known without Theano.
+
+    Raises
+    ------
+    ReportedError
+        If it is a GPU that cannot be used.
+    """
+    flags = [flag.strip() for flag in os.environ.get("THEANO_FLAGS", "").split(",")]
+    device = [device] + [flag[len("device="):] for flag in flags if flag.startswith("device=")]
+    device = device[-1]
+    if device == "auto":
+        device = gpu.auto_device()[0]
+    elif device.startswith("cuda"):
+        chosen = "cuda%d" % gpu.choose_gpu(device).number
+        # What stands in THEANO_FLAGS stays as it is.
+        return chosen if device == "cuda" else device
+    elif gpu.is_gpu(device):
+        gpu.load_backend()
+    return device
+
+
+def use_gpu(device):
+    """Import Theano, and refuse to go on if it could not begin on the GPU: it would only log that, and take the CPU.
+
+    Raises
+    ------
+    ReportedError
+        If it could not.
+    """
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(str(record.exc_info[1] if record.exc_info else record.getMessage()))
+    logger = logging.getLogger("theano.gpuarray")
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        import theano.gpuarray
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
+    if not theano.gpuarray.pygpu_activated:
+        reason = " ".join(" ".join(said).split()) or "it does not say why"
+        raise ReportedError("Theano cannot use %s: %s; python -m Experiments.shared.gpu tries it" % (device, reason))
 
 
 def keep_freed_memory():

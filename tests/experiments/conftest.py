@@ -72,5 +72,5 @@ def refused_without_theano(without_theano):
 def in_process(monkeypatch):
     """Lets the command line run in this process, where Theano is configured already."""
     from Experiments.shared import command_line
-    monkeypatch.setattr(command_line, "use_theano", lambda: None)
+    monkeypatch.setattr(command_line, "use_theano", lambda device="cpu": None)
     return command_line

@@ -71,10 +71,19 @@ def tiny_arguments(dataset, data_dir, out, *extra, **changed):
 
 def start(path, arguments, **environment):
     """Start a script from its own folder, as the README says; Ctrl-C reaches it even where the tests ignore it."""
+    return _start([os.path.basename(path)] + [str(argument) for argument in arguments], os.path.dirname(path),
+                  environment)
+
+
+def start_python(code, **environment):
+    """Start Python with some code."""
+    return _start(["-c", code], ROOT, environment)
+
+
+def _start(arguments, folder, environment):
     python_path = [entry for entry in (environment.pop("PYTHONPATH", None), ROOT) if entry]
     return subprocess.Popen(
-        [sys.executable, os.path.basename(path)] + [str(argument) for argument in arguments],
-        cwd=os.path.dirname(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable] + arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(python_path), **environment),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
@@ -110,7 +119,7 @@ def call(command_line, entry, *flags, **values):
     """Run a sparse command line in this process, where Theano is configured already; its exit status."""
     from Experiments.shared import sparse_command_line
     try:
-        with mock.patch.object(sparse_command_line, "use_theano", lambda: None):
+        with mock.patch.object(sparse_command_line, "use_theano", lambda device: None):
             command_line(entry, options(*flags, **values))
     except SystemExit as ending:
         return ending.code
