@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures everything on a machine that does nothing else, in 40 minutes on 2 cores: benchmarks/results/DATE.json, the
+# Measures everything on a machine that does nothing else, in half an hour on 2 cores: benchmarks/results/DATE.json, the
 # plot beside it, the tables on standard output. A part that fails or is interrupted leaves in the JSON what it measured.
 #
 #     benchmarks/run.sh [--anyway] [PART ...]     all parts, or some of: start steps sparse peers products predict scaling
