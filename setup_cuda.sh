@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # All of it lies in venv/cuda: python/ (pygpu, what it imports, NVRTC), include/ and lib/ (libgpuarray), cublas/, ptxas/
-# (NVIDIA's packages; pip replaces whole folders, so each has its own). Nothing is compiled from source and nothing of the system changes.
+# (NVIDIA's packages; pip replaces whole folders, so each has its own). Nothing is compiled from source, and nothing of
+# the system changes.
 
 CUDAS="11, 12 or 13"
 DEFAULT_CUDA=12

@@ -280,12 +280,19 @@ class _CompressedLSTM(object):
 class CompressedClassifier(_CompressedLSTM):
     """A text classifier; see `load_model`."""
 
+    def __init__(self, arrays, metadata):
+        super(CompressedClassifier, self).__init__(arrays, metadata)
+        pruned = len(self.row_of_word)
+        # Words as far as their rows differ: all others are the word outside the vocabulary.
+        self._row_of = dict.fromkeys([START_WORD] + metadata.get("pruned_words", []), pruned)
+        self._row_of.update(self.row_of_word)
+        self._outside = self.row_of_word.get(OUTSIDE_WORD, pruned)
+
     def encode(self, texts):
         """Texts to rows and mask: start + words + end, cut to the model's length, padded on the left."""
         length = self.metadata["length"]
-        row_of, outside = self._lookup()
-        encoded = [[row_of[START_WORD]] + [row_of.get(word, outside) for word in self._words(text)[:length - 1]]
-                   for text in texts]
+        encoded = [[self._row_of[START_WORD]] + [self._row_of.get(word, self._outside)
+                                                 for word in self._words(text)[:length - 1]] for text in texts]
         longest = max([len(rows) for rows in encoded] or [1])
         table = np.zeros((len(encoded), longest), dtype=np.int64)
         mask = np.zeros((len(encoded), longest), dtype=np.uint8)
@@ -295,14 +302,6 @@ class CompressedClassifier(_CompressedLSTM):
 
     def _words(self, text):
         return tokenize(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
-
-    def _lookup(self):
-        """The row of each word that the model knows, as far as rows differ; and that of all others."""
-        if not hasattr(self, "_row_of"):
-            pruned = len(self.row_of_word)
-            self._row_of = dict.fromkeys([START_WORD] + self.metadata.get("pruned_words", []), pruned)
-            self._row_of.update(self.row_of_word)
-        return self._row_of, self.row_of_word.get(OUTSIDE_WORD, len(self.row_of_word))
 
     def predict(self, texts):
         """Probabilities of the classes.

@@ -8,11 +8,9 @@ oracle of the tests; and ``"fused"``, one operation in C++ with its gradient as 
 import theano.tensor as T
 
 from .gather_op import fused_gather
-from .implementation import select_implementation
+from .implementation import use_fused
 
 __all__ = ["gather"]
-
-IMPLEMENTATIONS = ("plain", "fused")
 
 
 def gather(rows, index, scale=None, implementation=None):
@@ -44,16 +42,11 @@ def gather(rows, index, scale=None, implementation=None):
     >>> gather(T.fmatrix("rows"), T.imatrix("index")).ndim
     3
     """
-    if implementation not in IMPLEMENTATIONS + (None,):
-        raise ValueError("implementation must be None, plain or fused, not {!r}".format(implementation))
     rows, index = T.as_tensor_variable(rows), T.as_tensor_variable(index)
     scale = None if scale is None else T.as_tensor_variable(scale)
     if "int" not in index.dtype:
         raise TypeError("index is {}, but integers were expected: give the numbers of the rows".format(index.dtype))
-    if implementation is None:
-        implementation = "plain" if select_implementation(
-            [rows] + ([] if scale is None else [scale])) == "scan" else "fused"
-    return (fused_gather if implementation == "fused" else _plain_gather)(rows, index, scale)
+    return (fused_gather if use_fused(implementation, [rows, scale]) else _plain_gather)(rows, index, scale)
 
 
 def _plain_gather(rows, index, scale):

@@ -7,7 +7,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from .compiled_op import CompiledOp
+from .compiled_op import C_TYPES, CompiledOp, listed
 
 __all__ = ["Gather", "GatherGradient", "fused_gather"]
 
@@ -39,32 +39,13 @@ class _GatherOp(CompiledOp):
 
     def _check(self, names, inputs):
         """The inputs as variables of the right number of dimensions and type."""
-        inputs = [T.as_tensor_variable(variable) for variable in inputs]
-        if len(inputs) != len(names):
-            raise ValueError("expected the inputs {}, got {} of them".format(", ".join(names), len(inputs)))
-        for name, variable in zip(names, inputs):
-            expected = 3 if name == "g" else 2
-            if variable.ndim != expected:
-                raise TypeError("gather: {} has {} dimensions, but {} were expected".format(
-                    name, variable.ndim, expected))
-            if name == "index" and variable.dtype != "int64":
-                raise TypeError("gather: index is {}, but int64 was expected".format(variable.dtype))
-            if name != "index" and (variable.dtype != inputs[0].dtype
-                                    or variable.dtype not in ("float32", "float64")):
-                raise TypeError("gather: {} is {}, but all arguments must be float32 or all float64".format(
-                    name, variable.dtype))
-        return inputs
+        return self.check_inputs("gather", names, inputs, dict(rows=2, index=2, scale=2, g=3), integers=("index",))
 
     def _call(self, function, node, inputs, arguments, sub):
         """C code that calls an entry point with the struct ``gather::arguments`` and with `arguments`."""
-        names = dict(zip(self.input_names, inputs))
-        return """
-        if (!gather::{function}<{type}>(gather::arguments{{{rows}, {index}, {scale}}}, {arguments})) {{
-            {fail}
-        }}
-        """.format(function=function, type="float" if node.inputs[0].dtype == "float32" else "double",
-                   rows=names["rows"], index=names["index"], scale=names.get("scale", "NULL"),
-                   arguments=", ".join(arguments), fail=sub["fail"])
+        given = listed(dict(zip(self.input_names, inputs)), ("rows", "index", "scale"))
+        return self.call("gather::{}<{}>".format(function, C_TYPES[node.inputs[0].dtype]),
+                         ["gather::arguments{{{}}}".format(given)] + arguments, sub)
 
 
 class Gather(_GatherOp):

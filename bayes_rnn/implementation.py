@@ -11,7 +11,7 @@ import os
 
 import theano
 
-__all__ = ["select_implementation"]
+__all__ = ["select_implementation", "use_fused"]
 
 SWITCH = "BAYES_RNN_RECURRENCE"
 CHOICES = ("scan", "fused", "auto")
@@ -54,6 +54,36 @@ def select_implementation(variables=()):
     if obstacle and choice == "fused":
         raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
     return "scan" if obstacle else "fused"
+
+
+def use_fused(implementation, variables=(), plain="plain"):
+    """Whether a function with an argument `implementation` uses the operation in C++.
+
+    Parameters
+    ----------
+    implementation : str or None
+        What it was called with; None for what `select_implementation` says.
+    variables : iterable of Theano variables
+        As for `select_implementation`; None stands for an argument that was not given.
+    plain : str
+        What the function calls its other formulation.
+
+    Raises
+    ------
+    ValueError
+        For another implementation than these, and as `select_implementation` does.
+
+    Examples
+    --------
+    >>> from bayes_rnn.implementation import use_fused
+    >>> use_fused("fused"), use_fused("plain")
+    (True, False)
+    """
+    if implementation not in (None, plain, "fused"):
+        raise ValueError("implementation must be None, {} or fused, not {!r}".format(plain, implementation))
+    if implementation is None:
+        implementation = select_implementation([variable for variable in variables if variable is not None])
+    return implementation == "fused"
 
 
 def _obstacle_to_fused(variables):

@@ -16,7 +16,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from .compiled_op import CompiledOp
+from .compiled_op import C_TYPES, CompiledOp
 
 __all__ = ["MRGNormal"]
 
@@ -68,7 +68,7 @@ class MRGNormal(CompiledOp):
         if (!noise::run<{type}>({state}, std::vector<npy_intp>{{{shape}}}, {inplace}, &{new_state}, &{samples})) {{
             {fail}
         }}
-        """.format(type="float" if self.dtype == "float32" else "double", state=inputs[0],
+        """.format(type=C_TYPES[self.dtype], state=inputs[0],
                    shape=", ".join("(npy_intp)*(npy_int64*)PyArray_DATA(%s)" % length for length in inputs[1:]),
                    inplace=int(self.inplace), new_state=outputs[0], samples=outputs[1], fail=sub["fail"])
 

@@ -20,12 +20,10 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-from .implementation import select_implementation
+from .implementation import use_fused
 from .recurrence_op import fused_recurrence
 
 __all__ = ["lstm_recurrence"]
-
-IMPLEMENTATIONS = ("scan", "fused")
 
 
 def _hard_sigmoid(x):
@@ -95,16 +93,12 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     if gate_nonlinearity not in GATE_NONLINEARITIES:
         raise ValueError("gate_nonlinearity must be one of {}, not {!r}".format(
             ", ".join(sorted(GATE_NONLINEARITIES)), gate_nonlinearity))
-    if implementation not in IMPLEMENTATIONS + (None,):
-        raise ValueError("implementation must be None, scan or fused, not {!r}".format(implementation))
     preactivations, W_hid = _per_component(preactivation, W_hid)
     b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
         for variable in (b, hid_init, cell_init, mask, z_gates, z_hid)]
-    if implementation is None:
-        implementation = select_implementation(
-            preactivations + W_hid + [v for v in (b, hid_init, cell_init, z_gates, z_hid) if v is not None])
-    recurrence = fused_recurrence if implementation == "fused" else _scan_recurrence
+    fused = use_fused(implementation, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid], plain="scan")
+    recurrence = fused_recurrence if fused else _scan_recurrence
     return recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                       bool(backwards))
 

@@ -15,7 +15,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from .compiled_op import CompiledOp
+from .compiled_op import C_TYPES, CompiledOp, listed
 
 __all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
 
@@ -45,24 +45,14 @@ class _RecurrenceOp(CompiledOp):
 
     def _template(self, node):
         """The template arguments of the C++ entry points."""
-        return "<{}, {}>".format("float" if node.inputs[0].dtype == "float32" else "double",
+        return "<{}, {}>".format(C_TYPES[node.inputs[0].dtype],
                                  "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
 
-    @staticmethod
-    def _check(names, inputs):
+    def _check(self, inputs):
         """The inputs as variables, all float32 or all float64 and with the right number of dimensions."""
-        inputs = [T.as_tensor_variable(variable) for variable in inputs]
-        if len(names) != len(inputs):
-            raise ValueError("expected the inputs {}, got {} of them".format(", ".join(names), len(inputs)))
-        for name, variable in zip(names, inputs):
-            ndim = NDIMS[name.rstrip("_0123456789")]
-            if variable.dtype != inputs[0].dtype or variable.dtype not in ("float32", "float64"):
-                raise TypeError("lstm_recurrence: {} is {}, but all arguments must be float32 or all float64".format(
-                    name, variable.dtype))
-            if variable.ndim != ndim:
-                raise TypeError("lstm_recurrence: {} has {} dimensions, but {} were expected".format(
-                    name, variable.ndim, ndim))
-        return inputs
+        names = self.input_names
+        return self.check_inputs("lstm_recurrence", names, inputs,
+                                 dict((name, NDIMS[name.rstrip("_0123456789")]) for name in names))
 
     def _names(self, kind):
         """One name for what each component has, preactivation, W_hid or total, as the messages of the C++ code do."""
@@ -76,17 +66,12 @@ class _RecurrenceOp(CompiledOp):
         `x`: ``preactivation`` or ``total``.
         """
         return "lstm::arguments{{{{{}}}, {{{}}}, {}}}".format(
-            _listed(names, self._names(x)), _listed(names, self._names("W_hid")),
-            _listed(names, ("b", "hid_init", "cell_init") + OPTIONAL))
+            listed(names, self._names(x)), listed(names, self._names("W_hid")),
+            listed(names, ("b", "hid_init", "cell_init") + OPTIONAL))
 
 
 NDIMS = dict(preactivation=3, W_hid=2, b=1, hid_init=2, cell_init=2, mask=2, z_gates=2, z_hid=2,
              hid=3, cell=3, total=3, g_hid=3, g_cell=3)
-
-
-def _listed(names, keys):
-    """The C variables of these keys, separated by commas; NULL for those that are not there."""
-    return ", ".join(names.get(k, "NULL") for k in keys)
 
 
 class LSTMRecurrence(_RecurrenceOp):
@@ -132,7 +117,7 @@ class LSTMRecurrence(_RecurrenceOp):
         return ("hid", "cell") + self._names("total")
 
     def make_node(self, *inputs):
-        inputs = self._check(self.input_names, inputs)
+        inputs = self._check(inputs)
         states = T.TensorType(inputs[0].dtype, (False,) * 3)
         return gof.Apply(self, inputs, [states() for _ in self.output_names])
 
@@ -163,14 +148,10 @@ class LSTMRecurrence(_RecurrenceOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
-        return """
-        if (!lstm::run_forward{template}({arguments}, {backwards}, {keep}, {inplace}, {hid}, {cell}, {{{total}}})) {{
-            {fail}
-        }}
-        """.format(template=self._template(node), backwards=int(self.backwards), keep=int(self.keep),
-                   arguments=self._arguments("preactivation", dict(zip(self.input_names, inputs))),
-                   inplace=int(self.inplace), hid=out["hid"], cell=out["cell"],
-                   total=_listed(out, self._names("total")), fail=sub["fail"])
+        return self.call("lstm::run_forward" + self._template(node), [
+            self._arguments("preactivation", dict(zip(self.input_names, inputs))), str(int(self.backwards)),
+            str(int(self.keep)), str(int(self.inplace)), out["hid"], out["cell"],
+            "{{{}}}".format(listed(out, self._names("total")))], sub)
 
 
 class LSTMRecurrenceGradient(_RecurrenceOp):
@@ -220,7 +201,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
         return given
 
     def make_node(self, *inputs):
-        inputs = self._check(self.input_names, inputs)
+        inputs = self._check(inputs)
         given = self._with_preactivations(inputs)
         return gof.Apply(self, inputs, [T.TensorType(given[name].dtype, given[name].broadcastable)()
                                         for name in self.output_names])
@@ -232,16 +213,12 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     def c_code(self, node, name, inputs, outputs, sub):
         names = dict(zip(self.input_names, inputs))
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
-        return """
-        if (!lstm::run_gradient{template}({arguments}, {backwards}, {states}, {inplace},
-                                          lstm::gradient_outputs{{{{{x}}}, {{{W_hid}}}, {others}}})) {{
-            {fail}
-        }}
-        """.format(template=self._template(node), arguments=self._arguments("total", names),
-                   backwards=int(self.backwards), states=_listed(names, ("hid", "cell", "g_hid", "g_cell")),
-                   inplace=int(self.inplace), x=_listed(out, self._names("preactivation")),
-                   W_hid=_listed(out, self._names("W_hid")),
-                   others=_listed(out, ("b", "hid_init", "cell_init", "z_gates", "z_hid")), fail=sub["fail"])
+        gradients = "lstm::gradient_outputs{{{{{}}}, {{{}}}, {}}}".format(
+            listed(out, self._names("preactivation")), listed(out, self._names("W_hid")),
+            listed(out, ("b", "hid_init", "cell_init", "z_gates", "z_hid")))
+        return self.call("lstm::run_gradient" + self._template(node), [
+            self._arguments("total", names), str(int(self.backwards)),
+            listed(names, ("hid", "cell", "g_hid", "g_cell")), str(int(self.inplace)), gradients], sub)
 
 
 def _with(op, **changes):

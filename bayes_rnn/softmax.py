@@ -8,12 +8,10 @@ everywhere and is the oracle of the tests; and ``"fused"``, one operation in C++
 import theano
 import theano.tensor as T
 
-from .implementation import select_implementation
+from .implementation import use_fused
 from .softmax_op import fused_cross_entropy
 
 __all__ = ["softmax_cross_entropy"]
-
-IMPLEMENTATIONS = ("plain", "fused")
 
 
 def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
@@ -54,16 +52,11 @@ def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
     >>> nll, most_probable = softmax_cross_entropy(T.matrix("scores"), T.ivector("targets"))
     >>> loss, accuracy = nll.mean(), T.eq(most_probable, T.ivector("targets")).mean()
     """
-    if implementation not in IMPLEMENTATIONS + (None,):
-        raise ValueError("implementation must be None, plain or fused, not {!r}".format(implementation))
     scores, targets = T.as_tensor_variable(scores), T.as_tensor_variable(targets)
     bias = None if bias is None else T.as_tensor_variable(bias)
     if "int" not in targets.dtype:
         raise TypeError("targets is {}, but integers were expected: give the ids of the columns".format(targets.dtype))
-    if implementation is None:
-        implementation = "plain" if select_implementation(
-            [scores] + ([] if bias is None else [bias])) == "scan" else "fused"
-    cross_entropy = fused_cross_entropy if implementation == "fused" else _plain_cross_entropy
+    cross_entropy = fused_cross_entropy if use_fused(implementation, [scores, bias]) else _plain_cross_entropy
     nll, most_probable = cross_entropy(scores, targets, bias)
     return nll, most_probable
 

@@ -9,7 +9,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from .compiled_op import CompiledOp
+from .compiled_op import C_TYPES, CompiledOp, listed
 
 __all__ = ["SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "fused_cross_entropy"]
 
@@ -37,32 +37,14 @@ class _CrossEntropyOp(CompiledOp):
 
     def _check(self, inputs):
         """The inputs as variables of the right number of dimensions and type."""
-        inputs = [T.as_tensor_variable(variable) for variable in inputs]
-        if len(inputs) != len(self.input_names):
-            raise ValueError("expected the inputs {}, got {} of them".format(", ".join(self.input_names), len(inputs)))
-        ndims = dict(scores=2, targets=1, bias=1, normaliser=2, g=1)
-        for name, variable in zip(self.input_names, inputs):
-            if variable.ndim != ndims[name]:
-                raise TypeError("softmax_cross_entropy: {} has {} dimensions, but {} were expected".format(
-                    name, variable.ndim, ndims[name]))
-            if name == "targets" and variable.dtype != "int64":
-                raise TypeError("softmax_cross_entropy: targets is {}, but int64 was expected".format(variable.dtype))
-            if name != "targets" and (variable.dtype != inputs[0].dtype
-                                      or variable.dtype not in ("float32", "float64")):
-                raise TypeError("softmax_cross_entropy: {} is {}, but all arguments must be float32 or all float64"
-                                .format(name, variable.dtype))
-        return inputs
+        return self.check_inputs("softmax_cross_entropy", self.input_names, inputs,
+                                 dict(scores=2, targets=1, bias=1, normaliser=2, g=1), integers=("targets",))
 
     def _call(self, function, node, inputs, arguments, sub):
         """C code that calls an entry point with the struct ``softmax::arguments`` and with `arguments`."""
-        names = dict(zip(self.input_names, inputs))
-        return """
-        if (!softmax::{function}<{type}>(softmax::arguments{{{scores}, {bias}, {targets}}}, {arguments})) {{
-            {fail}
-        }}
-        """.format(function=function, type="float" if node.inputs[0].dtype == "float32" else "double",
-                   scores=names["scores"], bias=names.get("bias", "NULL"), targets=names["targets"],
-                   arguments=", ".join(arguments), fail=sub["fail"])
+        given = listed(dict(zip(self.input_names, inputs)), ("scores", "bias", "targets"))
+        return self.call("softmax::{}<{}>".format(function, C_TYPES[node.inputs[0].dtype]),
+                         ["softmax::arguments{{{}}}".format(given)] + arguments, sub)
 
 
 class SoftmaxCrossEntropy(_CrossEntropyOp):

@@ -12,12 +12,10 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-from .implementation import select_implementation
+from .implementation import use_fused
 from .variational_op import BETA_1, BETA_2, EPSILON, VariationalAdam, VariationalNorms
 
 __all__ = ["training_step", "TrainingStep"]
-
-IMPLEMENTATIONS = ("plain", "fused")
 
 #: Added to the norm by which clipping divides.
 CLIP_EPSILON = 1e-7
@@ -73,12 +71,8 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, impl
     >>> step = training_step(network, network.data_loss(), train_size=500, learning_rate=1e-3)
     >>> train = theano.function(network.inputs + [network.targets], step.loss, updates=step.updates)
     """
-    if implementation not in IMPLEMENTATIONS + (None,):
-        raise ValueError("implementation must be None, plain or fused, not {!r}".format(implementation))
     parameters = list(network.parameters().values())
-    if implementation is None:
-        implementation = "plain" if select_implementation(parameters) == "scan" else "fused"
-    formulation = (_Fused if implementation == "fused" else _Plain)(network, data_loss, train_size)
+    formulation = (_Fused if use_fused(implementation, parameters) else _Plain)(network, data_loss, train_size)
     kl = formulation.kl()
     loss = data_loss + sum(kl.values()) * formulation.kl_weight
     squares = OrderedDict((parameter.name, formulation.squares[parameter]) for parameter in parameters)

@@ -15,7 +15,7 @@ from theano import gof
 from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from .compiled_op import CompiledOp
+from .compiled_op import C_TYPES, CompiledOp
 
 __all__ = ["VariationalNorms", "VariationalAdam", "BETA_1", "BETA_2", "EPSILON"]
 
@@ -87,8 +87,7 @@ class _VariationalOp(CompiledOp):
             gradients=", ".join(inputs[first:first + count]), rows=rows, weight=inputs[first + count + self.rows])
 
     def _template(self, node):
-        return "<{}, variational::{}>".format("float" if node.inputs[0].dtype == "float32" else "double",
-                                              PRIORS[self.prior])
+        return "<{}, variational::{}>".format(C_TYPES[node.inputs[0].dtype], PRIORS[self.prior])
 
 
 class VariationalNorms(_VariationalOp):

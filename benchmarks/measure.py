@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from bayes_rnn.arrays import write_atomically
 
 __all__ = ["ROOT", "timed", "in_turn", "StepInOwnProcess", "in_own_process", "peak_memory", "process_age", "machine",
-           "Results", "add_json_option"]
+           "Results"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -157,11 +157,6 @@ def _openblas():
 
 
 # -- results -----------------------------------------------------------------------------------------------------------
-
-def add_json_option(parser):
-    """Add ``--json``, the file of `Results`."""
-    parser.add_argument("--json", metavar="FILE", help="add the figures to this file, each as soon as it is measured")
-
 
 class Results(object):
     """Figures by part and name, in a JSON file that is written anew after each of them: an interruption loses none.

@@ -13,7 +13,6 @@ PyTorch programs get the two things that ours have and that theirs gain from, wi
 1e-38 count as zero, and freed memory is kept. --as-is leaves both away; a step of the classifier then takes 17 s.
 """
 
-import argparse
 import os
 import re
 import statistics
@@ -22,7 +21,8 @@ import tempfile
 from collections import OrderedDict, namedtuple
 
 from bayes_rnn.errors import ReportedError
-from benchmarks.measure import ROOT, Results, StepInOwnProcess, add_json_option, in_turn
+from benchmarks.command_line import new_parser
+from benchmarks.measure import ROOT, Results, StepInOwnProcess, in_turn
 from benchmarks.networks import training_step
 from benchmarks.report import table
 from Experiments.shared import theano_setup
@@ -59,14 +59,13 @@ LIMIT = re.compile(r"lstm fwd ([0-9.]+) bwd ([0-9.]+) input gemm ([0-9.]+)\s+kl\
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help="of %s; default: all" % ", ".join(GROUPS))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each in a round")
     parser.add_argument("--peers", metavar="DIR", default=os.path.join(ROOT, os.pardir, "shared", "peers"))
     parser.add_argument("--as-is", action="store_true", help="run the PyTorch programs just as they are")
     add_torch_option(parser)
-    add_json_option(parser)
     arguments = parser.parse_args()
     unknown = set(arguments.groups) - set(GROUPS)
     if unknown:

@@ -10,7 +10,6 @@ process: batches of 128 texts of 200 tokens, as ids and as raw text, and a singl
 process to its answer for one text, with Theano's cache warm.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -22,7 +21,8 @@ from functools import partial
 import numpy as np
 
 from bayes_rnn.errors import ReportedError
-from benchmarks.measure import ROOT, Results, add_json_option, timed
+from benchmarks.command_line import new_parser
+from benchmarks.measure import ROOT, Results, timed
 from benchmarks.networks import generated_tokens
 from benchmarks.peers import add_torch_option, output_of
 from benchmarks.report import table
@@ -47,11 +47,10 @@ ROWS = OrderedDict([
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=5, help="measured calls of each in a round, and answers")
     add_torch_option(parser)
-    add_json_option(parser)
     arguments = parser.parse_args()
     with reported_errors():
         theano_setup.configure()

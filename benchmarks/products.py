@@ -15,15 +15,14 @@ half, 1 % of all, is not counted. The share is these operations / seconds of the
 softmax, KL, Adam and the gates count as time and not as work.
 """
 
-import argparse
 import statistics
 from collections import OrderedDict
 
-from benchmarks.measure import Results, StepInOwnProcess, add_json_option, in_turn
+from benchmarks.command_line import new_parser, run_configured
+from benchmarks.measure import Results, StepInOwnProcess, in_turn
 from benchmarks.networks import VOCABULARY, experiment_settings, training_step
 from benchmarks.report import table
 from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
 
 __all__ = ["step_operations", "SIZES", "TARGET"]
 
@@ -35,14 +34,10 @@ TARGET = 70
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5, help="measured steps, and products of each size, in a round")
-    add_json_option(parser)
-    arguments = parser.parse_args()
-    with reported_errors():
-        theano_setup.configure()
-        run(arguments)
+    run_configured(parser, run)
 
 
 def run(arguments):

@@ -10,16 +10,14 @@ weighs least. The arithmetic's is 1 for vocabulary (KL and Adam) and length, and
 Last, what a larger batch adds to the peak memory at a large vocabulary, beside an array of vocabulary x texts.
 """
 
-import argparse
 import os
 import statistics
 from collections import OrderedDict
 
-from benchmarks.measure import Results, add_json_option, in_own_process, peak_memory, timed
+from benchmarks.command_line import new_parser, run_configured
+from benchmarks.measure import Results, in_own_process, peak_memory, timed
 from benchmarks.networks import training_step
 from benchmarks.report import table
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
 
 __all__ = ["SIZES", "exponent", "draw"]
 
@@ -36,15 +34,11 @@ MOST_STEPS, FEWEST_STEPS = 20, 3
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--only", choices=[what.replace(" ", "-") for what, _, _ in SIZES.values()] + ["memory"])
     parser.add_argument("--budget", type=float, default=12., help="seconds of steps at a point; %d to %d steps"
                                                                    % (FEWEST_STEPS, MOST_STEPS))
-    add_json_option(parser)
-    arguments = parser.parse_args()
-    with reported_errors():
-        theano_setup.configure()
-        run(arguments)
+    run_configured(parser, run)
 
 
 def run(arguments):

@@ -10,16 +10,14 @@ of the whole AWD-LSTM, with embedding, dropouts, softmax over 10,000 words and c
 frequencies of text (Zipf).
 """
 
-import argparse
 import statistics
 from collections import OrderedDict
 from functools import partial
 
-from benchmarks.measure import Results, add_json_option, in_turn, timed
+from benchmarks.command_line import new_parser, run_configured
+from benchmarks.measure import Results, in_turn, timed
 from benchmarks.networks import AWD, AWD_NETWORKS, training_run
 from benchmarks.report import table
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
 from sparse_seq_theano.structure import language_model_structure
 
 STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
@@ -27,14 +25,10 @@ STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each, after %d more" % WARM_UP_STEPS)
     parser.add_argument("--only", choices=("lstm", "model"), help="the LSTMs alone, or the whole model")
-    add_json_option(parser)
-    arguments = parser.parse_args()
-    with reported_errors():
-        theano_setup.configure()
-        run(arguments)
+    run_configured(parser, run)
 
 
 def run(arguments):

@@ -8,7 +8,6 @@ Generated minibatches of the published shapes; no data is needed. The parts are 
 Theano's profiler, on a second function whose profiling costs a few per cent.
 """
 
-import argparse
 import atexit
 import os
 import shutil
@@ -16,7 +15,8 @@ import statistics
 import tempfile
 from collections import OrderedDict
 
-from benchmarks.measure import Results, add_json_option, peak_memory, process_age, timed
+from benchmarks.command_line import new_parser
+from benchmarks.measure import Results, peak_memory, process_age, timed
 from benchmarks.networks import NAMES, TOKENS, experiment_settings, minibatches_per_epoch, training_run
 from benchmarks.report import table
 from Experiments.shared import theano_setup
@@ -38,7 +38,7 @@ PARTS = OrderedDict([
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("config", metavar="CONFIG", help="of language_modeling: dense-1150, sparse-1725 or dense-1725")
     parser.add_argument("--steps", type=int, default=20, help="measured steps, after %d more" % WARM_UP_STEPS)
@@ -46,7 +46,6 @@ def main():
                         help="uniform: as many distinct words as can be (as the peers do); zipf: as text has them")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
     parser.add_argument("--cold", action="store_true", help="compile into an empty folder, as on a first start")
-    add_json_option(parser)
     arguments = parser.parse_args()
     with reported_errors():
         if arguments.cold:

@@ -130,9 +130,13 @@ def _error(driver, status):
 def versions(driver, nvrtc):
     """The CUDA that the driver knows, and NVRTC's: two pairs of int."""
     known = _number(driver.cuDriverGetVersion)
+    return (known // 1000, known % 1000 // 10), _nvrtc_version(nvrtc)
+
+
+def _nvrtc_version(nvrtc):
     major, minor = ctypes.c_int(), ctypes.c_int()
     nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
-    return (known // 1000, known % 1000 // 10), (major.value, minor.value)
+    return major.value, minor.value
 
 
 def _architectures(nvrtc):
@@ -244,10 +248,8 @@ def _try_without_gpu(obstacle):
                                 % (status, FOLDER, SET_UP))
     _try_headers()
     import pygpu
-    major, minor = ctypes.c_int(), ctypes.c_int()
-    nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
     print("pygpu %s, NVRTC %d.%d: everything but the driver is in place (%s)"
-          % (pygpu.__version__, major.value, minor.value, obstacle))
+          % ((pygpu.__version__,) + _nvrtc_version(nvrtc) + (obstacle,)))
 
 
 def _try_headers():

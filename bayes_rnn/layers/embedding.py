@@ -18,6 +18,7 @@ from .base import BayesianLayer
 
 __all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "token_scale"]
 
+
 class GatheredRows(namedtuple("GatheredRows", ["rows", "index", "scale"])):
     """An output (B, T, E) in factors: ``output[b, t] = rows[index[b, t]] * scale[b, t]``.
 

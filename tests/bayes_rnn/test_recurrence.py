@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from formulations import HAVE_FUSED, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,9 +25,6 @@ CASES = {
     "four components": ("float64", "sigmoid", False, True, "one", "rows", 4),
 }
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
-HAVE_FUSED = bool(theano.config.cxx)
-
-needs_fused = pytest.mark.skipif(not HAVE_FUSED, reason="no C++ compiler")
 quickly = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

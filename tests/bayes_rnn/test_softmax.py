@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from formulations import HAVE_FUSED, OPTIMISED, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,15 +15,8 @@ from sparse_seq_theano.language_model import AWDLanguageModel
 from sparse_seq_theano.structure import language_model_structure
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-HAVE_FUSED = bool(theano.config.cxx)
-
-needs_fused = pytest.mark.skipif(not HAVE_FUSED, reason="no C++ compiler")
-both = pytest.mark.parametrize("implementation", ["plain", pytest.param("fused", marks=needs_fused)])
 every_case = pytest.mark.parametrize("dtype, with_bias", [("float32", True), ("float32", False), ("float64", True)])
 COMPILED = {}
-
-#: All rewriting, but of the operations only ours are compiled, which have no other code than C.
-OPTIMISED = theano.Mode(linker="py", optimizer="fast_run")
 
 
 def variables(dtype, with_bias):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from formulations import both, needs_fused
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +22,6 @@ LEARNING_RATE, TRAIN_SIZE, VOCABULARY = 0.01, 20, 300
 # More columns than a vector has lanes, and no multiple of them; rows that do not fill a tile.
 UNITS = 19
 
-needs_fused = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
-both = pytest.mark.parametrize("implementation", ["plain", pytest.param("fused", marks=needs_fused)])
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -288,13 +287,20 @@ def test_a_gradient_of_another_shape():
         norms()
 
 
+class NoParameters(object):
+    """A network as far as the choice of the implementation looks at it."""
+
+    def parameters(self):
+        return {}
+
+
 @pytest.mark.parametrize("make", [
     lambda: VariationalNorms("uniform"),
     lambda: VariationalNorms(None)(T.matrix(dtype="float32"), T.matrix(dtype="float64"), np.float32(1)),
     lambda: VariationalNorms("normal")(T.vector(), T.vector(), np.float32(1)),
     lambda: VariationalNorms(None)(T.vector(dtype="float32"), T.vector(dtype="float32"), np.float64(1)),
     lambda: VariationalAdam(None)(*(4 * [T.vector()] + 4 * [np.float32(1)])),
-    lambda: training_step(None, None, 1, 0.1, implementation="scan"),
+    lambda: training_step(NoParameters(), None, 1, 0.1, implementation="scan"),
 ])
 def test_what_does_not_fit_is_refused(make):
     with pytest.raises((TypeError, ValueError)):

@@ -76,7 +76,7 @@ def start(path, arguments, **environment):
 
 
 def start_python(code, **environment):
-    """Start Python with some code."""
+    """Start Python with some code. A variable that is None is taken out of the environment."""
     return _start(["-c", code], ROOT, environment)
 
 
@@ -84,7 +84,8 @@ def _start(arguments, folder, environment):
     python_path = [entry for entry in (environment.pop("PYTHONPATH", None), ROOT) if entry]
     return subprocess.Popen(
         [sys.executable] + arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(python_path), **environment),
+        env={name: value for name, value in
+             dict(os.environ, PYTHONPATH=os.pathsep.join(python_path), **environment).items() if value is not None},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 

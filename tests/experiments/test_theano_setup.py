@@ -2,8 +2,6 @@
 
 import os
 import platform
-import subprocess
-import sys
 
 import pytest
 import running
@@ -14,10 +12,8 @@ ON_X86 = platform.machine() in ("x86_64", "AMD64") and platform.libc_ver()[0] ==
 
 def python(code, status=0, **environment):
     """Run code after the configuration; the lines it prints. `status`: how the process must end."""
-    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from Experiments.shared import theano_setup\n" + code], cwd=running.ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(kept, PYTHONPATH=running.ROOT, **environment))
+    process = running.start_python("from Experiments.shared import theano_setup\n" + code,
+                                   **dict(dict.fromkeys(NAMES), **environment))
     ended, output, errors = running.wait(process)
     assert ended == status, errors
     return output.splitlines()
