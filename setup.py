@@ -27,6 +27,6 @@ setup(
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"bayes_rnn": ["*.cpp", "*.hpp", "*/*.cpp"]},
+    package_data={"bayes_rnn": ["*.c", "*.cpp", "*.hpp", "*/*.cpp"]},
     zip_safe=False,
 )

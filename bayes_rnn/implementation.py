@@ -1,23 +1,24 @@
 """The one place that chooses between Theano's own operations and those in C++.
 
 It chooses for the recurrence of an LSTM (:mod:`bayes_rnn.recurrence`), for the look-up of rows
-(:mod:`bayes_rnn.gather`), for the cross-entropy of a softmax (:mod:`bayes_rnn.softmax`), and for what a training step
-does to the parameters: Kullback-Leibler divergence and Adam.
+(:mod:`bayes_rnn.gather`), for the cross-entropy of a softmax (:mod:`bayes_rnn.softmax`), for what a training step
+does to the parameters, Kullback-Leibler divergence and Adam, and for the distinct words of a minibatch.
 Each has two formulations that compute the same: one of Theano's operations, which runs everywhere and is the oracle of
-the tests, and ``"fused"``, compiled from C++ files of this package.
+the tests, and ``"fused"``, compiled from C++ files of this package. With a GPU only the recurrence and the distinct
+words have a fused one.
 """
 
 import os
 
 import theano
 
-__all__ = ["select_implementation", "use_fused"]
+__all__ = ["select_implementation", "use_fused", "on_gpu"]
 
 SWITCH = "BAYES_RNN_RECURRENCE"
 CHOICES = ("scan", "fused", "auto")
 
 
-def select_implementation(variables=()):
+def select_implementation(variables=(), serves_gpu=False):
     """The implementation to use on this machine.
 
     The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan`` (Theano's operations), ``fused`` or ``auto``
@@ -27,6 +28,9 @@ def select_implementation(variables=()):
     ----------
     variables : iterable of Theano variables
         What the operation will read, but for integers: the fused one wants all of them float32 or all of them float64.
+    serves_gpu : bool
+        Whether the fused one is of use where Theano's device is a GPU: replaced by another, for float32 only; or on the
+        processor, for integers.
 
     Returns
     -------
@@ -50,13 +54,13 @@ def select_implementation(variables=()):
         raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
     if choice == "scan":
         return "scan"
-    obstacle = _obstacle_to_fused(variables)
+    obstacle = _obstacle_to_fused(variables, serves_gpu)
     if obstacle and choice == "fused":
         raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
     return "scan" if obstacle else "fused"
 
 
-def use_fused(implementation, variables=(), plain="plain"):
+def use_fused(implementation, variables=(), plain="plain", serves_gpu=False):
     """Whether a function with an argument `implementation` uses the operation in C++.
 
     Parameters
@@ -67,6 +71,8 @@ def use_fused(implementation, variables=(), plain="plain"):
         As for `select_implementation`; None stands for an argument that was not given.
     plain : str
         What the function calls its other formulation.
+    serves_gpu : bool
+        As for `select_implementation`.
 
     Raises
     ------
@@ -82,17 +88,30 @@ def use_fused(implementation, variables=(), plain="plain"):
     if implementation not in (None, plain, "fused"):
         raise ValueError("implementation must be None, {} or fused, not {!r}".format(plain, implementation))
     if implementation is None:
-        implementation = select_implementation([variable for variable in variables if variable is not None])
+        given = [variable for variable in variables if variable is not None]
+        implementation = select_implementation(given, serves_gpu)
     return implementation == "fused"
 
 
-def _obstacle_to_fused(variables):
+def on_gpu():
+    """Whether Theano computes on a GPU."""
+    return theano.config.device.startswith(("cuda", "opencl"))
+
+
+def _obstacle_to_fused(variables, serves_gpu):
     """Why the operations in C++ cannot run here, or None."""
     if not theano.config.cxx:
         return "Theano has no C++ compiler (theano.config.cxx is empty)"
-    if theano.config.device != "cpu":
-        return "the device is {!r}, not the CPU".format(theano.config.device)
     dtypes = sorted(set(variable.dtype for variable in variables))
+    if on_gpu():
+        if not serves_gpu:
+            return "the device is {!r}, not the CPU".format(theano.config.device)
+        if dtypes not in ([], ["float32"]):
+            return "its arguments are {}, and on the GPU only float32 will do".format(" and ".join(dtypes))
     if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
         return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
     return None
+
+
+if on_gpu():
+    from . import gpu_rewriting  # noqa: F401

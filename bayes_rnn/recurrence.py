@@ -2,7 +2,8 @@
 
 `lstm_recurrence` is a function of symbolic variables. Two formulations compute the same: ``"scan"``, a loop of
 `theano.scan` with Theano's own gradient, which runs everywhere and is the oracle of the tests; and ``"fused"``, one
-operation in C with its exact gradient as a second one (:mod:`bayes_rnn.recurrence_op`).
+operation in C with its exact gradient as a second one (:mod:`bayes_rnn.recurrence_op`), which have counterparts for the
+GPU (:mod:`bayes_rnn.recurrence_gpu`).
 `bayes_rnn.implementation.select_implementation` chooses between them.
 
 References
@@ -97,7 +98,8 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
         for variable in (b, hid_init, cell_init, mask, z_gates, z_hid)]
-    fused = use_fused(implementation, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid], plain="scan")
+    fused = use_fused(implementation, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid], plain="scan",
+                      serves_gpu=True)
     recurrence = fused_recurrence if fused else _scan_recurrence
     return recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                       bool(backwards))

@@ -17,7 +17,7 @@ from theano import gof
 
 from .compiled_op import C_TYPES, CompiledOp, listed
 
-__all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
+__all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence", "with_properties"]
 
 OPTIONAL = ("mask", "z_gates", "z_hid")
 
@@ -42,11 +42,20 @@ class _RecurrenceOp(CompiledOp):
     """What the two operations share."""
 
     sources = ("vectors.hpp", "recurrence_op.cpp")
+    namespace = "lstm"
 
-    def _template(self, node):
-        """The template arguments of the C++ entry points."""
-        return "<{}, {}>".format(C_TYPES[node.inputs[0].dtype],
-                                 "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
+    def _entry_point(self, name, node):
+        """What the C++ code calls the function `name` for these inputs."""
+        return "lstm::{}<{}, {}>".format(name, C_TYPES[node.inputs[0].dtype],
+                                         "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
+
+    def _leading_arguments(self, sub):
+        """What the entry points take before the arguments that they have on every device."""
+        return []
+
+    def _type(self, like, broadcastable):
+        """The type of an output that has the numbers and the device of the input `like`."""
+        return T.TensorType(like.dtype, broadcastable)
 
     def _check(self, inputs):
         """The inputs as variables, all float32 or all float64 and with the right number of dimensions."""
@@ -61,12 +70,12 @@ class _RecurrenceOp(CompiledOp):
         return tuple("{}_{}".format(kind, c) for c in range(self.components))
 
     def _arguments(self, x, names):
-        """A C++ initialiser of the struct ``lstm::arguments`` from a dictionary of the names of C variables.
+        """A C++ initialiser of the struct ``arguments`` from a dictionary of the names of C variables.
 
         `x`: ``preactivation`` or ``total``.
         """
-        return "lstm::arguments{{{{{}}}, {{{}}}, {}}}".format(
-            listed(names, self._names(x)), listed(names, self._names("W_hid")),
+        return "{}::arguments{{{{{}}}, {{{}}}, {}}}".format(
+            self.namespace, listed(names, self._names(x)), listed(names, self._names("W_hid")),
             listed(names, ("b", "hid_init", "cell_init") + OPTIONAL))
 
 
@@ -118,7 +127,7 @@ class LSTMRecurrence(_RecurrenceOp):
 
     def make_node(self, *inputs):
         inputs = self._check(inputs)
-        states = T.TensorType(inputs[0].dtype, (False,) * 3)
+        states = self._type(inputs[0], (False,) * 3)
         return gof.Apply(self, inputs, [states() for _ in self.output_names])
 
     def infer_shape(self, node, shapes):
@@ -148,7 +157,7 @@ class LSTMRecurrence(_RecurrenceOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
-        return self.call("lstm::run_forward" + self._template(node), [
+        return self.call(self._entry_point("run_forward", node), self._leading_arguments(sub) + [
             self._arguments("preactivation", dict(zip(self.input_names, inputs))), str(int(self.backwards)),
             str(int(self.keep)), str(int(self.inplace)), out["hid"], out["cell"],
             "{{{}}}".format(listed(out, self._names("total")))], sub)
@@ -203,7 +212,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     def make_node(self, *inputs):
         inputs = self._check(inputs)
         given = self._with_preactivations(inputs)
-        return gof.Apply(self, inputs, [T.TensorType(given[name].dtype, given[name].broadcastable)()
+        return gof.Apply(self, inputs, [self._type(given[name], given[name].broadcastable)()
                                         for name in self.output_names])
 
     def infer_shape(self, node, shapes):
@@ -213,17 +222,17 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     def c_code(self, node, name, inputs, outputs, sub):
         names = dict(zip(self.input_names, inputs))
         out = dict(zip(self.output_names, ["&" + output for output in outputs]))
-        gradients = "lstm::gradient_outputs{{{{{}}}, {{{}}}, {}}}".format(
-            listed(out, self._names("preactivation")), listed(out, self._names("W_hid")),
+        gradients = "{}::gradient_outputs{{{{{}}}, {{{}}}, {}}}".format(
+            self.namespace, listed(out, self._names("preactivation")), listed(out, self._names("W_hid")),
             listed(out, ("b", "hid_init", "cell_init", "z_gates", "z_hid")))
-        return self.call("lstm::run_gradient" + self._template(node), [
+        return self.call(self._entry_point("run_gradient", node), self._leading_arguments(sub) + [
             self._arguments("total", names), str(int(self.backwards)),
             listed(names, ("hid", "cell", "g_hid", "g_cell")), str(int(self.inplace)), gradients], sub)
 
 
-def _with(op, **changes):
-    """A copy of `op` with other properties."""
-    return type(op)(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
+def with_properties(op_type, op, **changes):
+    """An operation of a type with the properties of `op`, but for the changes."""
+    return op_type(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
 
 
 @gof.local_optimizer([LSTMRecurrence])
@@ -231,7 +240,8 @@ def _drop_unused_total(node):
     """Where no gradient is taken, the totals need not be kept."""
     if isinstance(node.op, LSTMRecurrence) and node.op.keep and not any(
             total.clients for total in node.outputs[2:]):
-        return _with(node.op, keep=False, inplace=False)(*node.inputs, **dict(return_list=True))
+        op = with_properties(type(node.op), node.op, keep=False, inplace=False)
+        return op(*node.inputs, **dict(return_list=True))
     return False
 
 
@@ -240,7 +250,8 @@ def _work_inplace(node):
     """Let the largest outputs take the memory of the largest inputs; Theano undoes it where that is still needed."""
     if isinstance(node.op, (LSTMRecurrence, LSTMRecurrenceGradient)) and not node.op.inplace:
         if getattr(node.op, "keep", True):
-            return _with(node.op, inplace=True)(*node.inputs, **dict(return_list=True))
+            op = with_properties(type(node.op), node.op, inplace=True)
+            return op(*node.inputs, **dict(return_list=True))
     return False
 
 

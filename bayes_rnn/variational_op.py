@@ -16,6 +16,7 @@ from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import C_TYPES, CompiledOp
+from .unique_op import UniqueWithInverse
 
 __all__ = ["VariationalNorms", "VariationalAdam", "BETA_1", "BETA_2", "EPSILON"]
 
@@ -189,8 +190,8 @@ def _scattered_rows(gradient):
     except T.NotScalarConstantError:
         zero = False
     origin = numbers.owner
-    distinct = origin is not None and isinstance(origin.op, Unique) and origin.outputs[0] is numbers
-    return (rows, numbers) if zero and distinct and rows.type == target.type else None
+    sorted_out = origin is not None and isinstance(origin.op, (Unique, UniqueWithInverse))
+    return (rows, numbers) if zero and sorted_out and origin.outputs[0] is numbers and rows.type == target.type else None
 
 
 @gof.local_optimizer([VariationalNorms, VariationalAdam])

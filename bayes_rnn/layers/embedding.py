@@ -13,7 +13,9 @@ import theano.tensor as T
 from theano.tensor.extra_ops import Unique
 
 from ..gather import gather
+from ..implementation import use_fused
 from ..lasagne_compat import lasagne
+from ..unique_op import UniqueWithInverse
 from .base import BayesianLayer
 
 __all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "token_scale"]
@@ -54,7 +56,9 @@ def unique(values):
     distinct : symbolic vector (U,), increasing
     index : symbolic, of the shape of `values`; ``distinct[index] == values``
     """
-    distinct, index = Unique(return_inverse=True)(values.flatten())
+    values_type = values.dtype if values.dtype in ("int32", "int64") else "int64"
+    operation = UniqueWithInverse() if use_fused(None, serves_gpu=True) else Unique(return_inverse=True)
+    distinct, index = operation(T.cast(values.flatten(), values_type))
     return distinct, index.reshape(values.shape)
 
 

@@ -1,0 +1,289 @@
+// The recurrence of an LSTM and its gradient on the GPU: for every time step the products of all components, by cuBLAS,
+// and one kernel of recurrence_gpu_kernels.c. recurrence_gpu.py pastes this file into the modules that Theano compiles.
+// All arrays are in C order and of float32.
+
+namespace lstm_gpu {
+
+typedef PyGpuArrayObject array;
+
+enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32 };
+
+struct owned {                                   // a reference of ours
+    array* a;
+    explicit owned(array* p = 0) : a(p) {}
+    ~owned() { Py_XDECREF(a); }
+    owned(const owned&) = delete;
+    owned& operator=(const owned&) = delete;
+};
+
+static bool succeeded(PyGpuContextObject* context, int error, const char* what) {
+    if (error == GA_NO_ERROR) return true;
+    PyErr_Format(PyExc_RuntimeError, "lstm_recurrence on the GPU: %s: %s", what, gpucontext_error(context->ctx, error));
+    return false;
+}
+
+// -------------------------------------------------------------------------------------------------------- arrays
+
+static bool fits(array* a, const std::string& name, std::vector<size_t> shape, bool one_row_allowed = false) {
+    if (!a) return true;
+    bool same = a->ga.nd == shape.size();
+    for (size_t k = 0; same && k < shape.size(); k++) {
+        const size_t size = a->ga.dimensions[k];
+        same = size == shape[k] || (k == 0 && one_row_allowed && size == 1);
+    }
+    if (same) return true;
+    std::string wanted, got;
+    for (size_t n : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(n);
+    for (unsigned k = 0; k < a->ga.nd; k++) got += (k ? ", " : "") + std::to_string(a->ga.dimensions[k]);
+    PyErr_Format(PyExc_ValueError, "lstm_recurrence: %s has shape (%s), but (%s) was expected", name.c_str(),
+                 got.c_str(), wanted.c_str());
+    return false;
+}
+
+static bool prepare(array** out, std::vector<size_t> shape, PyGpuContextObject* context) {
+    if (*out && !GpuArray_CHKFLAGS(&(*out)->ga, GA_CARRAY)) Py_CLEAR(*out);
+    return theano_prep_output(out, shape.size(), shape.data(), GA_FLOAT, GA_C_ORDER, context) == 0;
+}
+
+static bool prepare_zeros(array** out, std::vector<size_t> shape, PyGpuContextObject* context) {
+    return prepare(out, shape, context) &&
+           succeeded(context, GpuArray_memset(&(*out)->ga, 0), "an array cannot be set to zero");
+}
+
+// What will be overwritten: x itself if `inplace`, else a copy.
+static bool prepare_copy(array** out, array* x, bool inplace) {
+    Py_XDECREF(*out);
+    if (inplace) Py_INCREF(x);
+    *out = inplace ? x : pygpu_copy(x, GA_C_ORDER);
+    return *out != 0;
+}
+
+// ------------------------------------------------------------------------------------------------------- problem
+
+struct arguments {                               // of x (preactivation or total) and W_hid one per component
+    std::vector<array*> x, W_hid;
+    array *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;           // the last three may be null
+};
+
+struct problem {
+    PyGpuContextObject* context;
+    arguments in;
+    size_t steps, rows, all_units;
+    std::vector<size_t> begins, units;           // of each component
+    bool backwards;
+    unsigned options;
+
+    // Checks the shapes. `x_name`: what `in.x` are.
+    bool read(const char* x_name, bool hard) {
+        const size_t count = in.W_hid.size();
+        steps = in.x[0]->ga.dimensions[0];
+        rows = in.x[0]->ga.dimensions[1];
+        all_units = 0;
+        for (size_t c = 0; c < count; c++) {
+            const size_t H = in.W_hid[c]->ga.dimensions[0];
+            const std::string number = count == 1 ? "" : "_" + std::to_string(c);
+            if (!fits(in.W_hid[c], "W_hid" + number, {H, 4 * H}) ||
+                !fits(in.x[c], x_name + number, {steps, rows, 4 * H}))
+                return false;
+            begins.push_back(all_units);
+            units.push_back(H);
+            all_units += H;
+        }
+        options = (hard ? HARD : 0) | (in.mask ? MASK : 0) | (in.z_gates ? Z_GATES : 0) | (in.z_hid ? Z_HID : 0);
+        return fits(in.b, "b", {4 * all_units}) && fits(in.hid_init, "hid_init", {rows, all_units}) &&
+               fits(in.cell_init, "cell_init", {rows, all_units}) && fits(in.mask, "mask", {steps, rows}) &&
+               fits(in.z_gates, "z_gates", {rows, 4 * all_units}, true) &&
+               fits(in.z_hid, "z_hid", {rows, all_units}, true) &&
+               succeeded(context, gpublas_setup(context->ctx), "the library of matrix products does not start");
+    }
+    int time(size_t s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
+    int time_before(size_t s) const { return s == 0 ? -1 : time(s - 1); }
+    bool one_row(array* z) const { return z && z->ga.dimensions[0] == 1 && rows != 1; }
+
+    // C += or = op(A) op(B) of matrices within arrays: where they begin, and how long their rows are, in numbers.
+    bool product(bool transpose_A, bool transpose_B, size_t M, size_t N, size_t K, array* A, size_t at_A, size_t row_A,
+                 array* B, size_t at_B, size_t row_B, bool add, array* C, size_t at_C, size_t row_C) const {
+        if (!M || !N || !K) return true;
+        const size_t size = sizeof(float);
+        return succeeded(context, gpublas_sgemm(
+            cb_c, transpose_A ? cb_trans : cb_no_trans, transpose_B ? cb_trans : cb_no_trans, M, N, K, 1,
+            A->ga.data, A->ga.offset / size + at_A, row_A, B->ga.data, B->ga.offset / size + at_B, row_B, add,
+            C->ga.data, C->ga.offset / size + at_C, row_C), "a matrix product failed");
+    }
+};
+
+// ------------------------------------------------------------------------------------------------------- kernels
+
+struct kernels { GpuKernel *step, *sum; };       // of a time step; and of the sum over the rows, in the gradient
+
+class launch {                                   // of a kernel: its arguments, in order
+    enum { MAX_NUMBERS = 64, THREADS = 256 };
+    std::vector<void*> pointers;
+    unsigned numbers[MAX_NUMBERS];
+    int used;
+
+public:
+    launch() : used(0) {}
+    void give(array* a) {
+        pointers.push_back(a->ga.data);
+        pointers.push_back(&a->ga.offset);
+    }
+    unsigned* give(unsigned number) {            // where it can be changed before another run
+        numbers[used] = number;
+        pointers.push_back(&numbers[used]);
+        return &numbers[used++];
+    }
+    bool run(PyGpuContextObject* context, GpuKernel* kernel, size_t threads) {
+        if (!threads) return true;
+        const size_t local = THREADS, blocks = (threads + local - 1) / local;
+        return succeeded(context, GpuKernel_call(kernel, 1, &blocks, &local, 0, pointers.data()), "a kernel failed");
+    }
+};
+
+static void give_components(launch& kernel, const std::vector<array*>& totals, const problem& q) {
+    for (size_t c = 0; c < totals.size(); c++) {
+        kernel.give(totals[c]);
+        kernel.give((unsigned)q.begins[c]);
+    }
+}
+
+struct times { unsigned *here, *before; };
+
+static times give_numbers(launch& kernel, const problem& q, unsigned options) {
+    times t = {kernel.give(0u), kernel.give(0u)};
+    kernel.give((unsigned)q.rows);
+    kernel.give((unsigned)q.all_units);
+    kernel.give((unsigned)q.one_row(q.in.z_gates));
+    kernel.give((unsigned)q.one_row(q.in.z_hid));
+    kernel.give(options);
+    return t;
+}
+
+// ------------------------------------------------------------------------------------------------ the entry points
+
+// false: a Python exception is set. keep: the gradient needs `total`.
+static bool run_forward(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,
+                        bool backwards, bool keep, bool inplace, array** hid, array** cell,
+                        const std::vector<array**>& total) {
+    problem q;
+    q.context = context;
+    q.in = in;
+    q.backwards = backwards;
+    if (!q.read("preactivation", hard) || !prepare(hid, {q.steps, q.rows, q.all_units}, context) ||
+        !prepare(cell, {q.steps, q.rows, q.all_units}, context))
+        return false;
+    const size_t H = q.all_units;
+    std::vector<array*> sums;
+    for (size_t c = 0; c < total.size(); c++) {
+        if (!prepare_copy(total[c], in.x[c], inplace)) return false;
+        sums.push_back(*total[c]);
+    }
+    launch gates;
+    give_components(gates, sums, q);
+    for (array* a : {in.b, in.hid_init, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
+                     in.z_hid ? in.z_hid : in.b, *hid, *cell})
+        gates.give(a);
+    const times t = give_numbers(gates, q, q.options);
+    for (size_t s = 0; s < q.steps; s++) {
+        *t.here = q.time(s);
+        *t.before = q.time_before(s);
+        array* before = s ? *hid : in.hid_init;
+        for (size_t c = 0; c < sums.size(); c++)
+            if (!q.product(false, false, q.rows, 4 * q.units[c], q.units[c],
+                           before, (s ? q.time(s - 1) * q.rows * H : 0) + q.begins[c], H,
+                           in.W_hid[c], 0, 4 * q.units[c],
+                           true, sums[c], q.time(s) * q.rows * 4 * q.units[c], 4 * q.units[c]))
+                return false;
+        if (!gates.run(context, code.step, q.rows * H)) return false;
+    }
+    for (size_t c = 0; c < total.size() && !keep; c++)
+        if (!prepare(total[c], {0, 0, 0}, context)) return false;
+    return true;
+}
+
+struct gradient_outputs {                        // of x and W_hid one per component; z_gates and z_hid may be null
+    std::vector<array**> x, W_hid;
+    array **b, **hid_init, **cell_init, **z_gates, **z_hid;
+};
+
+static bool sum_rows(const problem& q, GpuKernel* kernel, array* rows, size_t width, array* to) {
+    launch sum;
+    sum.give(rows);
+    sum.give(to);
+    sum.give((unsigned)q.rows);
+    sum.give((unsigned)width);
+    return sum.run(q.context, kernel, width);
+}
+
+static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,
+                         bool backwards, array* hid, array* cell, array* g_hid, array* g_cell, bool inplace,
+                         const gradient_outputs& out) {
+    problem q;
+    q.context = context;
+    q.in = in;
+    q.backwards = backwards;
+    if (!q.read("total", hard)) return false;
+    const size_t H = q.all_units, rows = q.rows;
+    if (!fits(hid, "hid", {q.steps, rows, H}) || !fits(cell, "cell", {q.steps, rows, H}) ||
+        !fits(g_hid, "the gradient of hid", {q.steps, rows, H}) ||
+        !fits(g_cell, "the gradient of cell", {q.steps, rows, H}) ||
+        !prepare(out.b, {4 * H}, context) || !prepare_zeros(out.hid_init, {rows, H}, context) ||
+        !prepare_zeros(out.cell_init, {rows, H}, context))
+        return false;
+    // Each row has its own sums; where one row of z serves all rows, and for b, the sum over the rows comes last.
+    owned d_a, z_gates_rows, z_hid_rows;
+    const bool one_z_gates = q.one_row(in.z_gates), one_z_hid = q.one_row(in.z_hid);
+    array **z_gates = one_z_gates ? &z_gates_rows.a : out.z_gates, **z_hid = one_z_hid ? &z_hid_rows.a : out.z_hid;
+    if (!prepare_zeros(&d_a.a, {rows, 4 * H}, context) ||
+        (in.z_gates && !prepare_zeros(z_gates, {rows, 4 * H}, context)) ||
+        (in.z_hid && !prepare_zeros(z_hid, {rows, H}, context)) ||
+        (one_z_gates && !prepare(out.z_gates, {1, 4 * H}, context)) ||
+        (one_z_hid && !prepare(out.z_hid, {1, H}, context)))
+        return false;
+    std::vector<array*> d_x;
+    for (size_t c = 0; c < in.x.size(); c++) {
+        if (!prepare_copy(out.x[c], in.x[c], inplace) ||
+            !prepare(out.W_hid[c], {q.units[c], 4 * q.units[c]}, context))
+            return false;
+        d_x.push_back(*out.x[c]);
+    }
+
+    launch gates;
+    give_components(gates, d_x, q);
+    for (array* a : {in.b, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
+                     in.z_hid ? in.z_hid : in.b, cell, g_hid ? g_hid : in.b, g_cell ? g_cell : in.b, *out.hid_init,
+                     *out.cell_init, d_a.a, in.z_gates ? *z_gates : d_a.a, in.z_hid ? *z_hid : d_a.a})
+        gates.give(a);
+    const times t = give_numbers(gates, q, q.options | (g_hid ? G_HID : 0) | (g_cell ? G_CELL : 0));
+    for (size_t s = q.steps; s-- > 0;) {
+        *t.here = q.time(s);
+        *t.before = q.time_before(s);
+        if (!gates.run(context, code.step, rows * H)) return false;
+        for (size_t c = 0; c < d_x.size(); c++)
+            if (!q.product(false, true, rows, q.units[c], 4 * q.units[c],
+                           d_x[c], q.time(s) * rows * 4 * q.units[c], 4 * q.units[c],
+                           in.W_hid[c], 0, 4 * q.units[c], true, *out.hid_init, q.begins[c], H))
+                return false;
+    }
+    if (!sum_rows(q, code.sum, d_a.a, 4 * H, *out.b) ||
+        (one_z_gates && !sum_rows(q, code.sum, *z_gates, 4 * H, *out.z_gates)) ||
+        (one_z_hid && !sum_rows(q, code.sum, *z_hid, H, *out.z_hid)))
+        return false;
+
+    // The gradient of W_hid: the states before each step but the first lie one after the other.
+    for (size_t c = 0; c < d_x.size(); c++) {
+        const size_t units = q.units[c], later = q.steps ? (q.steps - 1) * rows : 0;
+        if (!q.steps || !rows) {
+            if (!prepare_zeros(out.W_hid[c], {units, 4 * units}, context)) return false;
+            continue;
+        }
+        if (!q.product(true, false, units, 4 * units, rows, in.hid_init, q.begins[c], H,
+                       d_x[c], q.time(0) * rows * 4 * units, 4 * units, false, *out.W_hid[c], 0, 4 * units) ||
+            !q.product(true, false, units, 4 * units, later, hid, (backwards ? rows * H : 0) + q.begins[c], H,
+                       d_x[c], backwards ? 0 : rows * 4 * units, 4 * units, true, *out.W_hid[c], 0, 4 * units))
+            return false;
+    }
+    return true;
+}
+
+}  // namespace lstm_gpu
