@@ -190,8 +190,9 @@ def _scattered_rows(gradient):
     except T.NotScalarConstantError:
         zero = False
     origin = numbers.owner
-    sorted_out = origin is not None and isinstance(origin.op, (Unique, UniqueWithInverse))
-    return (rows, numbers) if zero and sorted_out and origin.outputs[0] is numbers and rows.type == target.type else None
+    distinct = (origin is not None and isinstance(origin.op, (Unique, UniqueWithInverse))
+                and origin.outputs[0] is numbers)
+    return (rows, numbers) if zero and distinct and rows.type == target.type else None
 
 
 @gof.local_optimizer([VariationalNorms, VariationalAdam])
