@@ -118,7 +118,9 @@ class TextClassifier(_Network):
     def _cross_entropy(self, prediction):
         prediction = T.clip(prediction, PROBABILITY_CLIP, 1 - PROBABILITY_CLIP)
         if self.classes == 2:
-            return T.nnet.binary_crossentropy(prediction[:, 0], self.targets).mean()
+            # With integers Theano would go on in double precision.
+            targets = T.cast(self.targets, prediction.dtype)
+            return T.nnet.binary_crossentropy(prediction[:, 0], targets).mean()
         return -T.log(prediction[T.arange(self.targets.shape[0]), self.targets]).mean()
 
     def evaluation(self, **mode):
