@@ -9,6 +9,7 @@ from collections import OrderedDict
 import numpy as np
 import theano.tensor as T
 
+from .gather import one_per_row
 from .lasagne_compat import lasagne
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
 from .softmax import softmax_cross_entropy
@@ -121,7 +122,7 @@ class TextClassifier(_Network):
             # With integers Theano would go on in double precision.
             targets = T.cast(self.targets, prediction.dtype)
             return T.nnet.binary_crossentropy(prediction[:, 0], targets).mean()
-        return -T.log(prediction[T.arange(self.targets.shape[0]), self.targets]).mean()
+        return -T.log(one_per_row(prediction, self.targets)).mean()
 
     def evaluation(self, **mode):
         """What the metric is made of: [number of right answers, number of texts], symbolic."""
