@@ -160,7 +160,8 @@ class LanguageModel(_Network):
         self.carries_state = level == "words"
         self.tokens, self.targets = T.imatrix("tokens"), T.imatrix("targets")
         self.hid_state, self.cell_state = T.matrix("hid_state"), T.matrix("cell_state")
-        self.inputs = [self.tokens] + ([self.hid_state, self.cell_state] if self.carries_state else [])
+        self.state = [self.hid_state, self.cell_state] if self.carries_state else []
+        self.inputs = [self.tokens] + self.state
         tokens = lasagne.layers.InputLayer((None, None), self.tokens, name="tokens")
         one_hot = OneHotLayer(tokens, vocabulary_size, name="one_hot")
         state = {}
