@@ -2,8 +2,8 @@
 
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
-FOLDER gets ``NETWORK.npz``, all numbers that training changes, and ``NETWORK.json``: the operations of the compiled
-training step that run on the host, and the losses. The stand-ins are libraries loaded before anything else.
+FOLDER gets ``NETWORK.npz``, all numbers that training changes, and ``NETWORK.json``: what `seen_in` says of the
+training step, and the losses. The stand-ins are libraries loaded before anything else.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import sys
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 
 import numpy as np
 
@@ -86,47 +86,87 @@ def _load_main(experiment):
     return module
 
 
-def host_operations(function):
-    """What a compiled function does on the host: Counter of descriptions, inner functions of scans included."""
-    return Counter(_describe(node, prefix) for node, prefix in _nodes(function.maker.fgraph)
-                   if not _on_gpu(node) and not _is_shape(node))
+def seen_in(function):
+    """What a compiled function does beside computing on the GPU in single precision.
+
+    Returns
+    -------
+    dict
+        ``to_gpu``, the names of what is brought to the GPU; ``from_gpu``, the types of the results fetched from it;
+        ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
+        ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
+        included.
+    """
+    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "double"))
+    from_gpu = []
+    for node in _nodes(function.maker.fgraph):
+        name = type(node.op).__name__
+        if name == "GpuFromHost":
+            seen["to_gpu"].add(_name_of_source(node.inputs[0]))
+        elif name == "HostFromGpu" and all(client == "output" for client, _ in node.outputs[0].clients):
+            from_gpu.append(_describe(node))
+        elif not _on_gpu(node) and not _is_length(node):
+            seen["on_host"].add(_describe(node))
+        elif name in ("GpuAdvancedIncSubtensor1", "GpuAdvancedIncSubtensor"):
+            seen["row_by_row"].add(_describe(node))
+        if "float64" in _types(node):
+            seen["double"].add(_describe(node))
+    return dict(((kind, sorted(names)) for kind, names in seen.items()), from_gpu=sorted(from_gpu))
 
 
-def _nodes(graph, prefix=""):
+def _nodes(graph):
     for node in graph.toposort():
-        yield node, prefix
+        yield node
         if type(node.op).__name__ == "Scan":
-            for inner in _nodes(node.op.fn.maker.fgraph, "scan: "):
+            for inner in _nodes(node.op.fn.maker.fgraph):
                 yield inner
 
 
 def _on_gpu(node):
-    op = node.op
-    if type(op).__name__ == "Scan":
-        return op.gpua
-    # The two transfers are of Theano's GPU module too, but are what this is about.
-    if type(op).__name__ in ("GpuFromHost", "HostFromGpu"):
-        return False
-    return type(op).__module__.startswith("theano.gpuarray") or all(
-        type(output.type).__name__ == "GpuArrayType" for output in node.outputs)
+    if type(node.op).__name__ == "Scan":
+        return node.op.gpua
+    return type(node.op).__name__ != "HostFromGpu" and (
+        type(node.op).__module__.startswith("theano.gpuarray")
+        or all(type(output.type).__name__ == "GpuArrayType" for output in node.outputs))
 
 
-def _is_shape(node):
-    """Whether it computes lengths and indices of axes, single integers: what starts kernels is the host's work."""
-    if type(node.op).__name__ in ("GpuFromHost", "HostFromGpu"):
-        return False
-    return all(output.type.dtype.startswith(("int", "uint", "bool")) for output in node.outputs) and (
+def _is_length(node):
+    """Whether it computes single integers, lengths and indices of axes: to start kernels is the host's work."""
+    return all(getattr(output.type, "dtype", "").startswith(("int", "uint", "bool")) for output in node.outputs) and (
         type(node.op).__name__ == "MakeVector" or all(getattr(output, "ndim", 0) == 0 for output in node.outputs))
 
 
-def _describe(node, prefix):
+def _name_of_source(variable):
+    if variable.owner is not None:
+        return "lengths" if _is_length(variable.owner) else "result of " + _describe(variable.owner)
+    return variable.name or str(variable)
+
+
+def _types(node):
+    """Of its results, also those inside of operations that Theano has fused."""
+    inner = getattr(getattr(node.op, "scalar_op", None), "fgraph", None)
+    return [getattr(variable.type, "dtype", None)
+            for graph_node in ([node] + (list(inner.toposort()) if inner else [])) for variable in graph_node.outputs]
+
+
+def _describe(node):
     name = type(node.op).__name__
-    scalar = getattr(node.op, "scalar_op", None)
-    if name == "Elemwise" and scalar is not None:
-        name += "{%s}" % type(scalar).__name__
-    outputs = ", ".join("%s %dd" % (output.dtype, output.ndim) if hasattr(output, "dtype") else str(output.type)
-                        for output in node.outputs)
-    return "%s%s -> %s" % (prefix, name, outputs)
+    if hasattr(node.op, "scalar_op"):
+        name += "{%s}" % node.op.scalar_op
+    return "%s -> %s" % (name, ", ".join(str(output.type) for output in node.outputs))
+
+
+def _spell_for_opencl():
+    """Theano writes C that CUDA takes and OpenCL refuses: nan("") where that takes a number, floats as conditions."""
+    from theano import scalar
+    for operation, theirs, ours in ((scalar.Maximum, 'nan("")', "NAN"), (scalar.Minimum, 'nan("")', "NAN"),
+                                    (scalar.Switch, " ? ", " != 0 ? ")):
+        def c_code(self, *arguments, before=operation.c_code, theirs=theirs, ours=ours):
+            return before(self, *arguments).replace(theirs, ours)
+
+        def c_code_cache_version(self, before=operation.c_code_cache_version):
+            return before(self) + ("opencl",)       # not the compiled modules of other devices
+        operation.c_code, operation.c_code_cache_version = c_code, c_code_cache_version
 
 
 def main(network, folder, steps="0", *standins):
@@ -135,9 +175,12 @@ def main(network, folder, steps="0", *standins):
         ctypes.CDLL(library)
     from Experiments.shared import theano_setup
     theano_setup.configure()
+    import theano
+    if theano.config.device.startswith("opencl"):
+        _spell_for_opencl()
     job = make_job(network)
     function = job.compile()
-    seen = {"host": dict(getattr(function, "maker", None) and host_operations(function) or {})}
+    seen = seen_in(function)
     endless = itertools.chain.from_iterable(job.minibatches(epoch) for epoch in itertools.count(1))
     seen["losses"] = [job.step(minibatch)[0] for minibatch in itertools.islice(endless, int(steps))]
     np.savez(os.path.join(folder, network + ".npz"), **job.state())
