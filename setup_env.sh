@@ -27,7 +27,7 @@ and ends, without a network; a half-made or outdated one is made anew.
                     wants CPython 3.9 on x86-64, and on the GPU's machine only the driver
   --cublas          with --cuda: take cuBLAS (400 to 600 MB) even where no driver is; otherwise it comes where one is
                     and the system has no cuBLAS of that version
-  --ptxas           with --cuda: take ptxas too (20 MB), which checks kernels without a GPU; no test does so yet
+  --ptxas           with --cuda: take ptxas too (20 MB), which checks kernels without a GPU: pytest -m cuda
 
 Exit status: 0 done, 1 the virtualenv could not be made, 2 wrong usage or something is missing on this machine.
 EOT

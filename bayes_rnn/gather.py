@@ -10,7 +10,7 @@ import theano.tensor as T
 from .gather_op import fused_gather
 from .implementation import use_fused
 
-__all__ = ["gather"]
+__all__ = ["gather", "one_per_row"]
 
 
 def gather(rows, index, scale=None, implementation=None):
@@ -53,3 +53,37 @@ def _plain_gather(rows, index, scale):
     """`gather`, differentiated by Theano."""
     output = rows[index.flatten()].reshape((index.shape[0], index.shape[1], rows.shape[1]))
     return output if scale is None else output * scale.dimshuffle(0, 1, "x")
+
+
+def one_per_row(matrix, columns):
+    """One element of each row: ``output[n] = matrix[n, columns[n]]``.
+
+    Theano leaves the gradient of an index of two vectors to the host, also where it compiles for a GPU; one vector that
+    counts the elements of all rows is the same to the CPU and stays on the GPU.
+
+    Parameters
+    ----------
+    matrix : symbolic ``(N, V)``
+    columns : symbolic int ``(N,)``
+        From 0 to V - 1.
+
+    Returns
+    -------
+    symbolic ``(N,)``
+
+    Raises
+    ------
+    IndexError
+        When the compiled function is called, for an element that is no column.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from bayes_rnn.gather import one_per_row
+    >>> one_per_row(T.constant([[1., 2.], [3., 4.]]), T.constant([1, 0])).eval().tolist()
+    [2.0, 3.0]
+    """
+    rows, width, columns = matrix.shape[0], matrix.shape[1], T.cast(columns, "int64")
+    inside = T.and_(T.ge(columns, 0), T.lt(columns, width))
+    # What is outside must not become an element of another row, so it goes past the end.
+    return matrix.flatten()[T.switch(inside, T.arange(rows) * width + columns, rows * width)]

@@ -9,6 +9,7 @@ from collections import OrderedDict
 import numpy as np
 import theano.tensor as T
 
+from .gather import one_per_row
 from .lasagne_compat import lasagne
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
 from .softmax import softmax_cross_entropy
@@ -118,8 +119,10 @@ class TextClassifier(_Network):
     def _cross_entropy(self, prediction):
         prediction = T.clip(prediction, PROBABILITY_CLIP, 1 - PROBABILITY_CLIP)
         if self.classes == 2:
-            return T.nnet.binary_crossentropy(prediction[:, 0], self.targets).mean()
-        return -T.log(prediction[T.arange(self.targets.shape[0]), self.targets]).mean()
+            # With integers Theano would go on in double precision.
+            targets = T.cast(self.targets, prediction.dtype)
+            return T.nnet.binary_crossentropy(prediction[:, 0], targets).mean()
+        return -T.log(one_per_row(prediction, self.targets)).mean()
 
     def evaluation(self, **mode):
         """What the metric is made of: [number of right answers, number of texts], symbolic."""
@@ -157,7 +160,8 @@ class LanguageModel(_Network):
         self.carries_state = level == "words"
         self.tokens, self.targets = T.imatrix("tokens"), T.imatrix("targets")
         self.hid_state, self.cell_state = T.matrix("hid_state"), T.matrix("cell_state")
-        self.inputs = [self.tokens] + ([self.hid_state, self.cell_state] if self.carries_state else [])
+        self.state = [self.hid_state, self.cell_state] if self.carries_state else []
+        self.inputs = [self.tokens] + self.state
         tokens = lasagne.layers.InputLayer((None, None), self.tokens, name="tokens")
         one_hot = OneHotLayer(tokens, vocabulary_size, name="one_hot")
         state = {}

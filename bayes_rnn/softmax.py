@@ -8,6 +8,7 @@ everywhere and is the oracle of the tests; and ``"fused"``, one operation in C++
 import theano
 import theano.tensor as T
 
+from .gather import one_per_row
 from .implementation import use_fused
 from .softmax_op import fused_cross_entropy
 
@@ -42,8 +43,7 @@ def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
     Raises
     ------
     IndexError
-        When the compiled function is called, for a target that is no column. (Plain counts negative ones from the
-        end, as indexing does.)
+        When the compiled function is called, for a target that is no column.
 
     Examples
     --------
@@ -68,4 +68,4 @@ def _plain_cross_entropy(scores, targets, bias):
     # Subtracting the maximum changes nothing but rounding, so its gradient need not be followed.
     scores = scores - theano.gradient.disconnected_grad(T.max(scores, axis=1, keepdims=True))
     normaliser = T.log(T.exp(scores).sum(axis=1))
-    return normaliser - scores[T.arange(targets.shape[0]), targets], most_probable
+    return normaliser - one_per_row(scores, targets), most_probable

@@ -8,7 +8,7 @@ from formulations import OPTIMISED, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn.gather import gather
+from bayes_rnn.gather import gather, one_per_row
 from bayes_rnn.gather_op import Gather
 from bayes_rnn.implementation import SWITCH
 from bayes_rnn.lasagne_compat import lasagne
@@ -148,3 +148,18 @@ def test_the_lstm_looks_up_projected_rows(monkeypatch, choice, count):
     # Only the projected rows: the output of the embedding itself, which has the shape too, is not computed.
     assert sum(isinstance(node.op, Gather) for node in function.maker.fgraph.toposort()) == count
     assert function(np.arange(12, dtype="int32").reshape(2, 6)).shape == (2, 6, 3)
+
+
+def test_one_per_row():
+    matrix, columns, g = T.dmatrix(), T.ivector(), T.dvector()
+    picked = one_per_row(matrix, columns)
+    function = theano.function([matrix, columns, g], [picked, T.grad(None, matrix, known_grads={picked: g})])
+    values, chosen, gradient = np.random.RandomState(0).randn(4, 3), np.array([2, 0, 2, 1], "int32"), np.arange(1., 5)
+    output, matrix_gradient = function(values, chosen, gradient)
+    np.testing.assert_array_equal(output, values[np.arange(4), chosen])
+    np.testing.assert_array_equal(matrix_gradient, np.eye(3)[chosen] * gradient[:, None])
+    for bad in (-1, 3):
+        # As an index into all elements, both would be one of another row.
+        chosen[1] = bad
+        with pytest.raises(IndexError):
+            function(values, chosen, gradient)

@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 
 import numpy as np
+import theano
 import theano.tensor as T
 from tqdm import tqdm
 
@@ -28,7 +29,8 @@ class Job(object):
     Attributes
     ----------
     network
-        Has ``inputs`` and ``parameters()``, an OrderedDict of name to shared variable.
+        Has ``inputs`` and ``parameters()``, an OrderedDict of name to shared variable; if it carries a state, also
+        ``state``, the inputs that hold it, and ``initial_state(streams)``.
     noise
         Has ``states()``, the shared variables of the random streams. Subclasses set both.
     metric : str
@@ -42,6 +44,7 @@ class Job(object):
         lasagne.random.set_rng(np.random.RandomState(seed))
         self._optimiser_state = OrderedDict()
         self._functions = {}
+        self._carried = OrderedDict()
 
     # -- state: everything that a checkpoint holds -------------------------------------------------------------------
 
@@ -64,7 +67,19 @@ class Job(object):
         variables = OrderedDict(self.network.parameters())
         variables.update(self._optimiser_state)
         variables.update(("noise.%d" % index, state) for index, state in enumerate(self.noise.states()))
+        variables.update((state.name, state) for state in self._carried.values())
         return variables
+
+    def _carry(self, names, streams):
+        """Keep the network's state, by these names, from minibatch to minibatch: on the device, where steps need it."""
+        self._carried = OrderedDict(
+            (variable, theano.shared(array, "carried." + name, broadcastable=(False, False)))
+            for name, variable, array in zip(names, self.network.state, self.network.initial_state(streams)))
+
+    def _carry_nothing(self):
+        """Start the streams anew."""
+        for state in self._carried.values():
+            state.set_value(np.zeros_like(state.get_value(borrow=True)))
 
     def notes(self):
         """What else a checkpoint must hold: dict for JSON. It is restored, by `set_notes`, before the arrays."""

@@ -5,7 +5,6 @@ from collections import OrderedDict
 
 import numpy as np
 import theano
-import theano.tensor as T
 
 from bayes_rnn.compressed import log_softmax
 from bayes_rnn.compression import compression_report
@@ -16,6 +15,7 @@ from bayes_rnn.variational import NormalNoise
 
 from ..data import batches
 from .base import Job, perplexity
+from .minibatch import stacked, step_function
 
 TIMED_REPETITIONS = 5
 
@@ -75,13 +75,16 @@ class _BayesianJob(Job):
                 + ["the gradient of " + name for name in self.network.parameters()])
 
     def _make_step(self, profile=False):
-        data_loss, state = self._training_loss()
+        data_loss, final_state = self._training_loss()
         step = training_step(self.network, data_loss, self.train_size, self.settings["learning_rate"],
                              clip=self.settings["clip"])
         self._keep_optimiser_state(step.updates)
-        diagnostics = T.stack([data_loss] + list(step.kl.values()) + list(step.squares.values()))
-        return theano.function(self.network.inputs + [self.network.targets],
-                               [step.loss, step.norm, diagnostics] + state, updates=step.updates, profile=profile)
+        diagnostics = stacked([data_loss] + list(step.kl.values()) + list(step.squares.values()))
+        updates = OrderedDict(step.updates)
+        updates.update(self._guarded(OrderedDict(zip(self._carried.values(), final_state)), step.loss, step.norm))
+        inputs = [variable for variable in self.network.inputs if variable not in self._carried]
+        return step_function(inputs + [self.network.targets], [step.loss, step.norm, diagnostics], updates,
+                             givens=self._carried, profile=profile)
 
     def _make_evaluation(self):
         return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation(pruned=True))
@@ -291,7 +294,7 @@ class WordJob(_LanguageJob):
     def __init__(self, config, data, settings, seed):
         super(WordJob, self).__init__(config, data, settings, seed)
         self.train_size = len(self.parts["train"]) - settings["streams"]
-        self._carried = self.network.initial_state(settings["streams"])
+        self._carry(("hid", "cell"), settings["streams"])
         self._check_parts()
 
     def minibatch_count(self, epoch):
@@ -300,31 +303,11 @@ class WordJob(_LanguageJob):
 
     def minibatches(self, epoch, first=0):
         if first == 0:
-            self._carried = self.network.initial_state(self.settings["streams"])
+            self._carry_nothing()
         return batches.word_streams(self.parts["train"], self.settings["streams"], self.settings["length"], first)
-
-    def _run_step(self, minibatch):
-        tokens, targets = minibatch
-        values = self._function("step")(*([tokens] + self._carried + [targets]))
-        self._carried = values[3:]
-        return values
 
     def evaluation_minibatches(self, part):
         return batches.word_streams(self.parts[part], self.settings["streams"], self.settings["length"])
-
-    def state(self):
-        arrays = super(WordJob, self).state()
-        arrays.update(zip(("carried.hid", "carried.cell"), self._carried))
-        return arrays
-
-    def set_state(self, arrays):
-        super(WordJob, self).set_state(arrays)
-        self._carried = [arrays["carried.hid"], arrays["carried.cell"]]
-
-    def state_shapes(self):
-        shapes = super(WordJob, self).state_shapes()
-        shapes.update(("carried." + name, array.shape) for name, array in zip(("hid", "cell"), self._carried))
-        return shapes
 
     @staticmethod
     def metric_of(nats):

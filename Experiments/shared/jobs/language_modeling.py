@@ -15,6 +15,7 @@ from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_avera
 
 from ..data.sequences import fixed_lengths, stream_table, window_lengths, windows
 from .base import Job, perplexity
+from .minibatch import stacked, step_function
 
 __all__ = ["AWDJob", "PARTS"]
 
@@ -55,7 +56,7 @@ class AWDJob(Job):
         self.train_table = stream_table(data.train, settings["batch_size"])
         self.tables = {"val": stream_table(data.valid, PARTS["val"]), "test": stream_table(data.test, PARTS["test"])}
         self._refuse_short_parts(data)
-        self._carried = self.network.initial_state(settings["batch_size"])
+        self._carry([variable.name for variable in self.network.state], settings["batch_size"])
         self._recited = np.zeros(2, dtype=np.int64)        # right predictions and all, in this epoch
         self._averages, self._averaged_steps = None, 0
         if settings["average_from_start"]:
@@ -85,7 +86,7 @@ class AWDJob(Job):
     def minibatches(self, epoch, first=0):
         """Yields tokens, targets (streams, time) and the learning rate, which is proportional to the length."""
         if first == 0:
-            self._carried = self.network.initial_state(len(self.train_table))
+            self._carry_nothing()
             self._recited[:] = 0
         for tokens, targets in windows(self.train_table, self._lengths(epoch), first):
             yield tokens, targets, self.learning_rate(epoch) * tokens.shape[1] / self.settings["bptt"]
@@ -98,24 +99,25 @@ class AWDJob(Job):
         raw_loss = self.network.token_losses(outputs).mean()
         right = self.network.right_predictions(outputs) if self.settings["recite"] else T.constant(0)
         gradients = theano.grad(loss, list(self.network.parameters().values()))
-        return gradients, loss, [raw_loss, right] + outputs.final_state
+        return gradients, loss, [raw_loss, right], outputs.final_state
 
-    def _updates(self, gradients, loss, learning_rate):
+    def _updates(self, gradients, loss, learning_rate, final_state):
         parameters = list(self.network.parameters().values())
         clipped, norm = clip_by_total_norm(gradients, self.settings["clip"])
         updates = sgd(clipped, parameters, learning_rate, self.settings["wdecay"], self.settings["momentum"])
         self._keep_optimiser_state(updates)
-        diagnostics = T.stack([loss] + [T.sum(gradient ** 2) for gradient in gradients])
+        updates.update(zip(self._carried.values(), final_state))
+        diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
         return [norm, diagnostics], self._guarded(updates, loss, norm)
 
     def _make_step(self, profile=False):
         if self.accumulates:
             return self._make_accumulated_step(profile)
         learning_rate = T.scalar("learning_rate")
-        gradients, loss, results = self._gradients()
-        outputs, updates = self._updates(gradients, loss, learning_rate)
-        return theano.function(self.network.inputs + [self.network.targets, learning_rate], outputs + results,
-                               updates=updates, profile=profile)
+        gradients, loss, results, final_state = self._gradients()
+        outputs, updates = self._updates(gradients, loss, learning_rate, final_state)
+        return step_function([self.network.tokens, self.network.targets, learning_rate], outputs + results, updates,
+                             givens=self._carried, profile=profile)
 
     @property
     def accumulates(self):
@@ -125,27 +127,33 @@ class AWDJob(Job):
     def _make_accumulated_step(self, profile):
         """A function with the same inputs and outputs, made of two: one part's gradients, and the update."""
         share, learning_rate, total_loss = T.scalar("share"), T.scalar("learning_rate"), T.scalar("loss")
-        gradients, loss, results = self._gradients()
+        begin = T.iscalar("begin")
+        end = begin + self.network.tokens.shape[0]
+        gradients, loss, results, final_state = self._gradients()
         sums = [theano.shared(np.zeros_like(parameter.get_value(borrow=True)), broadcastable=parameter.broadcastable)
                 for parameter in self.network.parameters().values()]
-        add = theano.function(self.network.inputs + [self.network.targets, share], [loss] + results, profile=profile,
-                              updates=[(total, total + share * gradient) for total, gradient in zip(sums, gradients)])
-        outputs, updates = self._updates(sums, total_loss, learning_rate)
+        # The streams' state must stay as it is where the whole minibatch turns out not to be finite.
+        after = [theano.shared(state.get_value(), broadcastable=(False, False)) for state in self._carried.values()]
+        additions = OrderedDict((total, total + share * gradient) for total, gradient in zip(sums, gradients))
+        additions.update((state, T.set_subtensor(state[begin:end], final)) for state, final in zip(after, final_state))
+        add = step_function([self.network.tokens, self.network.targets, share, begin], [loss] + results, additions,
+                            givens={variable: state[begin:end] for variable, state in self._carried.items()},
+                            profile=profile)
+        outputs, updates = self._updates(sums, total_loss, learning_rate, after)
         updates.update((total, T.zeros_like(total)) for total in sums)
         update = theano.function([total_loss, learning_rate], outputs, updates=updates, profile=profile)
 
         def step(*arguments):
             arrays, rate = arguments[:-1], arguments[-1]
             streams, size = len(arrays[0]), self.settings["small_batch_size"]
-            loss, raw_loss, right, states = 0., 0., 0, []
-            for begin in range(0, streams, size):
-                part = [array[begin:begin + size] for array in arrays]
+            loss, raw_loss, right = 0., 0., 0
+            for first in range(0, streams, size):
+                part = [array[first:first + size] for array in arrays]
                 weight = len(part[0]) / float(streams)
-                values = add(*(part + [weight]))
+                values = add(*(part + [weight, first]))
                 loss, raw_loss = loss + weight * values[0], raw_loss + weight * values[1]
                 right += values[2]
-                states.append(values[3:])
-            return update(float(loss), rate) + [raw_loss, right] + [np.concatenate(parts) for parts in zip(*states)]
+            return update(float(loss), rate) + [raw_loss, right]
         return step
 
     def _make_average(self):
@@ -154,12 +162,9 @@ class AWDJob(Job):
         return theano.function([step], updates=average(parameters, list(self._averages.values()), step))
 
     def _run_step(self, minibatch):
-        tokens, targets, learning_rate = minibatch
-        values = self._function("step")(*([tokens] + self._carried + [targets, learning_rate]))
-        norm, diagnostics, raw_loss, right = values[:4]
+        norm, diagnostics, raw_loss, right = self._function("step")(*minibatch)
         if np.isfinite(raw_loss) and np.isfinite(norm):
-            self._carried = values[4:]
-            self._recited += [int(right), targets.size]
+            self._recited += [int(right), minibatch[1].size]
             if self.averaging:
                 self._averaged_steps += 1
                 self._function("average")(self._averaged_steps)
@@ -300,20 +305,14 @@ class AWDJob(Job):
 
     def state(self):
         arrays = super(AWDJob, self).state()
-        arrays.update(self._plain_state())
+        arrays["recited"] = self._recited
         return arrays
 
     def set_state(self, arrays):
         super(AWDJob, self).set_state(arrays)
-        self._carried = [arrays[name] for name in self._plain_state() if name.startswith("carried.")]
         self._recited = np.array(arrays["recited"])
 
     def state_shapes(self):
         shapes = super(AWDJob, self).state_shapes()
-        shapes.update((name, array.shape) for name, array in self._plain_state().items())
+        shapes["recited"] = self._recited.shape
         return shapes
-
-    def _plain_state(self):
-        """What changes and is no shared variable: the state of the streams, the recited words of this epoch."""
-        carried = [("carried." + variable.name, array) for variable, array in zip(self.network.state, self._carried)]
-        return OrderedDict(carried + [("recited", self._recited)])

@@ -15,6 +15,7 @@ from sparse_seq_theano.tagger import Tagger
 from ..data.batches import epoch_order
 from ..data.sequences import sentence_minibatches
 from .base import Job
+from .minibatch import stacked, step_function
 
 __all__ = ["TaggerJob"]
 
@@ -69,9 +70,9 @@ class TaggerJob(Job):
             updates = sgd(gradients, parameters, rate, decay, self.settings["momentum"])
         self._keep_optimiser_state(updates)
         norm = total_norm(gradients)
-        diagnostics = T.stack([loss] + [T.sum(gradient ** 2) for gradient in gradients])
-        return theano.function([self.network.tokens, self.network.tags, self.network.mask],
-                               [loss, norm, diagnostics], updates=self._guarded(updates, loss, norm), profile=profile)
+        diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
+        return step_function([self.network.tokens, self.network.tags, self.network.mask], [loss, norm, diagnostics],
+                             self._guarded(updates, loss, norm), profile=profile)
 
     def _make_evaluation(self):
         return theano.function([self.network.tokens, self.network.tags, self.network.mask], self.network.evaluation())

@@ -1,0 +1,50 @@
+"""Training on Theano's GPU back-end against the CPU: with PoCL, which runs OpenCL on the processor."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from train import NETWORKS
+from training import compile_library, train
+
+from Experiments.shared.theano_setup import EXCLUDED
+
+# libgpuarray's OpenCL cannot run these two: the scan's inner function, and Theano's fused cross-entropy.
+FLAGS = "optimizer_excluding=" + ":".join([
+    EXCLUDED, "local_gpua_scan_to_gpua", "local_gpua_crossentropysoftmaxargmax1hotwithbias"])
+STEPS = 3
+
+
+def has_pocl():
+    """Whether PoCL and clBLAST can be loaded; in another process, for they stay."""
+    code = "import ctypes; [ctypes.CDLL(name) for name in ('libOpenCL.so.1', 'libclblast.so.1')]"
+    return (os.path.exists("/etc/OpenCL/vendors/pocl.icd")
+            and subprocess.call([sys.executable, "-c", code], stderr=subprocess.DEVNULL) == 0)
+
+
+pytestmark = [
+    pytest.mark.opencl,
+    pytest.mark.skipif(not os.path.exists(os.path.join(sys.prefix, "cuda", "lib", "libgpuarray.so.3")),
+                       reason="the CUDA back-end, which has libgpuarray, is not installed: ./setup_env.sh --cuda"),
+    pytest.mark.skipif(not has_pocl(), reason="no PoCL here: apt-get install pocl-opencl-icd libclblast1")]
+
+
+@pytest.fixture(scope="session")
+def plain_names(tmp_path_factory):
+    """libgpuarray asks for both without the version, as only a development package has them."""
+    folder = tmp_path_factory.mktemp("plain")
+    return [compile_library(folder, name, "-x", "c++", os.devnull, "-l:%s.1" % name)
+            for name in ("libOpenCL.so", "libclblast.so")]
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_training_ends_where_the_cpu_ends(network, plain_names, tmp_path):
+    expected, on_cpu = train(network, tmp_path, "cpu", steps=STEPS)
+    found, on_gpu = train(network, tmp_path, "opencl0:0", plain_names, STEPS, FLAGS)
+    assert on_gpu["to_gpu"] and not on_cpu["to_gpu"]
+    assert sorted(found) == sorted(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(on_gpu["losses"], on_cpu["losses"], rtol=1e-5)

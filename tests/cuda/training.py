@@ -1,0 +1,43 @@
+"""Runs train.py in processes of their own, and compiles the libraries that stand in for a driver."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+LONGEST_RUN = 900       # seconds
+
+
+def compile_library(folder, name, *arguments):
+    """Compile a library that the loader knows by its name, wherever it lies; its path."""
+    path = os.path.join(str(folder), name)
+    subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", path, "-Wl,-soname," + name, "-Wl,--no-as-needed"]
+                   + list(arguments), check=True)
+    return path
+
+
+def train(network, folder, device, libraries=(), steps=0, flags="", **environment):
+    """Compile and train a network of train.py.
+
+    Returns
+    -------
+    arrays : dict of str to numpy.ndarray
+        All numbers that training changes.
+    seen : dict
+        Of ``NETWORK.json``.
+    """
+    # Theano takes the last of several flags of one name.
+    flags = ",".join([os.environ["THEANO_FLAGS"], "device=" + device] + ([flags] if flags else []))
+    process = subprocess.run(
+        [sys.executable, os.path.join(HERE, "train.py"), network, str(folder), str(steps)] + list(libraries),
+        env=dict(os.environ, THEANO_FLAGS=flags, PYTHONPATH=ROOT, **environment), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=LONGEST_RUN)
+    assert process.returncode == 0, process.stdout.decode("utf-8", "replace")
+    with np.load(os.path.join(str(folder), network + ".npz")) as arrays:
+        arrays = dict(arrays)
+    with open(os.path.join(str(folder), network + ".json")) as stream:
+        return arrays, json.load(stream)
