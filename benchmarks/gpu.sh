@@ -53,18 +53,25 @@ time_is_up() { [ "$SECONDS" -ge "$LIMIT" ]; }
 file_of() { echo "$RESULTS/$1-${2/:/-}"; }             # file_of PART NETWORK: without its ending
 
 for_network() {                                         # for_network NETWORK COMMAND...: with the network's cache
-    local network=${1/:/-} flags=${THEANO_FLAGS:-}
+    local network=${1/:/-} flags=${THEANO_FLAGS:-} status
     shift
     if [ -n "${CACHE:-}" ]; then
         mkdir -p "$CACHE/$network" "$CACHE/kernels"
         flags="base_compiledir=$CACHE/$network,gpuarray.cache_path=$CACHE/kernels,$flags"
     fi
-    THEANO_FLAGS=$flags "$@"
+    THEANO_FLAGS=$flags "$@" </dev/null &
+    trap "kill -TERM $!" TERM
+    wait $!
+    status=$?
+    # After a signal it is still busy saving.
+    [ $status -le 128 ] || { wait $!; status=$?; }
+    return $status
 }
+
+declare -A running=()                                   # process to what it does
 
 each() {                                                # each AT_A_TIME FUNCTION NETWORK...
     local at_a_time=$1 function=$2 network pid
-    local -A running=()
     shift 2
     for network; do
         while [ "$(jobs -rp | wc -l)" -ge "$at_a_time" ]; do sleep 0.2; done
@@ -73,9 +80,17 @@ each() {                                                # each AT_A_TIME FUNCTIO
         running[$!]="$function $network"
     done
     for pid in "${!running[@]}"; do wait "$pid" || failed+=("${running[$pid]}"); done
+    running=()
 }
 
-trap 'trap - INT TERM; kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
+stop() {
+    local pid
+    trap - INT TERM
+    for pid in "${!running[@]}"; do kill -TERM "$pid" 2>/dev/null; done
+    wait
+    exit 130
+}
+trap stop INT TERM
 
 # -------------------------------------------------------------------------------------------------------------- parts
 
@@ -129,7 +144,7 @@ peers() {
         [ -e "$path" ] || { echo "left out: ${program%% *}: there is no $path"; return 0; }
     done
     # shellcheck disable=SC2086
-    "$TORCH_PYTHON" benchmarks/gpu_peer.py --name "${1/:/ }" --json "$file" "$PEERS"/$program $((STEPS + WARM_UP))
+    for_network "$1" "$TORCH_PYTHON" benchmarks/gpu_peer.py --name "${1/:/ }" --json "$file" "$PEERS"/$program $((STEPS + WARM_UP))
 }
 
 train() {
@@ -144,9 +159,10 @@ train() {
     left=$((LIMIT - SECONDS - SAVING))
     [ "$left" -gt 0 ] || { echo "no time is left to train $1"; return 0; }
     [ -f "$run/config.json" ] && resume=(--resume)
-    # SIGTERM lets it save the minibatch where it is; timeout's own status is then 124.
+    # SIGTERM lets it save where it is, a second one does not: without --foreground, timeout sends two. Its own status is
+    # then 124.
     # shellcheck disable=SC2086
-    for_network "$1" timeout --signal=TERM "$left" "$PYTHON" "Experiments/$name/main.py" "$config" --device cuda \
+    for_network "$1" timeout --foreground "$left" "$PYTHON" "Experiments/$name/main.py" "$config" --device cuda \
         --out "$run" --epochs "$epochs" $options "${resume[@]}"
     status=$?
     for file in log.txt metrics.csv kept_words.txt; do
