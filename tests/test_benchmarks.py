@@ -354,58 +354,96 @@ def test_the_table_of_curves_is_short():
     assert curves.chosen_epochs(rows[:2]) == []
 
 
+PYTHON_STAND_IN = """#!/bin/sh
+# Notes its arguments and writes the file that they end with.
+echo "$*" >>"$NOTES"
+case "$*" in *"$FAIL"*) exit 3 ;; esac
+case "$*" in *"$SLOW"*) trap 'echo saved >>"$NOTES"; exit 130' TERM
+                     echo listens >>"$NOTES"
+                     while :; do sleep 0.05; done ;; esac
+for last; do :; done
+case "$*" in *--write*|*--json*) echo "{}" >"$last" ;; esac
+"""
+
+
 @pytest.fixture
 def gpu_sh(tmp_path):
-    """A call of gpu.sh with a stand-in for the interpreter: it notes its arguments and writes the file they ask for."""
-    python = tmp_path / "python"
-    python.write_text('#!/bin/sh\n'
-                      'echo "$*" >>"$NOTES"\n'
-                      'case "$*" in *"$FAIL"*) exit 3 ;; esac\n'
-                      'for last; do :; done\n'
-                      'case "$*" in *--write*|*--json*) echo "{}" >"$last" ;; esac\n')
+    """Starts gpu.sh, with a stand-in for the interpreter: a function of parts and variables; its `notes` are a file."""
+    python, notes = tmp_path / "python", tmp_path / "notes"
+    python.write_text(PYTHON_STAND_IN)
     python.chmod(0o755)
-    notes = tmp_path / "notes"
 
-    def call(*parts, **variables):
+    def start(*parts, **variables):
         notes.write_text(u"")
+        folders = {name: str(tmp_path) for name in ("PEERS", "PUBLISHED")}
         environment = dict(os.environ, PYTHON=str(python), TORCH_PYTHON=str(python), NOTES=str(notes),
-                           RESULTS=str(tmp_path / "results"), PEERS=str(tmp_path), PUBLISHED=str(tmp_path),
-                           **dict({"FAIL": "nothing"}, **variables))
-        process = subprocess.run(["benchmarks/gpu.sh"] + list(parts), cwd=measure.ROOT, env=environment,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-        called = [line for line in notes.read_text().splitlines() if "gpu_report" not in line]
-        return process.returncode, called, process.stdout + process.stderr
-    return call
+                           RESULTS=str(tmp_path / "results"), **folders)
+        environment.update(dict({"FAIL": "nothing", "SLOW": "nothing"}, **variables))
+        return subprocess.Popen(["benchmarks/gpu.sh"] + list(parts), cwd=measure.ROOT, env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    start.notes = notes
+    return start
+
+
+def finished(gpu_sh, *parts, **variables):
+    """Its status, what the interpreter was called with, and what was said."""
+    process = gpu_sh(*parts, **variables)
+    said, _ = process.communicate()
+    return process.returncode, [line for line in gpu_sh.notes.read_text().splitlines() if "report" not in line], said
 
 
 def test_gpu_sh_leaves_out_what_is_there(gpu_sh, tmp_path):
     two = {"NETWORKS": "IMDB:LLLCCL language_modeling:dense-1150", "JOBS": "2"}
-    status, called, _ = gpu_sh("references", "steps", **two)
+    status, called, _ = finished(gpu_sh, "references", "steps", **two)
     assert status == 0 and len(called) == 4
     assert "benchmarks/gpu_step.py language_modeling dense-1150 --device cuda --steps 30 --json %s" % (
         tmp_path / "results" / "steps-language_modeling-dense-1150.json") in called
-    assert gpu_sh("references", "steps", **two)[1] == []
-    status, called, _ = gpu_sh("gradients", **two)
+    assert finished(gpu_sh, "references", "steps", **two)[1] == []
+    status, called, _ = finished(gpu_sh, "gradients", **two)
     assert status == 0 and len(called) == 2 and all("--compare" in line for line in called)
 
 
 def test_gpu_sh_goes_on_after_a_failure_and_says_so(gpu_sh):
-    status, called, said = gpu_sh("steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL", FAIL="IMDB")
+    status, called, said = finished(gpu_sh, "steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL", FAIL="IMDB")
     assert status == 1 and len(called) == 2 and said.endswith("failed: steps IMDB:LLLCCL\n")
-    status, called, _ = gpu_sh("steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL")
+    status, called, _ = finished(gpu_sh, "steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL")
     assert status == 0 and len(called) == 1 and " IMDB LLLCCL " in called[0]
 
 
 def test_gpu_sh_begins_nothing_after_the_limit(gpu_sh):
-    status, called, said = gpu_sh("steps", "train", LIMIT="0")
+    status, called, said = finished(gpu_sh, "steps", "train", LIMIT="0")
     assert status == 0 and called == [] and "the limit of 0 s is reached" in said
 
 
 def test_gpu_sh_without_peers(gpu_sh):
-    status, called, said = gpu_sh("peers", NETWORKS="AGNews:LLLCCL Word_PTB:LCCL")
+    status, called, said = finished(gpu_sh, "peers", NETWORKS="AGNews:LLLCCL Word_PTB:LCCL")
     assert status == 0 and called == [] and "left out: torch_word_lm.py: there is no" in said
 
 
 def test_gpu_sh_knows_its_parts(gpu_sh):
-    status, called, said = gpu_sh("step")
+    status, called, said = finished(gpu_sh, "step")
     assert status == 2 and called == [] and said.startswith("error: unknown part 'step'; known: check gradients")
+
+
+def test_gpu_sh_trains(gpu_sh):
+    status, called, said = finished(gpu_sh, "train", TRAIN="IMDB:LLLCCL", IMDB_EPOCHS="3", IMDB_OPTIONS="--seed 1")
+    assert status == 0 and len(called) == 1 and "left out: the published curves" in said
+    assert called[0].startswith("Experiments/IMDB/main.py LLLCCL --device cuda "
+                                "--out Experiments/IMDB/Results/LLLCCL-gpu --epochs 3 --seed 1")
+
+
+@pytest.mark.parametrize("part, slow", [("steps", "gpu_step"), ("train", "main.py")])
+def test_what_gpu_sh_started_saves_once_and_is_waited_for(gpu_sh, part, slow):
+    process = gpu_sh(part, NETWORKS="IMDB:LLLCCL", TRAIN="Word_PTB:LCCL", SLOW=slow)
+    while "listens" not in gpu_sh.notes.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 130
+    assert gpu_sh.notes.read_text().splitlines()[1:] == ["listens", "saved"]
+
+
+def test_gpu_sh_stops_training_in_time(gpu_sh):
+    status, called, said = finished(gpu_sh, "train", TRAIN="Word_PTB:LCCL", SLOW="main.py", LIMIT="31")
+    assert status == 0 and called[1:] == ["listens", "saved"] and "left out: the published curves" in said
