@@ -445,5 +445,5 @@ def test_what_gpu_sh_started_saves_once_and_is_waited_for(gpu_sh, part, slow):
 
 
 def test_gpu_sh_stops_training_in_time(gpu_sh):
-    status, called, said = finished(gpu_sh, "train", TRAIN="Word_PTB:LCCL", SLOW="main.py", LIMIT="31")
+    status, called, said = finished(gpu_sh, "train", TRAIN="Word_PTB:LCCL", SLOW="main.py", LIMIT="33")
     assert status == 0 and called[1:] == ["listens", "saved"] and "left out: the published curves" in said
