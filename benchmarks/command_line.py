@@ -2,10 +2,11 @@
 
 import argparse
 
+from benchmarks.networks import NAMES
 from Experiments.shared import theano_setup
 from Experiments.shared.command_line import reported_errors
 
-__all__ = ["new_parser", "run_configured"]
+__all__ = ["new_parser", "add_network_options", "run_configured"]
 
 
 def new_parser(description):
@@ -15,9 +16,19 @@ def new_parser(description):
     return parser
 
 
+def add_network_options(parser):
+    """Add which network is measured: NAME, CONFIG, ``--set``."""
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("config", metavar="CONFIG", help="of language_modeling: dense-1150, sparse-1725 or dense-1725")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
+
+
 def run_configured(parser, run):
-    """Read the command line, configure Theano, and call run(arguments); an error is one line."""
+    """Read the command line, configure Theano, and call run(arguments); an error is one line.
+
+    Theano computes on the CPU, unless the parser has a ``--device``.
+    """
     arguments = parser.parse_args()
     with reported_errors():
-        theano_setup.configure()
+        theano_setup.configure(getattr(arguments, "device", "cpu"))
         run(arguments)

@@ -11,8 +11,8 @@ from bayes_rnn.errors import ReportedError
 from Experiments.shared import theano_setup
 from Experiments.shared.experiment import Experiment, make_settings
 
-__all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "Run", "training_run", "training_step", "experiment_settings",
-           "generated_tokens", "generated_data", "minibatches_per_epoch"]
+__all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "TRAINING_TEXTS", "TRAINING_TOKENS", "Run", "training_run",
+           "training_step", "experiment_settings", "generated_tokens", "generated_data", "minibatches_per_epoch"]
 
 #: The language model with predefined sparseness.
 AWD = "language_modeling"

@@ -37,6 +37,22 @@ TABLES = OrderedDict([
         ("of the arithmetic, at most", "arithmetic", "%d")])),
     ("memory", ("peak memory", [
         ("grows by (MB)", "growth_mb", "%.1f"), ("an array of words x texts would (MB)", "array_mb", "%.1f")])),
+    ("gradients", ("first step, GPU against CPU", [
+        ("largest error of a gradient", "gradient_error", "%.1e"), ("of", "worst_parameter", "%s"),
+        ("at most", "target", "%.0e"), ("met", "met", None), ("error of the loss", "loss_error", "%.1e"),
+        ("same random numbers", "same_noise", None)])),
+    ("gpu_step", ("training step", [
+        ("median (s)", "median_step_seconds", "%.4f"), ("fastest (s)", "fastest_step_seconds", "%.4f"),
+        ("an epoch (s)", "epoch_seconds", "%.1f"), ("compilation (s)", "compile_seconds", "%.0f"),
+        ("start to end of first step (s)", "first_step_seconds", "%.0f"),
+        ("on the GPU (MB)", "device_memory_mb", "%.0f"), ("beside it (MB)", "host_memory_mb", "%.0f"),
+        ("operations", "operations", "%d"), ("in loops", "loop_operations", "%d")])),
+    ("gpu", ("training step on the GPU", [
+        ("median (s)", "median_step_seconds", "%.4f"), ("an epoch (s)", "epoch_seconds", "%.1f"),
+        ("published (s)", "published_epoch_seconds", "%.0f"), ("ratio", "to_published", "%.2f"),
+        ("PyTorch, a step (s)", "torch_step_seconds", "%.4f"), ("ratio", "to_torch", "%.2f"),
+        ("GPU memory (MB)", "device_memory_mb", "%.0f"), ("PyTorch's (MB)", "torch_memory_mb", "%.0f"),
+        ("largest error of a gradient", "gradient_error", "%.1e")])),
 ])
 
 

@@ -15,9 +15,9 @@ import statistics
 import tempfile
 from collections import OrderedDict
 
-from benchmarks.command_line import new_parser
+from benchmarks.command_line import add_network_options, new_parser
 from benchmarks.measure import Results, peak_memory, process_age, timed
-from benchmarks.networks import NAMES, TOKENS, experiment_settings, minibatches_per_epoch, training_run
+from benchmarks.networks import TOKENS, experiment_settings, minibatches_per_epoch, training_run
 from benchmarks.report import table
 from Experiments.shared import theano_setup
 from Experiments.shared.command_line import reported_errors
@@ -39,12 +39,10 @@ PARTS = OrderedDict([
 def main():
     """The command line."""
     parser = new_parser(__doc__)
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("config", metavar="CONFIG", help="of language_modeling: dense-1150, sparse-1725 or dense-1725")
+    add_network_options(parser)
     parser.add_argument("--steps", type=int, default=20, help="measured steps, after %d more" % WARM_UP_STEPS)
     parser.add_argument("--tokens", choices=TOKENS, default="uniform",
                         help="uniform: as many distinct words as can be (as the peers do); zipf: as text has them")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
     parser.add_argument("--cold", action="store_true", help="compile into an empty folder, as on a first start")
     arguments = parser.parse_args()
     with reported_errors():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from argparse import Namespace
 from functools import partial
@@ -10,7 +11,20 @@ import numpy as np
 import pytest
 
 from bayes_rnn.errors import ReportedError
-from benchmarks import measure, networks, peers, predict, products, report, scaling
+from benchmarks import (
+    curves,
+    gpu_gradients,
+    gpu_peer,
+    gpu_report,
+    gpu_step,
+    measure,
+    networks,
+    peers,
+    predict,
+    products,
+    report,
+    scaling,
+)
 
 
 def test_the_median_is_read_from_a_torch_program():
@@ -179,3 +193,257 @@ def test_settings_are_those_of_the_experiments():
     ("language_modeling", "dense-1150", 664)])
 def test_minibatches_of_the_real_data(name, config, minibatches):
     assert networks.minibatches_per_epoch(name, networks.experiment_settings(name, config)[1]) == minibatches
+
+
+# -- on a GPU ----------------------------------------------------------------------------------------------------------
+
+def small_step(name="IMDB", config="LLLCCL"):
+    settings = {"IMDB": ["words_kept=30", "embedding_units=4", "hidden_units=3", "length=5", "batch_size=4"],
+                networks.AWD: ["emsize=8", "nhid=6", "bptt=4", "batch_size=3"]}[name]
+    return gpu_gradients.first_step(name, config, settings)
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """The same step by both formulations: (gradients, facts) each, as of one network."""
+    def take(implementation):
+        before = os.environ.get("BAYES_RNN_RECURRENCE")
+        os.environ["BAYES_RNN_RECURRENCE"] = implementation
+        try:
+            gradients, facts = small_step()
+        finally:
+            os.environ.pop("BAYES_RNN_RECURRENCE")
+            if before:
+                os.environ["BAYES_RNN_RECURRENCE"] = before
+        return gradients, dict(facts, network="IMDB LLLCCL")
+    return take("auto"), take("scan")
+
+
+def test_both_formulations_take_the_same_first_step(steps):
+    figures = gpu_gradients.compare(steps[1], steps[0], "reference.npz")
+    assert figures["met"] and figures["gradient_error"] < 1e-5 and figures["same_noise"]
+    assert figures["loss"] == pytest.approx(steps[0][1]["loss"], rel=1e-5)
+    assert set(figures["errors"]) >= {"embedding.W", "embedding.W.log_sigma", "lstm.W_hid", "lstm.b", "dense.b"}
+
+
+@pytest.mark.parametrize("wrong", [1.001, float("nan")])
+def test_a_wrong_gradient_is_noticed(steps, wrong):
+    gradients = dict(steps[1][0], **{"lstm.b": steps[1][0]["lstm.b"] * np.float32(wrong)})
+    figures = gpu_gradients.compare((gradients, steps[1][1]), steps[0], "reference.npz")
+    assert figures["worst_parameter"] == "lstm.b" and not figures["met"]
+
+
+def test_other_random_numbers_are_noticed(steps):
+    figures = gpu_gradients.compare((steps[1][0], dict(steps[1][1], noise="another")), steps[0], "reference.npz")
+    assert not figures["same_noise"]
+
+
+def test_another_network_is_refused(steps):
+    other = (steps[0][0], dict(steps[0][1], network="Word_PTB LCCL"))
+    with pytest.raises(ReportedError, match="reference.npz is a step of Word_PTB LCCL, not of IMDB LLLCCL"):
+        gpu_gradients.compare(steps[1], other, "reference.npz")
+
+
+def test_the_first_step_of_the_sparse_language_model_has_all_gradients():
+    gradients, facts = small_step(networks.AWD, "dense-1150")
+    assert len(gradients) >= 11 and all(np.abs(gradient).sum() > 0 for gradient in gradients.values())
+    assert np.isfinite(facts["loss"])
+
+
+def test_a_sketch_keeps_differences():
+    random = np.random.RandomState(1)
+    expected = random.randn(300, 400)
+    noise = random.randn(300, 400)
+    found = gpu_gradients.relative_error(gpu_gradients.sketch(expected + 1e-3 * noise), gpu_gradients.sketch(expected))
+    assert found == pytest.approx(1e-3 * np.linalg.norm(noise) / np.linalg.norm(expected), rel=0.05)
+    one = expected.copy()
+    one[17, 5] += 30.
+    assert gpu_gradients.relative_error(gpu_gradients.sketch(one), gpu_gradients.sketch(expected)) > 0.05
+
+
+def test_a_small_array_is_its_own_sketch():
+    small = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert gpu_gradients.sketch(small).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_parameters_that_are_the_same_everywhere():
+    import theano
+    initial = np.random.RandomState(1).randn(40, 30).astype(np.float32)
+    values = []
+    # As another machine's LAPACK would round.
+    for W in (initial, initial * np.float32(1 + 1e-6)):
+        parameters = {"W": theano.shared(W), "b": theano.shared(np.full(50, 0.25, np.float32))}
+        gpu_gradients.set_portable_parameters(parameters)
+        values.append({name: parameter.get_value() for name, parameter in parameters.items()})
+    for name in values[0]:
+        np.testing.assert_array_equal(values[0][name], values[1][name])
+    assert values[0]["W"].std() == pytest.approx(1, rel=0.2) and 0.15 < values[0]["b"].mean() < 0.3
+    assert len(set(values[0]["b"])) == 50
+
+
+def test_seconds_by_class_and_operations():
+    import theano
+    import theano.tensor as T
+    x = T.fmatrix()
+    states, _ = theano.scan(lambda row, state: T.tanh(row + state), sequences=x, outputs_info=T.zeros_like(x[0]))
+    function = theano.function([x], [states[-1], T.dot(x, x.T)])
+    outside, inside = gpu_step.operations(function)
+    assert outside["Scan"] == 1 and inside["Elemwise"] == 1 and "Scan" not in inside
+    nodes = function.maker.fgraph.toposort()
+    found = gpu_step.seconds_by_class({node: 50. if type(node.op).__name__ == "Scan" else 0.5 for node in nodes}, 10)
+    assert list(found)[0] == "Scan" and found["Scan"] == 5
+    assert sum(found.values()) == pytest.approx((50 + 0.5 * (len(nodes) - 1)) / 10)
+
+
+def test_a_step_is_measured_on_any_device():
+    arguments = Namespace(name="IMDB", config="LLLCCL", tokens="zipf", steps=2, device="cpu",
+                          set=["words_kept=30", "embedding_units=4", "hidden_units=3", "length=5", "batch_size=4"])
+    figures = gpu_step.measure(arguments)
+    assert figures["device"] == "cpu" and figures["device_memory_mb"] is None and len(figures["step_seconds"]) == 2
+    assert figures["epoch_seconds"] == pytest.approx(figures["median_step_seconds"] * 21250 / 4, rel=1e-3)
+    assert "to_published" not in figures            # of another shape
+    profiled = gpu_step.profile(arguments)
+    assert profiled["classes"] and 0 < sum(profiled["classes"].values()) <= profiled["step_seconds"]
+
+
+def test_times_that_a_torch_program_kept():
+    assert gpu_peer.kept_times({"ts": list(range(8))}, "program") == [5, 6, 7]
+    for names in ({}, {"times": [1., 2.]}, {"times": 3}):
+        with pytest.raises(SystemExit, match="program kept the times of"):
+            gpu_peer.kept_times(names, "program")
+
+
+def test_gpu_report(tmp_path, capsys):
+    for number, (part, figures) in enumerate([
+            ("gpu_peer", {"torch_step_seconds": 0.04, "torch_memory_mb": 900., "device": "a GPU"}),
+            ("gpu_step", {"median_step_seconds": 0.01, "epoch_seconds": 1.7, "published_epoch_seconds": 20.4,
+                          "to_published": 0.083, "device": "a GPU", "device_memory_mb": 700.}),
+            ("gradients", {"gradient_error": 2e-6, "met": True})]):
+        (tmp_path / ("%d.json" % number)).write_text(json.dumps({"parts": {part: {"IMDB LLLCCL": figures}}}))
+    gpu_report.main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "devices: a GPU"
+    assert "| IMDB LLLCCL | 0.0100 | 1.7 | 20 | 0.08 | 0.0400 | 0.25 | 700 | 900 | 2.0e-06 |" in lines
+
+
+def metrics(epochs, accuracy):
+    header = "dataset,config,epoch,val,test,compression\n"
+    return header + "".join("IMDB,LLLCCL,%d,%s,%s,%d\n" % (epoch, accuracy, accuracy, 2 * epoch) for epoch in epochs)
+
+
+def test_curves_beside_the_published(tmp_path, capsys):
+    (tmp_path / "config.json").write_text(json.dumps({"dataset": "IMDB", "config": "LLLCCL", "kind": "text"}))
+    published = tmp_path / "published.csv"
+    published.write_text(metrics([20, 40, 60], 0.8) + "Word_PTB,LCCL,20,1,1,1\n")
+    curves.show(str(tmp_path), str(published), str(tmp_path / "out"))
+    assert "no evaluation yet" in capsys.readouterr().out
+    (tmp_path / "metrics.csv").write_text(metrics([5, 20, 40], 0.75))
+    curves.show(str(tmp_path), str(published), str(tmp_path / "out"))
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| 20 | 0.75 | 0.8 | 0.75 | 0.8 | 40 | 40 |", "| 40 | 0.75 | 0.8 | 0.75 | 0.8 | 80 | 80 |"]
+    for name in ("out-metric.png", "out-compression.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+    with pytest.raises(ReportedError, match="no published curves in"):
+        curves.show(str(tmp_path), str(tmp_path / "nothing.csv"), str(tmp_path / "out"))
+
+
+def test_the_table_of_curves_is_short():
+    rows = [{"epoch": epoch, "val": 1. if epoch > 2 else float("nan"), "published val": 2.} for epoch in range(1, 151)]
+    chosen = [row["epoch"] for row in curves.chosen_epochs(rows)]
+    assert len(chosen) == curves.TABLE_ROWS and (chosen[0], chosen[-1]) == (3, 150)
+    assert curves.chosen_epochs(rows[:2]) == []
+
+
+PYTHON_STAND_IN = """#!/bin/sh
+# Notes its arguments and writes the file that they end with.
+echo "$*" >>"$NOTES"
+case "$*" in *"$FAIL"*) exit 3 ;; esac
+case "$*" in *"$SLOW"*) trap 'echo saved >>"$NOTES"; exit 130' TERM
+                     echo listens >>"$NOTES"
+                     while :; do sleep 0.05; done ;; esac
+for last; do :; done
+case "$*" in *--write*|*--json*) echo "{}" >"$last" ;; esac
+"""
+
+
+@pytest.fixture
+def gpu_sh(tmp_path):
+    """Starts gpu.sh, with a stand-in for the interpreter: a function of parts and variables; its `notes` are a file."""
+    python, notes = tmp_path / "python", tmp_path / "notes"
+    python.write_text(PYTHON_STAND_IN)
+    python.chmod(0o755)
+
+    def start(*parts, **variables):
+        notes.write_text(u"")
+        folders = {name: str(tmp_path) for name in ("PEERS", "PUBLISHED")}
+        environment = dict(os.environ, PYTHON=str(python), TORCH_PYTHON=str(python), NOTES=str(notes),
+                           RESULTS=str(tmp_path / "results"), **folders)
+        environment.update(dict({"FAIL": "nothing", "SLOW": "nothing"}, **variables))
+        return subprocess.Popen(["benchmarks/gpu.sh"] + list(parts), cwd=measure.ROOT, env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    start.notes = notes
+    return start
+
+
+def finished(gpu_sh, *parts, **variables):
+    """Its status, what the interpreter was called with, and what was said."""
+    process = gpu_sh(*parts, **variables)
+    said, _ = process.communicate()
+    return process.returncode, [line for line in gpu_sh.notes.read_text().splitlines() if "report" not in line], said
+
+
+def test_gpu_sh_leaves_out_what_is_there(gpu_sh, tmp_path):
+    two = {"NETWORKS": "IMDB:LLLCCL language_modeling:dense-1150", "JOBS": "2"}
+    status, called, _ = finished(gpu_sh, "references", "steps", **two)
+    assert status == 0 and len(called) == 4
+    assert "benchmarks/gpu_step.py language_modeling dense-1150 --device cuda --steps 30 --json %s" % (
+        tmp_path / "results" / "steps-language_modeling-dense-1150.json") in called
+    assert finished(gpu_sh, "references", "steps", **two)[1] == []
+    status, called, _ = finished(gpu_sh, "gradients", **two)
+    assert status == 0 and len(called) == 2 and all("--compare" in line for line in called)
+
+
+def test_gpu_sh_goes_on_after_a_failure_and_says_so(gpu_sh):
+    status, called, said = finished(gpu_sh, "steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL", FAIL="IMDB")
+    assert status == 1 and len(called) == 2 and said.endswith("failed: steps IMDB:LLLCCL\n")
+    status, called, _ = finished(gpu_sh, "steps", NETWORKS="IMDB:LLLCCL Word_PTB:LCCL")
+    assert status == 0 and len(called) == 1 and " IMDB LLLCCL " in called[0]
+
+
+def test_gpu_sh_begins_nothing_after_the_limit(gpu_sh):
+    status, called, said = finished(gpu_sh, "steps", "train", LIMIT="0")
+    assert status == 0 and called == [] and "the limit of 0 s is reached" in said
+
+
+def test_gpu_sh_without_peers(gpu_sh):
+    status, called, said = finished(gpu_sh, "peers", NETWORKS="AGNews:LLLCCL Word_PTB:LCCL")
+    assert status == 0 and called == [] and "left out: torch_word_lm.py: there is no" in said
+
+
+def test_gpu_sh_knows_its_parts(gpu_sh):
+    status, called, said = finished(gpu_sh, "step")
+    assert status == 2 and called == [] and said.startswith("error: unknown part 'step'; known: check gradients")
+
+
+def test_gpu_sh_trains(gpu_sh):
+    status, called, said = finished(gpu_sh, "train", TRAIN="IMDB:LLLCCL", IMDB_EPOCHS="3", IMDB_OPTIONS="--seed 1")
+    assert status == 0 and len(called) == 1 and "left out: the published curves" in said
+    assert called[0].startswith("Experiments/IMDB/main.py LLLCCL --device cuda "
+                                "--out Experiments/IMDB/Results/LLLCCL-gpu --epochs 3 --seed 1")
+
+
+@pytest.mark.parametrize("part, slow", [("steps", "gpu_step"), ("train", "main.py")])
+def test_what_gpu_sh_started_saves_once_and_is_waited_for(gpu_sh, part, slow):
+    process = gpu_sh(part, NETWORKS="IMDB:LLLCCL", TRAIN="Word_PTB:LCCL", SLOW=slow)
+    while "listens" not in gpu_sh.notes.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 130
+    assert gpu_sh.notes.read_text().splitlines()[1:] == ["listens", "saved"]
+
+
+def test_gpu_sh_stops_training_in_time(gpu_sh):
+    status, called, said = finished(gpu_sh, "train", TRAIN="Word_PTB:LCCL", SLOW="main.py", LIMIT="33")
+    assert status == 0 and called[1:] == ["listens", "saved"] and "left out: the published curves" in said

@@ -278,7 +278,7 @@ def _try_on_gpu(gpu):
     for row in values:
         expected = np.tanh(expected.dot(values) + row)
     if not np.allclose(found, expected, atol=1e-4):
-        raise ReportedError("%s computes something wrong" % gpu)
+        raise ReportedError("%s computes something wrong" % (gpu,))
     driver, nvrtc = load_cuda()
     print("%s; driver: CUDA %d.%d, NVRTC %d.%d" % ((gpu,) + sum(versions(driver, nvrtc), ())))
 
