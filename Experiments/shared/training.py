@@ -13,7 +13,7 @@ from bayes_rnn.errors import ReportedError
 from .plots import plot_run
 from .run_folder import load_checkpoint
 
-__all__ = ["train", "Interrupted", "NotFinite"]
+__all__ = ["train", "Interrupted", "NotFinite", "Chore"]
 
 
 class Interrupted(Exception):
@@ -92,6 +92,35 @@ class InterruptSwitch(object):
             signal.signal(number, handler)
 
 
+class Chore(object):
+    """What keeps training waiting, and may: a twentieth of the time. Epochs of seconds are saved and drawn less often.
+
+    Examples
+    --------
+    >>> from Experiments.shared.training import Chore
+    >>> saving = Chore()
+    >>> if saving.is_due():
+    ...     with saving:
+    ...         pass
+    """
+
+    SHARE = 0.05
+
+    def __init__(self):
+        self._ended, self._seconds = None, 0.
+
+    def is_due(self):
+        """Whether it has been long enough since the last time; the first time it is."""
+        return self._ended is None or (time.time() - self._ended) * self.SHARE >= self._seconds
+
+    def __enter__(self):
+        self._started = time.time()
+
+    def __exit__(self, *exception):
+        self._ended = time.time()
+        self._seconds = self._ended - self._started
+
+
 def train(job, run, epochs, settings, resume=False, best=None):
     """Train a job to the given epoch.
 
@@ -142,6 +171,7 @@ def train(job, run, epochs, settings, resume=False, best=None):
 
 
 def _train_epochs(job, run, epochs, settings, progress):
+    saving, plotting, drawn = Chore(), Chore(), 0
     with InterruptSwitch() as switch:
         while progress.epoch <= epochs and not job.finished(progress.rows):
             _train_epoch(job, run, progress, settings, switch)
@@ -151,10 +181,17 @@ def _train_epochs(job, run, epochs, settings, progress):
             snapshot = progress.epoch % settings["save_every"] == 0
             finished = progress.epoch
             progress.start_epoch()
-            _save(job, run, progress, "last")
+            done, interrupted = progress.epoch > epochs or job.finished(progress.rows), switch.pressed
+            if len(progress.rows) > drawn and (plotting.is_due() or done or interrupted):
+                with plotting:
+                    plot_run(progress.rows, job.figures(), run.path)
+                drawn = len(progress.rows)
+            if saving.is_due() or done or interrupted:
+                with saving:
+                    _save(job, run, progress, "last")
             if snapshot:
                 _save(job, run, progress, "epoch_%d" % finished)
-            if switch.pressed and progress.epoch <= epochs and not job.finished(progress.rows):
+            if interrupted and not done:
                 raise Interrupted(switch.by_user)
 
 
@@ -207,7 +244,6 @@ def _evaluate(job, run, progress):
     row.update(columns)
     progress.rows.append(row)
     run.write_metrics(progress.rows)
-    plot_run(progress.rows, job.figures(), run.path)
     if job.better(value, progress.best):
         progress.best = value
         _save(job, run, progress, "best")

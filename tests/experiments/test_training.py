@@ -113,6 +113,26 @@ def test_every_minibatch_of_every_epoch_once(run):
     assert (progress["epoch"], progress["minibatch"], progress["losses"], progress["seconds"]) == (5, 0, [], 0)
 
 
+def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatch):
+    seconds, saved, drawn = [0.], [], []
+
+    def act(acts, cost, progress_of):
+        def acted(*arguments):
+            seconds[0] += cost
+            acts.append(progress_of(arguments))
+        return acted
+
+    monkeypatch.setattr(training.time, "time", lambda: seconds[0])
+    monkeypatch.setattr(run, "save_checkpoint", act(saved, 1., lambda given: (given[0], given[2]["epoch"] - 1)))
+    monkeypatch.setattr(training, "plot_run", act(drawn, 0.5, lambda given: given[0][-1]["epoch"]))
+    job = Job()
+    monkeypatch.setattr(job, "after_step", act([], 8. / MINIBATCHES, lambda given: None))
+    training.train(job, run, 8, SETTINGS)
+    # An epoch takes 8 s, so every third is saved and every second drawn; and the last.
+    assert [epoch for name, epoch in saved if name == "last"] == [1, 4, 7, 8]
+    assert drawn == [1, 3, 5, 7, 8]
+
+
 def test_a_row_has_what_training_and_the_job_measured(run):
     training.train(Job(scores={1: 0.75}), run, 1, SETTINGS)
     row, = rows_of(run)
