@@ -7,14 +7,10 @@ of the project that uses Lasagne takes it from here: ``from bayes_rnn.lasagne_co
 
 import sys
 
-import theano
 from theano.tensor.signal import pool
 
 sys.modules.setdefault("theano.tensor.signal.downsample", pool)
 
 import lasagne  # noqa: E402  (the stand-in must be registered first)
-
-if theano.config.device != "cpu":
-    from . import gpu_rewrites  # noqa: F401  (both packages come by here before they build anything)
 
 __all__ = ["lasagne"]

@@ -5,6 +5,9 @@ import theano.tensor as T
 from theano.gof.graph import io_toposort
 from theano.tensor.extra_ops import Unique
 
+from bayes_rnn.implementation import on_gpu
+from bayes_rnn.unique_op import UniqueWithInverse
+
 __all__ = ["step_function", "stacked"]
 
 
@@ -25,7 +28,7 @@ def step_function(inputs, outputs, updates, givens=(), profile=False):
     """
     givens = dict(givens)
     found = []
-    if theano.config.device != "cpu":
+    if on_gpu():
         found = _found_by_host(inputs, list(outputs) + list(updates.values()))
     if not found:
         return theano.function(inputs, outputs, updates=updates, givens=givens, profile=profile)
@@ -64,7 +67,7 @@ def _found_by_host(inputs, results):
         if not (finds and isinstance(node.op, theano.compile.ops.Shape)) and all(
                 variable in of_inputs or isinstance(variable, theano.Constant) for variable in node.inputs):
             of_inputs.update(node.outputs)
-            if finds or isinstance(node.op, Unique):
+            if finds or isinstance(node.op, (Unique, UniqueWithInverse)):
                 of_host.update(node.outputs)
         else:
             wanted += [variable for variable in node.inputs if variable in of_host and variable not in wanted]
