@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from train import NETWORKS
-from training import compile_library, train
+from training import compile_library, run_script, train
 
 from Experiments.shared.theano_setup import EXCLUDED
 
@@ -48,3 +48,17 @@ def test_training_ends_where_the_cpu_ends(network, plain_names, tmp_path):
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5, err_msg=name)
     np.testing.assert_allclose(on_gpu["losses"], on_cpu["losses"], rtol=1e-5)
+
+
+def test_the_recurrence_and_its_gradient_are_those_of_the_cpu(plain_names, tmp_path):
+    files = [str(tmp_path / "cpu.npz"), str(tmp_path / "gpu.npz")]
+    run_script("recurrence.py", files[:1], "cpu")
+    run_script("recurrence.py", files[1:] + plain_names, "opencl0:0")
+    with np.load(files[0]) as expected, np.load(files[1]) as found:
+        assert {"GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"} <= set(found["operations"])
+        assert not {"LSTMRecurrence", "LSTMRecurrenceGradient", "Scan"} & set(found["operations"])
+        assert "W_hid has shape (2, 7), but (2, 8) was expected" in str(found["refusal"])
+        assert sorted(found) == sorted(expected)
+        for name in sorted(set(expected) - {"operations", "refusal"}):
+            size = np.abs(expected[name]).max() if expected[name].size else 1
+            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5 * size, err_msg=name)

@@ -1,4 +1,4 @@
-"""Runs train.py in processes of their own, and compiles the libraries that stand in for a driver."""
+"""Runs train.py and recurrence.py in processes of their own, and compiles the libraries that stand in for a driver."""
 
 import json
 import os
@@ -20,6 +20,17 @@ def compile_library(folder, name, *arguments):
     return path
 
 
+def run_script(name, arguments, device, flags="", **environment):
+    """Run a script of this folder with Python, on a device; it must succeed."""
+    # Theano takes the last of several flags of one name.
+    flags = ",".join([os.environ["THEANO_FLAGS"], "device=" + device] + ([flags] if flags else []))
+    process = subprocess.run(
+        [sys.executable, os.path.join(HERE, name)] + [str(argument) for argument in arguments],
+        env=dict(os.environ, THEANO_FLAGS=flags, PYTHONPATH=ROOT, **environment), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=LONGEST_RUN)
+    assert process.returncode == 0, process.stdout.decode("utf-8", "replace")
+
+
 def train(network, folder, device, libraries=(), steps=0, flags="", **environment):
     """Compile and train a network of train.py.
 
@@ -30,13 +41,7 @@ def train(network, folder, device, libraries=(), steps=0, flags="", **environmen
     seen : dict
         Of ``NETWORK.json``.
     """
-    # Theano takes the last of several flags of one name.
-    flags = ",".join([os.environ["THEANO_FLAGS"], "device=" + device] + ([flags] if flags else []))
-    process = subprocess.run(
-        [sys.executable, os.path.join(HERE, "train.py"), network, str(folder), str(steps)] + list(libraries),
-        env=dict(os.environ, THEANO_FLAGS=flags, PYTHONPATH=ROOT, **environment), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=LONGEST_RUN)
-    assert process.returncode == 0, process.stdout.decode("utf-8", "replace")
+    run_script("train.py", [network, folder, steps] + list(libraries), device, flags, **environment)
     with np.load(os.path.join(str(folder), network + ".npz")) as arrays:
         arrays = dict(arrays)
     with open(os.path.join(str(folder), network + ".json")) as stream:

@@ -1,0 +1,89 @@
+"""The recurrence of an LSTM and its gradient on the device that THEANO_FLAGS names, in a process of its own.
+
+    python tests/cuda/recurrence.py FILE [LIBRARY ...]
+
+FILE, an npz, gets the states and all gradients of every case, ``operations``, the names of what Theano compiled, and
+``refusal``, what an array of a wrong shape is answered. The libraries are loaded before anything else.
+"""
+
+import ctypes
+import sys
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+
+#: sizes: units of each component. z_gates, z_hid: their rows, or 0 for none.
+Case = namedtuple("Case", "sizes steps rows mask z_gates z_hid nonlinearity backwards")
+CASES = OrderedDict([
+    ("everything", Case([5], 7, 3, True, 3, 3, "hard_sigmoid", False)),
+    ("components", Case([5, 3, 4], 6, 4, False, 0, 0, "sigmoid", True)),
+    ("one row of z", Case([6, 2], 6, 4, True, 1, 1, "sigmoid", False)),
+    ("more than a block of threads", Case([70], 9, 9, True, 0, 1, "hard_sigmoid", True)),
+    ("one of each", Case([4], 1, 1, False, 1, 0, "hard_sigmoid", False)),
+    ("no steps", Case([4], 0, 2, False, 2, 2, "sigmoid", False)),
+])
+
+
+def outputs_of(case, seed):
+    """Names and symbolic variables: hid, cell, and the gradients of a sum of both with respect to all inputs."""
+    import theano
+    import theano.tensor as T
+    from bayes_rnn.recurrence import lstm_recurrence
+    random, units = np.random.RandomState(seed), sum(case.sizes)
+    given = OrderedDict()
+
+    def make(name, *shape):
+        # As small as keeps the states from chaos, in which no two devices would agree.
+        values = (random.randn(*shape) / np.sqrt(case.sizes[0])).astype("float32")
+        given[name] = theano.shared(values, name, broadcastable=[size == 1 and name[0] == "z" for size in shape])
+        return given[name]
+
+    preactivations = [make("preactivation_%d" % c, case.steps, case.rows, 4 * n) for c, n in enumerate(case.sizes)]
+    W_hid = [make("W_hid_%d" % c, n, 4 * n) for c, n in enumerate(case.sizes)]
+    b, states = make("b", 4 * units), [make(name, case.rows, units) for name in ("hid_init", "cell_init")]
+    z_gates = make("z_gates", case.z_gates, 4 * units) if case.z_gates else None
+    z_hid = make("z_hid", case.z_hid, units) if case.z_hid else None
+    mask = theano.shared((random.rand(case.steps, case.rows) < 0.7).astype("float32")) if case.mask else None
+    hid, cell = lstm_recurrence(preactivations, W_hid, b, states[0], states[1], mask, z_gates, z_hid,
+                                case.nonlinearity, case.backwards)
+    weights = [theano.shared(random.randn(case.steps, case.rows, units).astype("float32")) for _ in range(2)]
+    gradients = theano.grad(T.sum(hid * weights[0]) + T.sum(cell * weights[1]), list(given.values()))
+    return ["hid", "cell"] + list(given), [hid, cell] + gradients
+
+
+def refusal():
+    """The message for a W_hid that does not fit the states."""
+    import theano
+    import theano.tensor as T
+    from bayes_rnn.recurrence import lstm_recurrence
+    x, W = theano.shared(np.zeros((2, 3, 8), "float32")), theano.shared(np.zeros((2, 7), "float32"))
+    b, state = T.zeros((8,)), T.zeros((3, 2))
+    hid, _ = lstm_recurrence(x, W, b, state, state)
+    try:
+        theano.function([], hid)()
+    except ValueError as error:
+        return str(error).split("\n")[0]
+    return "none"
+
+
+def main(path, *libraries):
+    """The command line."""
+    for library in libraries:
+        ctypes.CDLL(library)
+    from Experiments.shared import theano_setup
+    theano_setup.configure()
+    import theano
+    arrays, operations = OrderedDict(), set()
+    for seed, (title, case) in enumerate(CASES.items()):
+        names, outputs = outputs_of(case, seed)
+        function = theano.function([], outputs)
+        arrays.update(("%s: %s" % (title, name), np.asarray(array)) for name, array in zip(names, function()))
+        # Without a gradient nothing is kept for it.
+        alone = theano.function([], outputs[0])
+        arrays["%s: hid alone" % title] = np.asarray(alone())
+        operations.update(type(node.op).__name__ for node in function.maker.fgraph.toposort())
+    np.savez(path, operations=sorted(operations), refusal=refusal(), **arrays)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
