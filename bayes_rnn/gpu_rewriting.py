@@ -2,8 +2,8 @@
 
 Imported where Theano's device is a GPU; from then on it rewrites every function that Theano compiles.
 
-* The recurrence of an LSTM has operations of its own there (:mod:`bayes_rnn.recurrence_gpu`). Only float32: other
-  numbers are left to the processor.
+* The recurrence of an LSTM has operations of its own there (:mod:`bayes_rnn.recurrence_gpu`). Only float32 and
+  up to 128 components: others are left to the processor.
 * Counting, and the gradient of a softmax, get operations on the GPU; without, training steps would go to the host and
   back for them.
 * To elements of a vector Theano adds by one kernel per element, started one after the other: tens of thousands in a
@@ -14,6 +14,7 @@ Imported where Theano's device is a GPU; from then on it rewrites every function
 
 import theano
 import theano.tensor as T
+from pygpu import gpuarray
 from theano import gof
 from theano.compile.ops import Shape_i
 from theano.gpuarray import GpuArrayType
@@ -24,11 +25,8 @@ from theano.tensor.nnet.nnet import SoftmaxGrad
 from theano.tensor.opt import register_specialize
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from .recurrence_gpu import GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
+from .recurrence_gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 from .recurrence_op import LSTMRecurrence, LSTMRecurrenceGradient, with_properties
-
-if theano.gpuarray.pygpu:
-    from pygpu import gpuarray
 
 __all__ = ["GpuRange"]
 
@@ -112,15 +110,19 @@ def _length_on_gpu(node):
 def _increment_rows_of_one(node):
     """Increments of a vector's elements as those of a matrix's rows; for a vector, Theano launches a kernel each."""
     vector, increments, index = node.inputs
+    # Where elements are set, the last one given wins, and of a matrix's rows any would.
+    if node.op.set_instead_of_inc:
+        return False
     if vector.ndim != 1 or increments.ndim != 1:
         return False
     return [node.op(vector.dimshuffle(0, "x"), increments.dimshuffle(0, "x"), index).dimshuffle(0)]
 
 
-@register_specialize
 @gof.local_optimizer([SoftmaxGrad])
 def _softmax_gradient_elementwise(node):
     """The gradient of a softmax from operations that Theano has for GPUs without cuDNN."""
+    if not isinstance(node.op, SoftmaxGrad):
+        return False
     gradient, softmax = node.inputs
     product = gradient * softmax
     return [product - softmax * product.sum(axis=1, keepdims=True)]
@@ -139,7 +141,9 @@ def _sum_rows_first(node):
 def _register_lifter(processor_op, gpu_op):
     """Let Theano replace one by the other wherever it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
-        return with_properties(gpu_op, op) if outputs[0].dtype == "float32" else False
+        if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
+            return False
+        return with_properties(gpu_op, op)
     lift.__name__ = "bayes_rnn_" + gpu_op.__name__         # the name of the rewriting, and there may be one of each
     register_opt2([processor_op], "fast_compile")(lift)
     register_opt("fast_compile")(op_lifter([processor_op])(lift))
@@ -147,6 +151,8 @@ def _register_lifter(processor_op, gpu_op):
 
 _register_lifter(LSTMRecurrence, GpuLSTMRecurrence)
 _register_lifter(LSTMRecurrenceGradient, GpuLSTMRecurrenceGradient)
-# When Theano simplifies no more, which would join the two sums, and just before it moves operations to the GPU (48.5).
-theano.compile.optdb.register("bayes_rnn_sum_rows_first", gof.TopoOptimizer(_sum_rows_first), 48.4, "fast_run",
-                              "fast_compile")
+# Just before Theano moves operations to the GPU, at 48.5. By then it simplifies no more, which would join the two sums,
+# and has found the cross-entropies, whose gradients it knows better than from that of the softmax.
+for _rewriting in (_softmax_gradient_elementwise, _sum_rows_first):
+    theano.compile.optdb.register("bayes_rnn" + _rewriting.__name__, gof.TopoOptimizer(_rewriting), 48.4, "fast_run",
+                                  "fast_compile")

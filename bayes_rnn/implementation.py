@@ -22,7 +22,8 @@ def select_implementation(variables=(), serves_gpu=False):
     """The implementation to use on this machine.
 
     The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan`` (Theano's operations), ``fused`` or ``auto``
-    (the default: fused where it can run). It is named for the recurrence, and holds for all.
+    (the default: fused where it can run). It is named for the recurrence, and holds for all that have a fused one on
+    the device.
 
     Parameters
     ----------
@@ -52,9 +53,9 @@ def select_implementation(variables=(), serves_gpu=False):
     choice = os.environ.get(SWITCH, "auto")
     if choice not in CHOICES:
         raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
-    if choice == "scan":
+    if choice == "scan" or on_gpu() and not serves_gpu:
         return "scan"
-    obstacle = _obstacle_to_fused(variables, serves_gpu)
+    obstacle = _obstacle_to_fused(variables)
     if obstacle and choice == "fused":
         raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
     return "scan" if obstacle else "fused"
@@ -94,20 +95,20 @@ def use_fused(implementation, variables=(), plain="plain", serves_gpu=False):
 
 
 def on_gpu():
-    """Whether Theano computes on a GPU."""
-    return theano.config.device.startswith(("cuda", "opencl"))
+    """Whether Theano computes on a GPU: it was asked to, and could begin."""
+    if not theano.config.device.startswith(("cuda", "opencl")):
+        return False
+    from theano import gpuarray
+    return gpuarray.pygpu_activated
 
 
-def _obstacle_to_fused(variables, serves_gpu):
+def _obstacle_to_fused(variables):
     """Why the operations in C++ cannot run here, or None."""
     if not theano.config.cxx:
         return "Theano has no C++ compiler (theano.config.cxx is empty)"
     dtypes = sorted(set(variable.dtype for variable in variables))
-    if on_gpu():
-        if not serves_gpu:
-            return "the device is {!r}, not the CPU".format(theano.config.device)
-        if dtypes not in ([], ["float32"]):
-            return "its arguments are {}, and on the GPU only float32 will do".format(" and ".join(dtypes))
+    if on_gpu() and dtypes not in ([], ["float32"]):
+        return "its arguments are {}, and on the GPU only float32 will do".format(" and ".join(dtypes))
     if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
         return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
     return None

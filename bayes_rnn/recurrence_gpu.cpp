@@ -117,21 +117,19 @@ struct problem {
 struct kernels { GpuKernel *step, *sum; };       // of a time step; and of the sum over the rows, in the gradient
 
 class launch {                                   // of a kernel: its arguments, in order
-    enum { MAX_NUMBERS = 64, THREADS = 256 };
+    enum { THREADS = 256 };
     std::vector<void*> pointers;
-    unsigned numbers[MAX_NUMBERS];
-    int used;
+    std::deque<unsigned> numbers;                // where they stay when others come
 
 public:
-    launch() : used(0) {}
     void give(array* a) {
         pointers.push_back(a->ga.data);
         pointers.push_back(&a->ga.offset);
     }
     unsigned* give(unsigned number) {            // where it can be changed before another run
-        numbers[used] = number;
-        pointers.push_back(&numbers[used]);
-        return &numbers[used++];
+        numbers.push_back(number);
+        pointers.push_back(&numbers.back());
+        return &numbers.back();
     }
     bool run(PyGpuContextObject* context, GpuKernel* kernel, size_t threads) {
         if (!threads) return true;

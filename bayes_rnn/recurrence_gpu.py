@@ -25,7 +25,10 @@ from theano.gpuarray.type import GpuArrayType, gpu_context_type
 from .compiled_op import FOLDER
 from .recurrence_op import LSTMRecurrence, LSTMRecurrenceGradient
 
-__all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"]
+__all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
+
+#: A kernel of CUDA takes arguments of 4 KB in all, and each component has 24 bytes of them.
+MOST_COMPONENTS = 128
 
 POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
 
@@ -57,7 +60,7 @@ class _GpuRecurrenceOp(GpuKernelBase):
 
     def c_headers(self):
         return ["<gpuarray/types.h>", "<gpuarray/array.h>", "<gpuarray/buffer_blas.h>", "<gpuarray/kernel.h>",
-                "<numpy_compat.h>", "<gpuarray_helper.h>", "<string>", "<vector>"]
+                "<numpy_compat.h>", "<gpuarray_helper.h>", "<deque>", "<string>", "<vector>"]
 
     def c_header_dirs(self):
         return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]

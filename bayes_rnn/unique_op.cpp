@@ -12,9 +12,8 @@ enum { BITS = 11, DIGITS = 1 << BITS };
 
 struct element { unsigned long key; long position; };
 
-// Sorts by key; elements of equal keys keep their order.
-static void sort(std::vector<element>& elements, unsigned long largest) {
-    std::vector<element> sorted(elements.size());
+// Sorts by key; elements of equal keys keep their order. `sorted` is as long.
+static void sort(std::vector<element>& elements, std::vector<element>& sorted, unsigned long largest) {
     for (int shift = 0; shift < 64 && largest >> shift; shift += BITS) {
         size_t begins[DIGITS + 1] = {};
         for (const element& e : elements) begins[(e.key >> shift) % DIGITS + 1]++;
@@ -32,7 +31,14 @@ static bool run(PyArrayObject* values, int type, PyArrayObject** distinct, PyArr
     if (!take(held, values, "unique: values", {n}) || !prepare(index, NPY_INT64, {n})) return false;
     const I* value = held.data<I>();
     npy_int64* to = (npy_int64*)PyArray_DATA(*index);
-    std::vector<element> elements(n);
+    std::vector<element> elements, sorted;
+    try {
+        elements.resize(n);
+        sorted.resize(n);
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+        return false;
+    }
     unsigned long smallest = 0;
     Py_BEGIN_ALLOW_THREADS
     if (n) {
@@ -40,7 +46,7 @@ static bool run(PyArrayObject* values, int type, PyArrayObject** distinct, PyArr
         smallest = *ends.first;
         // Unsigned, so that the distance fits also where the values go from one end of the type to the other.
         for (npy_intp k = 0; k < n; k++) elements[k] = {(unsigned long)value[k] - smallest, k};
-        sort(elements, (unsigned long)*ends.second - smallest);
+        sort(elements, sorted, (unsigned long)*ends.second - smallest);
     }
     npy_int64 count = 0;
     unsigned long last = 0;

@@ -125,7 +125,7 @@ steps() {
 }
 
 # The time on the GPU counts: launches return when they are done.
-profile() {
+profile() {                                             # always anew
     CUDA_LAUNCH_BLOCKING=1 for_network "$1" "$PYTHON" benchmarks/gpu_step.py ${1/:/ } --device cuda --profile \
         --json "$(file_of profile "$1").json"
 }

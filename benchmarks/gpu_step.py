@@ -82,7 +82,7 @@ def measure(arguments):
         outside, inside = operations(function)
         figures["operations"], figures["loop_operations"] = sum(outside.values()), sum(inside.values())
         figures["operation_classes"], figures["loop_classes"] = outside, inside
-    figures["implementation"], figures["step_seconds"] = select_implementation(), seconds
+    figures["implementation"], figures["step_seconds"] = select_implementation(serves_gpu=True), seconds
     return figures
 
 

@@ -121,6 +121,58 @@ class Chore(object):
         self._seconds = self._ended - self._started
 
 
+class _Checkpoints(object):
+    """Writes ``last.npz`` and ``best.npz``, always both, so that after a kill they belong together.
+
+    While it is not time to write, a copy of the best state waits in memory.
+    """
+
+    def __init__(self, job, run):
+        self._job, self._run, self._chore = job, run, Chore()
+        self._best_progress = self._best_arrays = None
+
+    def note_best(self, progress):
+        """The job's state is the best so far."""
+        progress.notes = self._job.notes()
+        self._best_progress, self._best_arrays = progress.to_dict(), None
+
+    def end_epoch(self, progress, at_once):
+        """Write, if it is time or `at_once`; the job's state has not changed since the evaluation."""
+        if at_once or self._chore.is_due():
+            self.write(progress)
+        elif self._best_progress is not None and self._best_arrays is None:
+            self._best_arrays = OrderedDict((name, np.array(array)) for name, array in self._job.best_state().items())
+
+    def write(self, progress, name="last"):
+        """Write a checkpoint of now, and the best state."""
+        with self._chore:
+            self.write_best()
+            progress.notes = self._job.notes()
+            self._run.save_checkpoint(name, self._job.state(), progress.to_dict())
+
+    def write_best(self):
+        """Write the best state, unless it is written."""
+        if self._best_progress is not None:
+            arrays = self._job.best_state() if self._best_arrays is None else self._best_arrays
+            self._run.save_checkpoint("best", arrays, self._best_progress)
+            self._best_progress = self._best_arrays = None
+
+
+class _Plots(object):
+    """Draws the rows of ``metrics.csv``."""
+
+    def __init__(self, job, run, progress):
+        self._job, self._run, self._progress, self._chore, self._drawn = job, run, progress, Chore(), 0
+
+    def draw(self, at_once=True):
+        """Draw the rows that are new, if it is time or `at_once`."""
+        rows = self._progress.rows
+        if len(rows) > self._drawn and (at_once or self._chore.is_due()):
+            with self._chore:
+                plot_run(rows, self._job.figures(), self._run.path)
+            self._drawn = len(rows)
+
+
 def train(job, run, epochs, settings, resume=False, best=None):
     """Train a job to the given epoch.
 
@@ -171,36 +223,31 @@ def train(job, run, epochs, settings, resume=False, best=None):
 
 
 def _train_epochs(job, run, epochs, settings, progress):
-    saving, plotting, drawn = Chore(), Chore(), 0
-    with InterruptSwitch() as switch:
-        while progress.epoch <= epochs and not job.finished(progress.rows):
-            _train_epoch(job, run, progress, settings, switch)
-            _print_epoch(run, progress)
-            if progress.epoch % settings["evaluate_every"] == 0 or progress.epoch == epochs:
-                _evaluate(job, run, progress)
-            snapshot = progress.epoch % settings["save_every"] == 0
-            finished = progress.epoch
-            progress.start_epoch()
-            done, interrupted = progress.epoch > epochs or job.finished(progress.rows), switch.pressed
-            if len(progress.rows) > drawn and (plotting.is_due() or done or interrupted):
-                with plotting:
-                    plot_run(progress.rows, job.figures(), run.path)
-                drawn = len(progress.rows)
-            if saving.is_due() or done or interrupted:
-                with saving:
-                    _save(job, run, progress, "last")
-            if snapshot:
-                _save(job, run, progress, "epoch_%d" % finished)
-            if interrupted and not done:
-                raise Interrupted(switch.by_user)
+    checkpoints, plots = _Checkpoints(job, run), _Plots(job, run, progress)
+    try:
+        with InterruptSwitch() as switch:
+            while progress.epoch <= epochs and not job.finished(progress.rows):
+                _train_epoch(job, run, progress, settings, switch, checkpoints)
+                _print_epoch(run, progress)
+                if progress.epoch % settings["evaluate_every"] == 0 or progress.epoch == epochs:
+                    _evaluate(job, run, progress, checkpoints)
+                snapshot = progress.epoch % settings["save_every"] == 0
+                finished = progress.epoch
+                progress.start_epoch()
+                done, interrupted = progress.epoch > epochs or job.finished(progress.rows), switch.pressed
+                plots.draw(at_once=done)
+                checkpoints.end_epoch(progress, at_once=done or interrupted or not settings["checkpoint_minutes"])
+                if snapshot:
+                    checkpoints.write(progress, "epoch_%d" % finished)
+                if interrupted and not done:
+                    raise Interrupted(switch.by_user)
+    except (Interrupted, NotFinite):
+        checkpoints.write_best()
+        plots.draw()
+        raise
 
 
-def _save(job, run, progress, name):
-    progress.notes = job.notes()
-    run.save_checkpoint(name, job.best_state() if name == "best" else job.state(), progress.to_dict())
-
-
-def _train_epoch(job, run, progress, settings, switch):
+def _train_epoch(job, run, progress, settings, switch, checkpoints):
     saved_at = time.time()
     started = time.time() - progress.seconds
     bar = tqdm(total=job.minibatch_count(progress.epoch), initial=progress.minibatch, disable=not sys.stderr.isatty(),
@@ -222,10 +269,10 @@ def _train_epoch(job, run, progress, settings, switch):
             bar.set_postfix(loss="%.3f" % loss, refresh=False)
             job.after_step(run, progress)
             if switch.pressed:
-                _save(job, run, progress, "last")
+                checkpoints.write(progress)
                 raise Interrupted(switch.by_user)
             if time.time() - saved_at > 60 * settings["checkpoint_minutes"]:
-                _save(job, run, progress, "last")
+                checkpoints.write(progress)
                 saved_at = time.time()
 
 
@@ -235,7 +282,7 @@ def _print_epoch(run, progress):
                np.mean(progress.gradient_norms)))
 
 
-def _evaluate(job, run, progress):
+def _evaluate(job, run, progress, checkpoints):
     row = OrderedDict([("epoch", progress.epoch), ("train_seconds", round(progress.seconds, 3)),
                        ("train_loss", float(np.mean(progress.losses))),
                        ("max_grad_norm", max(progress.gradient_norms)),
@@ -246,4 +293,4 @@ def _evaluate(job, run, progress):
     run.write_metrics(progress.rows)
     if job.better(value, progress.best):
         progress.best = value
-        _save(job, run, progress, "best")
+        checkpoints.note_best(progress)

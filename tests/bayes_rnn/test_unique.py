@@ -31,8 +31,9 @@ def limits(dtype):
 @settings(max_examples=60, deadline=None)
 def test_it_is_numpys(unique, dtype, data):
     values = data.draw(arrays(dtype, st.integers(0, 30), elements=limits(dtype)))
-    for found, expected in zip(unique[dtype](values), np.unique(values, return_inverse=True)):
-        assert found.dtype == expected.dtype or found.dtype == np.int64
+    distinct, index = unique[dtype](values)
+    assert (distinct.dtype, index.dtype) == (dtype, "int64")
+    for found, expected in zip((distinct, index), np.unique(values, return_inverse=True)):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -47,6 +48,13 @@ def test_many_values_of_which_most_occur_often(unique):
 def test_every_other_one(unique):
     values = np.array([5, 1, 4, 0, 5, 9], dtype=np.int32)
     np.testing.assert_array_equal(unique["int32"](values[::2])[0], [4, 5])
+
+
+def test_the_next_process_need_not_compile_it_again():
+    values = T.ivector()
+    graph = theano.gof.FunctionGraph([values], UniqueWithInverse()(values))
+    version, _ = theano.gof.CLinker().accept(graph).cmodule_key()
+    assert version
 
 
 @pytest.mark.parametrize("values", [T.vector(), T.imatrix(), T.bvector()])

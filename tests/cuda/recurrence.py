@@ -17,6 +17,7 @@ Case = namedtuple("Case", "sizes steps rows mask z_gates z_hid nonlinearity back
 CASES = OrderedDict([
     ("everything", Case([5], 7, 3, True, 3, 3, "hard_sigmoid", False)),
     ("components", Case([5, 3, 4], 6, 4, False, 0, 0, "sigmoid", True)),
+    ("many components", Case([1] * 70, 3, 2, True, 0, 2, "hard_sigmoid", False)),
     ("one row of z", Case([6, 2], 6, 4, True, 1, 1, "sigmoid", False)),
     ("more than a block of threads", Case([70], 9, 9, True, 0, 1, "hard_sigmoid", True)),
     ("one of each", Case([4], 1, 1, False, 1, 0, "hard_sigmoid", False)),

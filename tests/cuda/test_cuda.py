@@ -63,6 +63,7 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
     assert not glob.glob(os.path.join(kernels, "*.failed"))
     assert len(glob.glob(os.path.join(kernels, "sm_%s_*.ok" % capability))) > 100
     assert seen["on_host"] == seen["row_by_row"] == seen["double"] == []
+    assert seen["recurrence"] == ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"]
     # Of arrays that it has on the GPU already, the host knows the lengths, and kernels may ask for them.
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])

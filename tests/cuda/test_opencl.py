@@ -62,3 +62,15 @@ def test_the_recurrence_and_its_gradient_are_those_of_the_cpu(plain_names, tmp_p
         for name in sorted(set(expected) - {"operations", "refusal"}):
             size = np.abs(expected[name]).max() if expected[name].size else 1
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5 * size, err_msg=name)
+
+
+def test_what_is_rewritten_for_a_gpu_is_the_same(plain_names, tmp_path):
+    files = [str(tmp_path / "cpu.npz"), str(tmp_path / "gpu.npz")]
+    run_script("rewriting.py", files[:1], "cpu")
+    run_script("rewriting.py", files[1:] + plain_names, "opencl0:0", FLAGS)
+    with np.load(files[0]) as expected, np.load(files[1]) as found:
+        assert {"GpuRange", "GpuAdvancedIncSubtensor1_dev20"} <= set(found["operations"])
+        assert "SoftmaxGrad" not in found["operations"]
+        assert found["gradient of a cross-entropy"].tolist() == [[-1, 1]]
+        for name in sorted(set(expected) - {"operations"}):
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, err_msg=name)

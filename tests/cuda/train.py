@@ -97,7 +97,7 @@ def seen_in(function):
         ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
         included.
     """
-    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "double"))
+    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "double", "recurrence"))
     from_gpu = []
     for node in _nodes(function.maker.fgraph):
         name = type(node.op).__name__
@@ -109,6 +109,8 @@ def seen_in(function):
             seen["on_host"].add(_describe(node))
         elif name in ("GpuAdvancedIncSubtensor1", "GpuAdvancedIncSubtensor"):
             seen["row_by_row"].add(_describe(node))
+        if name == "Scan" or "Recurrence" in name:
+            seen["recurrence"].add(name)
         if "float64" in _types(node):
             seen["double"].add(_describe(node))
     return dict(((kind, sorted(names)) for kind, names in seen.items()), from_gpu=sorted(from_gpu))

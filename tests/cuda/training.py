@@ -1,4 +1,4 @@
-"""Runs train.py and recurrence.py in processes of their own, and compiles the libraries that stand in for a driver."""
+"""Runs the scripts of this folder in processes of their own, and compiles the libraries that stand in for a driver."""
 
 import json
 import os

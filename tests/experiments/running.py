@@ -151,8 +151,12 @@ def position(checkpoint):
     return (progress["epoch"], progress["minibatch"]) if progress else (0, 0)
 
 
-def stop_at_random(process, checkpoint, number, after=(2, 3)):
-    """Send a signal at a random moment after the checkpoint has passed a position.
+#: For `stop_at_random`: just after the first epoch is saved, where ten epochs take a tenth of a second.
+SOON = dict(after=(1, 99), within=0.03)
+
+
+def stop_at_random(process, checkpoint, number, after=(2, 3), within=0.2):
+    """Send a signal at a random moment, within so many seconds, after the checkpoint has passed a position.
 
     Returns
     -------
@@ -163,7 +167,7 @@ def stop_at_random(process, checkpoint, number, after=(2, 3)):
         while process.poll() is None and position(checkpoint) <= max(before, after):
             assert time.time() - began < LONGEST_WAIT, "no checkpoint"
             time.sleep(0.005)
-        time.sleep(random.random() * 0.2)
+        time.sleep(random.random() * within)
         process.send_signal(number)
     except BaseException:
         process.kill()

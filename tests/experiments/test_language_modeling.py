@@ -197,7 +197,7 @@ def assert_same_run(path, reference):
 def test_killed_and_continued_ends_as_if_never_interrupted(trained, tmp_path):
     path = str(tmp_path / "run")
     status, output, errors = running.stop_at_random(start_main(trained.data, path), os.path.join(path, "last.npz"),
-                                                    signal.SIGKILL)
+                                                    signal.SIGKILL, **running.SOON)
     assert status == -signal.SIGKILL and not os.path.isfile(os.path.join(path, "test.json")), output + errors
     assert train("--continue_train", save=path) == 0
     assert_same_run(path, trained.path)
@@ -207,7 +207,7 @@ def test_killed_and_continued_ends_as_if_never_interrupted(trained, tmp_path):
 def test_ctrl_c_ends_training_early_and_reports_the_result(trained, tmp_path):
     path = str(tmp_path / "run")
     status, output, errors = running.stop_at_random(start_main(trained.data, path), os.path.join(path, "last.npz"),
-                                                    signal.SIGINT)
+                                                    signal.SIGINT, **running.SOON)
     assert (status, errors) == (0, "\nstopping soon; everything is saved first ...\n"), output
     assert "\nTraining ends early; continue with --continue_train\n" in output
     assert "| End of training | test loss " in output and len(running.numbers_of(path)) < 10

@@ -127,7 +127,8 @@ def test_the_best_epoch_is_reported(trained):
 def test_killed_stopped_and_continued_ends_as_if_never_interrupted(trained, tmp_path, capsys):
     path = str(tmp_path / "run")
     process = running.start(running.script(EXPERIMENT), running.options(data=trained.data, save=path, **TINY))
-    status, output, errors = running.stop_at_random(process, os.path.join(path, "last.npz"), signal.SIGKILL)
+    status, output, errors = running.stop_at_random(process, os.path.join(path, "last.npz"), signal.SIGKILL,
+                                                    **running.SOON)
     assert status == -signal.SIGKILL and len(running.numbers_of(path)) < 10, output + errors
     with running.signal_at(TaggerJob, (10, 4), signal.SIGTERM):
         assert tag("--continue_train", save=path) == 130

@@ -115,22 +115,45 @@ def test_every_minibatch_of_every_epoch_once(run):
 
 def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatch):
     seconds, saved, drawn = [0.], [], []
+    save_checkpoint = run.save_checkpoint
 
-    def act(acts, cost, progress_of):
-        def acted(*arguments):
-            seconds[0] += cost
-            acts.append(progress_of(arguments))
-        return acted
+    def save(name, arrays, progress):
+        seconds[0] += 1
+        saved.append((name, progress["epoch"]))
+        save_checkpoint(name, arrays, progress)
+
+    def draw(rows, *arguments):
+        seconds[0] += 0.5
+        drawn.append(rows[-1]["epoch"])
+
+    def advance(*arguments):
+        seconds[0] += 8. / MINIBATCHES
 
     monkeypatch.setattr(training.time, "time", lambda: seconds[0])
-    monkeypatch.setattr(run, "save_checkpoint", act(saved, 1., lambda given: (given[0], given[2]["epoch"] - 1)))
-    monkeypatch.setattr(training, "plot_run", act(drawn, 0.5, lambda given: given[0][-1]["epoch"]))
-    job = Job()
-    monkeypatch.setattr(job, "after_step", act([], 8. / MINIBATCHES, lambda given: None))
+    monkeypatch.setattr(run, "save_checkpoint", save)
+    monkeypatch.setattr(training, "plot_run", draw)
+    job = Job(scores=dict(zip(range(1, 9), [0.1, 0.2, 0.3, 0.4, 0.05, 0.05, 0.05, 0.05])))
+    monkeypatch.setattr(job, "after_step", advance)
     training.train(job, run, 8, SETTINGS)
-    # An epoch takes 8 s, so every third is saved and every second drawn; and the last.
-    assert [epoch for name, epoch in saved if name == "last"] == [1, 4, 7, 8]
-    assert drawn == [1, 3, 5, 7, 8]
+    # An epoch takes 8 s: two files are not written again before 40 s, one plot not before 10; the last epoch is both.
+    # The progress in last.npz is the beginning of the next epoch.
+    assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
+    assert drawn == [1, 2, 4, 6, 8]
+    # Of the fourth epoch, not of the sixth, after which it was written.
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(4)
+
+
+def test_what_is_not_drawn_yet_is_drawn_when_training_stops(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(training, "plot_run", lambda rows, *arguments: drawn.append(rows[-1]["epoch"]))
+    monkeypatch.setattr(training.Chore, "is_due", lambda chore: False)
+    with running.signal_at(Job, (3, 1), signal.SIGTERM), pytest.raises(training.Interrupted):
+        training.train(Job(scores={1: 0.6, 2: 0.7}), run, 4, SETTINGS)
+    assert drawn == [2]
+    job = Job()
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(2)
 
 
 def test_a_row_has_what_training_and_the_job_measured(run):

@@ -104,7 +104,8 @@ class Job(object):
 
         Returns
         -------
-        theano.compile.function_module.Function
+        callable
+            A `theano.function`, or, where a step is made of several functions, what calls them.
         """
         if profile:
             self._functions["step"] = self._make_step(profile=True)

@@ -1,0 +1,56 @@
+"""What `bayes_rnn.gpu_rewriting` rewrites, computed on the device that THEANO_FLAGS names, in a process of its own.
+
+    python tests/cuda/rewriting.py FILE [LIBRARY ...]
+
+FILE, an npz, gets an array for each, and ``operations``, the names of what Theano compiled. The libraries are loaded
+before anything else.
+"""
+
+import ctypes
+import sys
+from collections import OrderedDict
+
+import numpy as np
+
+
+def expressions():
+    """Names and symbolic variables."""
+    import theano
+    import theano.tensor as T
+    random = np.random.RandomState(1)
+
+    def shared(*shape):
+        return theano.shared(random.randn(*shape).astype("float32"))
+
+    vector, index = shared(9), theano.shared(np.array([1, 1, 8, 3, 1], dtype="int32"))
+    # A probability that vanishes in float32: only Theano's own gradient of the cross-entropy survives it.
+    scores, target = theano.shared(np.array([[0, 200]], dtype="float32")), theano.shared(np.array([0], dtype="int32"))
+    cross_entropy = T.nnet.categorical_crossentropy(T.nnet.softmax(scores), target).sum()
+    logits, weights = shared(4, 5), shared(4, 5)
+    return OrderedDict([
+        ("sum of a matrix", shared(7, 300).sum()),
+        ("sum of squares of an array", T.sum(shared(3, 4, 70) ** 2)),
+        ("increments of a vector", theano.grad(T.sum(vector[index] ** 2), vector)),
+        ("elements set", T.set_subtensor(vector[index[2:4]], np.float32(7))),
+        ("gradient of a cross-entropy", theano.grad(cross_entropy, scores)),
+        ("gradient of a softmax", theano.grad(T.sum(T.nnet.softmax(logits) * weights), logits)),
+        ("numbers from 0", T.arange(index.shape[0]) + index),
+    ])
+
+
+def main(path, *libraries):
+    """The command line."""
+    for library in libraries:
+        ctypes.CDLL(library)
+    from Experiments.shared import theano_setup
+    theano_setup.configure()
+    import theano
+    import bayes_rnn.implementation  # noqa: F401  (which has the rewriting imported on a GPU)
+    outputs = expressions()
+    function = theano.function([], list(outputs.values()))
+    operations = sorted(set(type(node.op).__name__ for node in function.maker.fgraph.toposort()))
+    np.savez(path, operations=operations, **OrderedDict(zip(outputs, [np.asarray(array) for array in function()])))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
