@@ -115,7 +115,7 @@ def configure(device="cpu"):
 
 
 def settle_device(device):
-    """The device to use, checked for all that can be known without Theano.
+    """The device to use, checked for all that can be known without Theano. What ``auto`` means is said, and why.
 
     Raises
     ------
@@ -126,7 +126,9 @@ def settle_device(device):
         if flag.strip().startswith("device="):
             device = flag.strip()[len("device="):]
     if device == "auto":
-        return gpu.auto_device()[0]
+        device, reason = gpu.auto_device()
+        sys.stderr.write("device %s: %s\n" % (device, reason))
+        return device
     if device.startswith("cuda"):
         return "cuda%d" % gpu.choose_gpu(device).number
     if gpu.is_gpu(device):

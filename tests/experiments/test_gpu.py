@@ -96,6 +96,17 @@ def test_without_the_back_end_the_set_up_is_named(monkeypatch, tmp_path):
     assert gpu.auto_device()[0] == "cpu"
 
 
+def test_auto_says_what_it_took_and_why(drive, monkeypatch, capsys):
+    monkeypatch.setenv("THEANO_FLAGS", "")
+    drive([(9, 0)])
+    assert theano_setup.settle_device("auto") == "cuda0"
+    drive([(10, 0)])
+    assert theano_setup.settle_device("auto") == "cpu"
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "device cuda0: GPU of the tests (cuda0, compute capability 9.0)"
+    assert second.startswith("device cpu: GPU of the tests (cuda0, compute capability 10.0) is too new")
+
+
 @pytest.mark.parametrize("flags, asked, expected", [
     ("", "cpu", "cpu"), ("", "auto", "cuda1"), ("", "cuda", "cuda1"), ("", "cuda2", "cuda2"),
     ("device=cpu", "cuda", "cpu"), ("floatX=float64, device=cuda2", "cpu", "cuda2"),
