@@ -7,7 +7,7 @@ import os
 import theano.tensor as T
 from theano import gof
 
-__all__ = ["CompiledOp", "C_TYPES", "listed"]
+__all__ = ["CompiledOp", "C_TYPES", "listed", "read_source"]
 
 #: What C++ calls the types that the operations take.
 C_TYPES = {"float32": "float", "float64": "double"}
@@ -93,11 +93,7 @@ class CompiledOp(gof.Op):
         return super(CompiledOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
 
     def c_support_code(self):
-        parts = []
-        for name in self.sources:
-            with io.open(os.path.join(FOLDER, name), encoding="utf-8") as f:
-                parts.append(f.read())
-        return "\n".join(parts)
+        return "\n".join(read_source(name) for name in self.sources)
 
     def c_compile_args(self):
         # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes products
@@ -113,3 +109,9 @@ class CompiledOp(gof.Op):
 def listed(names, keys):
     """The C variables of these keys, separated by commas; NULL for those that are not there."""
     return ", ".join(names.get(key, "NULL") for key in keys)
+
+
+def read_source(name):
+    """The text of a file beside this one."""
+    with io.open(os.path.join(FOLDER, name), encoding="utf-8") as f:
+        return f.read()

@@ -111,9 +111,7 @@ def _increment_rows_of_one(node):
     """Increments of a vector's elements as those of a matrix's rows; for a vector, Theano launches a kernel each."""
     vector, increments, index = node.inputs
     # Where elements are set, the last one given wins, and of a matrix's rows any would.
-    if node.op.set_instead_of_inc:
-        return False
-    if vector.ndim != 1 or increments.ndim != 1:
+    if node.op.set_instead_of_inc or vector.ndim != 1 or increments.ndim != 1:
         return False
     return [node.op(vector.dimshuffle(0, "x"), increments.dimshuffle(0, "x"), index).dimshuffle(0)]
 

@@ -6,9 +6,6 @@ takes one product per component, by cuBLAS, and one kernel for all gates of all 
 `theano.scan` starts tens of kernels.
 """
 
-import io
-import os
-
 import numpy as np
 import pygpu
 from pygpu import gpuarray
@@ -22,7 +19,7 @@ from theano.gpuarray.basic_ops import (
 )
 from theano.gpuarray.type import GpuArrayType, gpu_context_type
 
-from .compiled_op import FOLDER
+from .compiled_op import read_source
 from .recurrence_op import LSTMRecurrence, LSTMRecurrenceGradient
 
 __all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
@@ -31,6 +28,8 @@ __all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
 MOST_COMPONENTS = 128
 
 POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
+
+KERNELS = "recurrence_gpu_kernels.c"
 
 #: The arrays that a kernel takes after those of each component, as many as its source has.
 ARRAYS = dict(forward=8, gradient=13)
@@ -66,7 +65,7 @@ class _GpuRecurrenceOp(GpuKernelBase):
         return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (_kernel_source(),)
+        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS),)
 
     def _kernel(self, section):
         """The kernel ``lstm_forward`` or ``lstm_gradient`` for this number of components."""
@@ -97,19 +96,14 @@ def _contiguous(variable):
 # -------------------------------------------------------------------------------------------------- sources of kernels
 
 
-def _kernel_source():
-    with io.open(os.path.join(FOLDER, "recurrence_gpu_kernels.c"), encoding="utf-8") as f:
-        return f.read()
-
-
 def _common():
     """What stands before the first section."""
-    return '#include "cluda.h"\n' + _joined(_kernel_source().partition("\n#section ")[0])
+    return '#include "cluda.h"\n' + _joined(read_source(KERNELS).partition("\n#section ")[0])
 
 
 def _section(name):
     """The lines of one section, from ``#section name`` to the next."""
-    return _joined(_kernel_source().partition("\n#section %s\n" % name)[2].partition("\n#section ")[0])
+    return _joined(read_source(KERNELS).partition("\n#section %s\n" % name)[2].partition("\n#section ")[0])
 
 
 def _joined(source):

@@ -7,10 +7,11 @@ sort is in ``unique_op.cpp``.
 import theano
 import theano.tensor as T
 from theano import gof
+from theano.tensor.extra_ops import Unique
 
 from .compiled_op import CompiledOp
 
-__all__ = ["UniqueWithInverse"]
+__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS"]
 
 C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
 
@@ -54,3 +55,7 @@ class UniqueWithInverse(CompiledOp):
         dtype = node.inputs[0].dtype
         return self.call("unique_values::run<%s>" % C_TYPES[dtype], [
             inputs[0], "NPY_" + dtype.upper(), "&" + outputs[0], "&" + outputs[1]], sub)
+
+
+#: The classes of operations whose first output are the distinct values of their input: ours, and Theano's.
+UNIQUE_OPERATIONS = (UniqueWithInverse, Unique)

@@ -12,11 +12,10 @@ rows into zeros, an optimisation of the graph hands them over as they are.
 import theano
 import theano.tensor as T
 from theano import gof
-from theano.tensor.extra_ops import Unique
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import C_TYPES, CompiledOp
-from .unique_op import UniqueWithInverse
+from .unique_op import UNIQUE_OPERATIONS
 
 __all__ = ["VariationalNorms", "VariationalAdam", "BETA_1", "BETA_2", "EPSILON"]
 
@@ -190,8 +189,7 @@ def _scattered_rows(gradient):
     except T.NotScalarConstantError:
         zero = False
     origin = numbers.owner
-    distinct = (origin is not None and isinstance(origin.op, (Unique, UniqueWithInverse))
-                and origin.outputs[0] is numbers)
+    distinct = origin is not None and isinstance(origin.op, UNIQUE_OPERATIONS) and origin.outputs[0] is numbers
     return (rows, numbers) if zero and distinct and rows.type == target.type else None
 
 

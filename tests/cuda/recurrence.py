@@ -6,11 +6,11 @@ FILE, an npz, gets the states and all gradients of every case, ``operations``, t
 ``refusal``, what an array of a wrong shape is answered. The libraries are loaded before anything else.
 """
 
-import ctypes
 import sys
 from collections import OrderedDict, namedtuple
 
 import numpy as np
+from training import begin
 
 #: sizes: units of each component. z_gates, z_hid: their rows, or 0 for none.
 Case = namedtuple("Case", "sizes steps rows mask z_gates z_hid nonlinearity backwards")
@@ -69,10 +69,7 @@ def refusal():
 
 def main(path, *libraries):
     """The command line."""
-    for library in libraries:
-        ctypes.CDLL(library)
-    from Experiments.shared import theano_setup
-    theano_setup.configure()
+    begin(libraries)
     import theano
     arrays, operations = OrderedDict(), set()
     for seed, (title, case) in enumerate(CASES.items()):

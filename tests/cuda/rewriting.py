@@ -6,11 +6,11 @@ FILE, an npz, gets an array for each, and ``operations``, the names of what Thea
 before anything else.
 """
 
-import ctypes
 import sys
 from collections import OrderedDict
 
 import numpy as np
+from training import begin
 
 
 def expressions():
@@ -40,10 +40,7 @@ def expressions():
 
 def main(path, *libraries):
     """The command line."""
-    for library in libraries:
-        ctypes.CDLL(library)
-    from Experiments.shared import theano_setup
-    theano_setup.configure()
+    begin(libraries)
     import theano
     import bayes_rnn.implementation  # noqa: F401  (which has the rewriting imported on a GPU)
     outputs = expressions()

@@ -6,7 +6,6 @@ FOLDER gets ``NETWORK.npz``, all numbers that training changes, and ``NETWORK.js
 training step, and the losses. The stand-ins are libraries loaded before anything else.
 """
 
-import ctypes
 import importlib.util
 import itertools
 import json
@@ -15,8 +14,7 @@ import sys
 from collections import OrderedDict
 
 import numpy as np
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from training import ROOT, begin
 
 TEXT = dict(embedding_units=6, hidden_units=5, length=7, batch_size=4, words_kept=30, validation_fraction=0.25, clip=1.)
 LANGUAGE = dict(emsize=6, nhid=8, nlayers=2, batch_size=3, bptt=5, max_seq_len_delta=1, lr=1.)
@@ -173,10 +171,7 @@ def _spell_for_opencl():
 
 def main(network, folder, steps="0", *standins):
     """The command line."""
-    for library in standins:
-        ctypes.CDLL(library)
-    from Experiments.shared import theano_setup
-    theano_setup.configure()
+    begin(standins)
     import theano
     if theano.config.device.startswith("opencl"):
         _spell_for_opencl()

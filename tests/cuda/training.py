@@ -1,5 +1,6 @@
 """Runs the scripts of this folder in processes of their own, and compiles the libraries that stand in for a driver."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -18,6 +19,20 @@ def compile_library(folder, name, *arguments):
     subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", path, "-Wl,-soname," + name, "-Wl,--no-as-needed"]
                    + list(arguments), check=True)
     return path
+
+
+def begin(libraries):
+    """What every script does first: load what stands in for a driver, then let Theano be configured.
+
+    Parameters
+    ----------
+    libraries : sequence of str
+        Paths.
+    """
+    for library in libraries:
+        ctypes.CDLL(library)
+    from Experiments.shared import theano_setup
+    theano_setup.configure()
 
 
 def run_script(name, arguments, device, flags="", **environment):

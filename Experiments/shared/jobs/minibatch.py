@@ -3,10 +3,9 @@
 import theano
 import theano.tensor as T
 from theano.gof.graph import io_toposort
-from theano.tensor.extra_ops import Unique
 
 from bayes_rnn.implementation import on_gpu
-from bayes_rnn.unique_op import UniqueWithInverse
+from bayes_rnn.unique_op import UNIQUE_OPERATIONS
 
 __all__ = ["step_function", "stacked"]
 
@@ -59,7 +58,7 @@ class _PreparedStep(object):
 
 
 def _found_by_host(inputs, results):
-    """The variables between the host's part and the step: what `Unique` and operations after it make of the inputs."""
+    """The variables between the host's part and the step: distinct values, and what is made of them and of inputs."""
     of_inputs, of_host, wanted = set(inputs), set(), []
     for node in io_toposort(inputs, results):
         finds = bool(of_host.intersection(node.inputs))
@@ -67,7 +66,7 @@ def _found_by_host(inputs, results):
         if not (finds and isinstance(node.op, theano.compile.ops.Shape)) and all(
                 variable in of_inputs or isinstance(variable, theano.Constant) for variable in node.inputs):
             of_inputs.update(node.outputs)
-            if finds or isinstance(node.op, (Unique, UniqueWithInverse)):
+            if finds or isinstance(node.op, UNIQUE_OPERATIONS):
                 of_host.update(node.outputs)
         else:
             wanted += [variable for variable in node.inputs if variable in of_host and variable not in wanted]
