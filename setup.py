@@ -23,10 +23,10 @@ setup(
     install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22; python_version < '3.11'",
                       "numpy<1.24; python_version >= '3.11'", "scipy", "matplotlib", "pooch", "tqdm"],
     packages=find_packages(include=[
-        "bayes_rnn", "bayes_rnn.*",
+        "theano_rnn", "theano_rnn.*", "bayes_rnn", "bayes_rnn.*",
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"bayes_rnn": ["*.c", "*.cpp", "*.hpp", "*/*.cpp"]},
+    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"]},
     zip_safe=False,
 )

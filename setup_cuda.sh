@@ -176,7 +176,7 @@ plain_name() {                              # plain_name NAME NEEDED...: paths, 
     g++ -shared -o "$CUDA_HOME/lib/$name" "-Wl,-soname,$name" -x c /dev/null -x none "${flags[@]}"
 }
 
-cuda_self_test() { cd "$SCRATCH" && "$VENV/bin/python" -m Experiments.shared.gpu; }
+cuda_self_test() { cd "$SCRATCH" && "$VENV/bin/python" -m theano_rnn.runtime.gpu; }
 
 add_cuda() {
     local whole=yes cublas='' ptxas=''

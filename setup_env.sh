@@ -393,14 +393,14 @@ write_self_test() {
 import os
 import platform
 
-from Experiments.shared import theano_setup
+from theano_rnn.runtime import configuration
 
-theano_setup.configure()
+configuration.configure()
 import numpy as np
 import theano
 import theano.tensor as T
 
-from bayes_rnn.lasagne_compat import lasagne
+from theano_rnn.lasagne_compat import lasagne
 
 values = np.random.RandomState(1).randn(5, 3).astype("float32")
 network = lasagne.layers.DenseLayer(lasagne.layers.InputLayer((None, 3)), 4, nonlinearity=lasagne.nonlinearities.tanh)

@@ -12,7 +12,7 @@ Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural N
 
 from collections import namedtuple
 
-from .errors import ReportedError
+from theano_rnn.errors import ReportedError
 
 __all__ = ["Config", "EXAMPLES", "parse_config", "describe_positions"]
 

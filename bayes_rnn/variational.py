@@ -11,9 +11,9 @@ import theano.tensor as T
 from theano import scalar
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
-from .lasagne_compat import lasagne
-from .noise_op import MRGNormal
-from .implementation import select_implementation
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.backend import select_implementation
+from theano_rnn.ops.normal_noise.fused import MRGNormal
 
 __all__ = ["KINDS", "random_variable", "NormalNoise", "log_alpha", "log_uniform_kl", "normal_kl",
            "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]

@@ -3,7 +3,7 @@
     python benchmarks/classify.py numpy compressed.npz texts.json --repetitions 5       # JSON: seconds, probabilities
     python benchmarks/classify.py torch dense.npz --answer "a wonderful film"
 
-    numpy     the compressed model, by bayes_rnn.compressed
+    numpy     the compressed model, by bayes_rnn.predictor
     theano    the dense network with the pruned means as its weights, by the project's layers, compiled
     torch     the same network in PyTorch, as a user would write it: its own LSTM has no hard sigmoid
 
@@ -16,7 +16,7 @@ import json
 
 import numpy as np
 
-from bayes_rnn.compressed import load_model
+from bayes_rnn.predictor import load_model
 from benchmarks.measure import timed
 
 __all__ = ["PREDICTORS", "WORK"]
@@ -29,12 +29,12 @@ def numpy_predictor(model):
 
 def theano_predictor(model):
     """The same, by the layers in `bayes_rnn`."""
-    from Experiments.shared import theano_setup
-    theano_setup.configure()
+    from theano_rnn.runtime import configuration
+    configuration.configure()
     import theano
 
     from bayes_rnn.config import parse_config
-    from bayes_rnn.networks import TextClassifier
+    from bayes_rnn.models import TextClassifier
     arrays = model.arrays
     network = TextClassifier(parse_config("DCDCCD", "classification"), *arrays["embedding"].shape,
                              hidden_units=model.num_units, classes=2)

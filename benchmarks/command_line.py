@@ -3,8 +3,8 @@
 import argparse
 
 from benchmarks.networks import NAMES
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
+from theano_rnn.errors import reported_errors
+from theano_rnn.runtime import configuration
 
 __all__ = ["new_parser", "add_network_options", "run_configured"]
 
@@ -30,5 +30,5 @@ def run_configured(parser, run):
     """
     arguments = parser.parse_args()
     with reported_errors():
-        theano_setup.configure(getattr(arguments, "device", "cpu"))
+        configuration.configure(getattr(arguments, "device", "cpu"))
         run(arguments)

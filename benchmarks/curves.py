@@ -11,9 +11,8 @@ import json
 import os
 from collections import OrderedDict
 
-from bayes_rnn.errors import ReportedError
-from Experiments.shared.command_line import reported_errors
 from Experiments.shared.plots import plot_run
+from theano_rnn.errors import ReportedError, reported_errors
 
 __all__ = ["read_metrics", "read_published", "beside", "chosen_epochs", "curve_table"]
 

@@ -96,7 +96,7 @@ trap stop INT TERM
 
 check() {
     { nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
-      "$PYTHON" -m Experiments.shared.gpu; } 2>&1 | tee "$RESULTS/check.txt"
+      "$PYTHON" -m theano_rnn.runtime.gpu; } 2>&1 | tee "$RESULTS/check.txt"
     [ "${PIPESTATUS[0]}" = 0 ] && return
     echo "error: no part can run on this GPU" >&2
     exit 1

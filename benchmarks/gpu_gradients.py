@@ -13,13 +13,13 @@ from collections import OrderedDict
 
 import numpy as np
 
-from bayes_rnn.arrays import load_arrays, save_arrays
-from bayes_rnn.errors import ReportedError
 from benchmarks.command_line import add_network_options, new_parser, run_configured
 from benchmarks.measure import Results, process_age
 from benchmarks.networks import AWD, TRAINING_TEXTS, TRAINING_TOKENS, training_run
 from benchmarks.report import table
 from Experiments.shared.options import add_device_option
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
 
 __all__ = ["TARGET", "first_step", "gradient_names", "set_portable_parameters", "sketch", "relative_error", "compare"]
 

@@ -15,8 +15,8 @@ import sys
 import time
 from collections import OrderedDict
 
-from bayes_rnn.arrays import write_atomically
 from benchmarks.measure import peak_memory
+from theano_rnn.npz_store import write_atomically
 
 __all__ = ["TIMES", "run_on_device", "kept_times"]
 

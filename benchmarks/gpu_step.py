@@ -56,7 +56,7 @@ def run(arguments):
 
 def measure(arguments):
     """All figures of the step: OrderedDict."""
-    from bayes_rnn.implementation import select_implementation
+    from theano_rnn.ops.backend import select_implementation
     memory = GpuMemory()
     job, step = training_run(arguments.name, arguments.config, arguments.tokens, arguments.set)
     started = process_age()

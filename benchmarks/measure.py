@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
 
-from bayes_rnn.arrays import write_atomically
+from theano_rnn.npz_store import write_atomically
 
 __all__ = ["ROOT", "timed", "in_turn", "StepInOwnProcess", "in_own_process", "peak_memory", "process_age", "machine",
            "Results"]
@@ -125,7 +125,7 @@ def process_age():
 
 def machine():
     """What was measured on, and with: OrderedDict. Theano must be configured."""
-    import bayes_rnn.lasagne_compat  # noqa: F401  (without it, versions() cannot import Lasagne)
+    import theano_rnn.lasagne_compat  # noqa: F401  (without it, versions() cannot import Lasagne)
     from Experiments.shared.run_folder import versions
     with open("/proc/cpuinfo") as stream:
         model = next((line.split(":")[1].strip() for line in stream if line.startswith("model name")), "unknown")

@@ -7,9 +7,9 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 
-from bayes_rnn.errors import ReportedError
-from Experiments.shared import theano_setup
 from Experiments.shared.experiment import Experiment, make_settings
+from theano_rnn.errors import ReportedError
+from theano_rnn.runtime import configuration
 
 __all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "TRAINING_TEXTS", "TRAINING_TOKENS", "Run", "training_run",
            "training_step", "experiment_settings", "generated_tokens", "generated_data", "minibatches_per_epoch"]
@@ -35,7 +35,7 @@ CLASSES = {"IMDB": 2, "AGNews": 4}
 # Of a text classifier it is the setting words_kept.
 VOCABULARY = {"Char_PTB": 50, "Word_PTB": 10000, AWD: 10000}
 
-#: job: of Experiments.shared.jobs. step: callable that trains on the next minibatch and returns the loss.
+#: job: of Experiments.shared.tasks. step: callable that trains on the next minibatch and returns the loss.
 Run = namedtuple("Run", ["job", "step"])
 
 
@@ -61,7 +61,7 @@ def training_run(name, config, tokens="uniform", assignments=()):
     if name == AWD:
         job, minibatches = _awd_job(data, settings)
     else:
-        from Experiments.shared.jobs.bayesian import make_job
+        from Experiments.shared.tasks.classification import make_job
         job = make_job(experiment.kind, experiment.parse_config(config), data, settings, seed=0)
         minibatches = list(job.minibatches(1))
     full = itertools.cycle([minibatch for minibatch in minibatches if minibatch[0].shape == minibatches[0][0].shape])
@@ -78,7 +78,7 @@ def training_run(name, config, tokens="uniform", assignments=()):
 
 def training_step(*arguments):
     """The step of a `training_run`, in a process that has not configured Theano yet."""
-    theano_setup.configure()
+    configuration.configure()
     return training_run(*arguments).step
 
 
@@ -97,9 +97,9 @@ def experiment_settings(name, config, assignments=()):
 
 def _awd_job(data, settings):
     """The job, and a single minibatch: windows of training have random lengths, this one the nominal."""
-    from Experiments.shared.jobs.language_modeling import AWDJob
     from Experiments.shared.sparse_command_line import STRUCTURE
-    from sparse_seq_theano.structure import language_model_structure
+    from Experiments.shared.tasks.awd_lstm import AWDJob
+    from sparse_seq_theano.architecture import language_model_structure
     structure = language_model_structure(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
     job = AWDJob(data, structure, settings, seed=0)
     window, length = job.train_table, settings["bptt"]
@@ -124,9 +124,9 @@ def generated_tokens(random, count, words, tokens="uniform"):
 
 def generated_data(experiment, settings, tokens="uniform"):
     """Random data with enough objects for a few full minibatches: TextData, LanguageData or Corpus."""
+    from Experiments.shared.data.classification import Documents, TextData
     from Experiments.shared.data.corpus import Corpus
-    from Experiments.shared.data.ptb import LanguageData
-    from Experiments.shared.data.text import Documents, TextData
+    from Experiments.shared.data.penn_treebank import LanguageData
     random = np.random.RandomState(0)
     words = settings.get("words_kept") or VOCABULARY[experiment.dataset]
     vocabulary = ["word%d" % word for word in range(words)]
@@ -145,7 +145,7 @@ def generated_data(experiment, settings, tokens="uniform"):
 
 def minibatches_per_epoch(name, settings):
     """How many full minibatches the real data make."""
-    from Experiments.shared.data import batches
+    from Experiments.shared.data import minibatches as batches
     if name in TRAINING_TEXTS:
         return batches.minibatch_count(TRAINING_TEXTS[name], settings["batch_size"])
     count = TRAINING_TOKENS[name]

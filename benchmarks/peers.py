@@ -20,13 +20,12 @@ import subprocess
 import tempfile
 from collections import OrderedDict, namedtuple
 
-from bayes_rnn.errors import ReportedError
 from benchmarks.command_line import new_parser
 from benchmarks.measure import ROOT, Results, StepInOwnProcess, in_turn
 from benchmarks.networks import training_step
 from benchmarks.report import table
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
+from theano_rnn.errors import ReportedError, reported_errors
+from theano_rnn.runtime import configuration
 
 __all__ = ["GROUPS", "Comparison", "TorchProgram", "LimitProgram", "torch_median", "limit_sums", "why_missing"]
 
@@ -48,7 +47,7 @@ GROUPS = OrderedDict([
 ])
 
 COMPILE_LIMIT = ["g++", "-O3", "-march=native", "-ffast-math", "-fopenmp-simd"]
-# Run a PyTorch program without denormal numbers, and let it keep freed memory (see Experiments.shared.theano_setup).
+# Run a PyTorch program without denormal numbers, and let it keep freed memory (see theano_rnn.runtime.configuration).
 FLUSHED = ("import runpy, sys, torch; torch.set_flush_denormal(True); sys.argv = sys.argv[1:]; "
            "runpy.run_path(sys.argv[0], run_name='__main__')")
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 32)}
@@ -71,7 +70,7 @@ def main():
     if unknown:
         parser.error("unknown group %s; known: %s" % (", ".join(sorted(unknown)), ", ".join(GROUPS)))
     with reported_errors():
-        theano_setup.configure()        # for the environment, which all processes inherit
+        configuration.configure()        # for the environment, which all processes inherit
         results = Results(arguments.json)
         for group in arguments.groups or GROUPS:
             measure(group, arguments, results)

@@ -20,14 +20,13 @@ from functools import partial
 
 import numpy as np
 
-from bayes_rnn.errors import ReportedError
 from benchmarks.command_line import new_parser
 from benchmarks.measure import ROOT, Results, timed
 from benchmarks.networks import generated_tokens
 from benchmarks.peers import add_torch_option, output_of
 from benchmarks.report import table
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
+from theano_rnn.errors import ReportedError, reported_errors
+from theano_rnn.runtime import configuration
 
 __all__ = ["KEPT", "ROWS", "commands", "check_agreement"]
 
@@ -53,7 +52,7 @@ def main():
     add_torch_option(parser)
     arguments = parser.parse_args()
     with reported_errors():
-        theano_setup.configure()
+        configuration.configure()
         os.environ["PYTHONPATH"] = ROOT         # the interpreter with PyTorch does not have the project installed
         with tempfile.TemporaryDirectory() as folder:
             run(arguments, folder)
@@ -85,11 +84,11 @@ def run(arguments, folder):
 
 def write_models(folder):
     """Write ``compressed.npz`` and, with all weights, ``dense.npz``; returns the network's CompressionReport."""
-    from bayes_rnn.compressed import save_model
-    from bayes_rnn.compression import compress, compression_report
     from bayes_rnn.config import parse_config
-    from bayes_rnn.networks import TextClassifier
-    from Experiments.shared.data.batches import model_words
+    from bayes_rnn.models import TextClassifier
+    from bayes_rnn.predictor import save_model
+    from bayes_rnn.pruning import compress, compression_report
+    from Experiments.shared.data.minibatches import model_words
     vocabulary = model_words(["word%d" % word for word in range(WORDS)], WORDS)
     network = TextClassifier(parse_config("LLLCCL", "classification"), len(vocabulary), EMBEDDING_UNITS, HIDDEN_UNITS,
                              classes=2)
@@ -110,7 +109,7 @@ def write_models(folder):
 
 def draw_parameters(network, random):
     """Give a network parameters of which pruning keeps what `KEPT` says, within chance."""
-    from Experiments.shared.data.batches import OUTSIDE, START
+    from Experiments.shared.data.minibatches import OUTSIDE, START
     words, units, gates = len(network.layers["embedding"].W.keep_mask()), EMBEDDING_UNITS, 4 * HIDDEN_UNITS
     kept_gates = random.permutation(gates) < KEPT["gates"]
     keep = {"embedding.W": random.rand(words, units) < KEPT["embedding"] / float(KEPT["words"] * units),
@@ -139,7 +138,7 @@ def commands(folder, torch_python, text):
     compressed, dense, texts = (os.path.join(folder, name) for name in ("compressed.npz", "dense.npz", "texts.json"))
     classify = os.path.join(ROOT, "benchmarks", "classify.py")
     found = OrderedDict([("numpy", ([sys.executable, classify, "numpy", compressed, texts],
-                                    [sys.executable, "-m", "bayes_rnn.compressed", compressed, text]))])
+                                    [sys.executable, "-m", "bayes_rnn.predictor", compressed, text]))])
     for name, python in (("theano", sys.executable), ("torch", torch_python)):
         found[name] = ([python, classify, name, dense, texts], [python, classify, name, dense, "--answer", text])
     if not os.path.exists(torch_python):

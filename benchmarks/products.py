@@ -22,7 +22,7 @@ from benchmarks.command_line import new_parser, run_configured
 from benchmarks.measure import Results, StepInOwnProcess, in_turn
 from benchmarks.networks import VOCABULARY, experiment_settings, training_step
 from benchmarks.report import table
-from Experiments.shared import theano_setup
+from theano_rnn.runtime import configuration
 
 __all__ = ["step_operations", "SIZES", "TARGET"]
 
@@ -74,7 +74,7 @@ def step_operations(steps, texts, hidden_units, characters):
 
 def product_step(size):
     """A function that multiplies two square matrices, by the BLAS that training steps use."""
-    theano_setup.configure()
+    configuration.configure()
     import numpy as np
     import theano
     import theano.tensor as T

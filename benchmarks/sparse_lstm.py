@@ -18,7 +18,7 @@ from benchmarks.command_line import new_parser, run_configured
 from benchmarks.measure import Results, in_turn, timed
 from benchmarks.networks import AWD, AWD_NETWORKS, training_run
 from benchmarks.report import table
-from sparse_seq_theano.structure import language_model_structure
+from sparse_seq_theano.architecture import language_model_structure
 
 STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
 
@@ -68,9 +68,9 @@ def lstm_step(geometries):
     import theano
     import theano.tensor as T
 
-    from bayes_rnn.lasagne_compat import lasagne
     from sparse_seq_theano.layers import SparseLSTMLayer
     from sparse_seq_theano.optimizers import sgd
+    from theano_rnn.lasagne_compat import lasagne
     input, shape = T.tensor3(), (STREAMS, STEPS, geometries[0].input_size)
     layer = lasagne.layers.InputLayer(shape, input)
     for number, geometry in enumerate(geometries):

@@ -19,8 +19,8 @@ from benchmarks.command_line import add_network_options, new_parser
 from benchmarks.measure import Results, peak_memory, process_age, timed
 from benchmarks.networks import TOKENS, experiment_settings, minibatches_per_epoch, training_run
 from benchmarks.report import table
-from Experiments.shared import theano_setup
-from Experiments.shared.command_line import reported_errors
+from theano_rnn.errors import reported_errors
+from theano_rnn.runtime import configuration
 
 WARM_UP_STEPS, PROFILED_STEPS = 2, 5
 
@@ -62,8 +62,8 @@ def use_empty_cache():
 def measure(arguments):
     """All figures, and mean seconds per step by part: two OrderedDicts."""
     _, settings = experiment_settings(arguments.name, arguments.config, arguments.set)
-    theano_setup.configure()
-    from bayes_rnn.implementation import select_implementation
+    configuration.configure()
+    from theano_rnn.ops.backend import select_implementation
     job, step = training_run(arguments.name, arguments.config, arguments.tokens, arguments.set)
     step()
     figures = OrderedDict([("cold", arguments.cold), ("first_step_seconds", process_age())])

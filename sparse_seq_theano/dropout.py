@@ -10,8 +10,8 @@ import theano
 import theano.tensor as T
 from theano import scalar
 
-from bayes_rnn.errors import ReportedError
-from bayes_rnn.lasagne_compat import lasagne
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
 
 __all__ = ["DropoutNoise", "dropped", "check_probability"]
 

@@ -10,7 +10,7 @@ import numbers
 import reprlib
 from collections import OrderedDict, namedtuple
 
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
 
 __all__ = ["GeometryError", "LSTMGeometry", "lstm_geometry", "EmbeddingGeometry", "embedding_geometry",
            "reduction_factor"]

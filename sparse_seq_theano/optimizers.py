@@ -10,8 +10,8 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-from bayes_rnn.errors import ReportedError
-from bayes_rnn.lasagne_compat import lasagne
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
 
 __all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
 

@@ -5,12 +5,12 @@ Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence M
 
 import theano.tensor as T
 
-from bayes_rnn.lasagne_compat import lasagne
-from bayes_rnn.softmax import softmax_cross_entropy
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.network import Network, dense_layer
+from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 
-from .dropout import check_probability
+from .dropout import DropoutNoise, check_probability
 from .layers import DropoutLayer, SparseEmbeddingLayer, SparseLSTMLayer
-from .network import Network, dense_layer
 
 __all__ = ["Tagger"]
 
@@ -20,7 +20,7 @@ class Tagger(Network):
 
     Parameters
     ----------
-    structure : sparse_seq_theano.structure.TaggerStructure
+    structure : sparse_seq_theano.architecture.TaggerStructure
         The sizes.
     dropouti, dropoute, wdrop, dropouth : float
         Probabilities: of embedding dimensions, of words, of recurrent weights of the first bidirectional LSTM; between
@@ -35,14 +35,14 @@ class Tagger(Network):
 
     Examples
     --------
-    >>> from sparse_seq_theano.structure import tagger_structure
+    >>> from sparse_seq_theano.architecture import tagger_structure
     >>> from sparse_seq_theano.tagger import Tagger
     >>> network = Tagger(tagger_structure(5000, tags=45, emsize=20, nhid=10, emb_blocks=20, emb_density=0.25))
     >>> loss = network.loss(network.scores())
     """
 
     def __init__(self, structure, dropouti=0., dropoute=0., wdrop=0., dropouth=0., noise=None):
-        super(Tagger, self).__init__(noise)
+        super(Tagger, self).__init__(noise or DropoutNoise())
         for name, probability in (("dropouti", dropouti), ("dropoute", dropoute), ("wdrop", wdrop),
                                   ("dropouth", dropouth)):
             check_probability(probability, name)

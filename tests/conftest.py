@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from Experiments.shared import theano_setup
+from theano_rnn.runtime import configuration
 
-theano_setup.configure()
+configuration.configure()
 
 
 def pytest_addoption(parser):
@@ -43,7 +43,7 @@ def seeded():
     """Lasagne's initialisers draw the same numbers in every test."""
     import numpy as np
 
-    from bayes_rnn.lasagne_compat import lasagne
+    from theano_rnn.lasagne_compat import lasagne
     before = lasagne.random.get_rng()
     lasagne.random.set_rng(np.random.RandomState(1))
     yield

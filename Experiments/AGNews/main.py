@@ -1,6 +1,6 @@
 """AG's News: which of four topics? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
 
-from Experiments.shared.command_line import main
+from Experiments.shared.cli import main
 from Experiments.shared.experiment import Experiment
 
 EXPERIMENT = Experiment(

@@ -1,6 +1,6 @@
 """IMDB: is a film review positive or negative? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
 
-from Experiments.shared.command_line import main
+from Experiments.shared.cli import main
 from Experiments.shared.experiment import Experiment
 
 EXPERIMENT = Experiment(

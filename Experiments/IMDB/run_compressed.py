@@ -1,7 +1,8 @@
 """Compress trained IMDB runs and compare the small network with the pruned one."""
 
-from Experiments.shared.command_line import run_compressed
 from main import EXPERIMENT
+
+from Experiments.shared.cli import run_compressed
 
 if __name__ == "__main__":
     run_compressed(EXPERIMENT)

@@ -1,6 +1,6 @@
 """Penn Treebank, word by word: ``python main.py LCIL``; ``python main.py --help`` for the rest."""
 
-from Experiments.shared.command_line import main
+from Experiments.shared.cli import main
 from Experiments.shared.experiment import Experiment
 
 EXPERIMENT = Experiment(

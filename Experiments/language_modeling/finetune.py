@@ -1,7 +1,8 @@
 """Go on from the best model of ``main.py`` with averaged SGD: ``python finetune.py --save FOLDER_OF_THE_RUN``."""
 
-from Experiments.shared.sparse_command_line import fine_tune
 from main import ENTRY
+
+from Experiments.shared.sparse_command_line import fine_tune
 
 FINE_TUNING = ENTRY._replace(
     description="Fine-tune a trained language model with averaged SGD; the results go to its folder finetune. What "

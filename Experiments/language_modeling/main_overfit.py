@@ -1,7 +1,8 @@
 """Learning to recite: how much of the training text a model can learn by heart. ``python main_overfit.py --help``."""
 
-from Experiments.shared.sparse_command_line import language_model
 from main import ENTRY
+
+from Experiments.shared.sparse_command_line import language_model
 
 NO_REGULARISATION = dict.fromkeys(
     ("dropout", "dropouth", "dropouti", "dropoute", "dropoutl", "wdrop", "alpha", "beta", "wdecay"), 0.)

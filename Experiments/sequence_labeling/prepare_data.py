@@ -3,13 +3,12 @@
 import os
 import sys
 
-from bayes_rnn.errors import ArgumentParser
-from Experiments.shared.command_line import reported_errors
-from Experiments.shared.data import tagged
+from Experiments.shared.data import tagging as tagged
 from Experiments.shared.data.corpus import write_files
 from Experiments.shared.data.download import download_corpus
-from Experiments.shared.data.ptb import PARTS
+from Experiments.shared.data.penn_treebank import PARTS
 from Experiments.shared.experiment import experiment_folder
+from theano_rnn.errors import ArgumentParser, reported_errors
 
 DATA = os.path.join(experiment_folder("sequence_labeling"), "data")
 

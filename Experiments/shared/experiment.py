@@ -6,7 +6,7 @@ import os
 from collections import namedtuple
 
 from bayes_rnn.config import parse_config
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
 
 __all__ = ["Experiment", "experiment_folder", "default_data_dir", "make_settings"]
 

@@ -4,15 +4,15 @@ import json
 import os
 from collections import OrderedDict
 
-from bayes_rnn.arrays import write_atomically
-from bayes_rnn.compressed import load_model, save_model
-from bayes_rnn.compression import compress, kept_words
-from bayes_rnn.errors import ReportedError
+from bayes_rnn.predictor import load_model, save_model
+from bayes_rnn.pruning import compress, kept_words
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
 
-from .data.text import CLASS_NAMES, LOWER_CASED
-from .jobs.base import perplexity
-from .jobs.bayesian import make_job
+from .data.classification import CLASS_NAMES, LOWER_CASED
 from .run_folder import load_checkpoint
+from .tasks.base import perplexity
+from .tasks.classification import make_job
 
 __all__ = ["finish", "restore", "print_evaluation", "compare_compressed", "test_best", "report_best"]
 
@@ -56,7 +56,7 @@ def finish(job, run, experiment):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs.bayesian job
+    job : Experiments.shared.tasks.classification job
     run : RunFolder
     experiment : Experiment
     """
@@ -95,7 +95,7 @@ def compare_compressed(job, run, experiment, checkpoint):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs.bayesian job
+    job : Experiments.shared.tasks.classification job
         With the parameters of the run.
     run : RunFolder
     experiment : Experiment
@@ -133,7 +133,7 @@ def test_best(job, run):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs.language_modeling.AWDJob
+    job : Experiments.shared.tasks.awd_lstm.AWDJob
     run : RunFolder
     """
     epoch = None
@@ -156,7 +156,7 @@ def report_best(job, run):
 
     Parameters
     ----------
-    job : Experiments.shared.jobs.sequence_labeling.TaggerJob
+    job : Experiments.shared.tasks.tagging.TaggerJob
     run : RunFolder
     """
     if not run.has("best.npz"):

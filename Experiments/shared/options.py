@@ -5,8 +5,8 @@ import math
 import re
 from collections import OrderedDict
 
-from bayes_rnn.errors import ArgumentParser, ReportedError
-from sparse_seq_theano.structure import SPARSE_MODES
+from sparse_seq_theano.architecture import SPARSE_MODES
+from theano_rnn.errors import ArgumentParser, ReportedError
 
 from .data.corpus import ORDERINGS
 

@@ -14,10 +14,10 @@ import sys
 from collections import OrderedDict
 
 from bayes_rnn import __version__
-from bayes_rnn.arrays import load_arrays, save_arrays, write_atomically
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
 
-from .data.folder import write_vocabulary
+from .data.prepared_folder import write_vocabulary
 
 __all__ = ["RunFolder", "versions", "load_checkpoint"]
 

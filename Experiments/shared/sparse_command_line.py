@@ -7,21 +7,19 @@ import os
 import sys
 from collections import namedtuple
 
-from bayes_rnn.errors import ReportedError
-from sparse_seq_theano.structure import language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+from theano_rnn.errors import EXIT_INTERRUPTED, ReportedError, reported_errors
 
-from .command_line import (
-    INTERRUPTED,
+from .cli import (
     check_vocabulary,
     refuse_another_experiment,
-    reported_errors,
     settle_device,
     use_theano,
 )
 from .data.corpus import read_corpus
 from .data.demo import prepare_language_demo, prepare_tagged_demo
-from .data.folder import VOCABULARY_FILE
-from .data.tagged import default_tagged_folder, read_tagged
+from .data.prepared_folder import VOCABULARY_FILE
+from .data.tagging import default_tagged_folder, read_tagged
 from .experiment import default_data_dir, experiment_folder
 from .options import (
     LANGUAGE_MODEL_OPTIONS,
@@ -123,7 +121,7 @@ def _train_language_model(run, description, continues, device, source=None):
 
     use_theano(device)
     from . import finishing
-    from .jobs.language_modeling import AWDJob
+    from .tasks.awd_lstm import AWDJob
     job = AWDJob(data, structure, settings, settings["seed"])
     best = None
     if source is not None and not run.has("last.npz"):
@@ -168,7 +166,7 @@ def tagger(entry, argv=None):
 
         use_theano(device)
         from . import finishing
-        from .jobs.sequence_labeling import TaggerJob
+        from .tasks.tagging import TaggerJob
         job = TaggerJob(data, structure, settings, settings["seed"])
         run.start(description, data.vocabulary)
         counts = structure.parameter_counts()
@@ -219,11 +217,11 @@ def _default_data(experiment, demo):
 
 def _train(job, run, settings, continues, best=None):
     """Train; Ctrl-C ends training early and goes on to the result, a signal of the system ends the process."""
-    from . import training
+    from . import train_and_evaluate as training
     try:
         training.train(job, run, settings["epochs"], settings, continues, best)
     except training.Interrupted as interruption:
         if not interruption.by_user:
             run.log("Stopped; continue with --continue_train")
-            sys.exit(INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED)
         run.log("Training ends early; continue with --continue_train")

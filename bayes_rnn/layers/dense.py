@@ -2,7 +2,8 @@
 
 import theano.tensor as T
 
-from ..lasagne_compat import lasagne
+from theano_rnn.lasagne_compat import lasagne
+
 from .base import BayesianLayer
 
 __all__ = ["BayesianDenseLayer"]

@@ -12,10 +12,11 @@ import theano
 import theano.tensor as T
 from theano.tensor.extra_ops import Unique
 
-from ..gather import gather
-from ..implementation import use_fused
-from ..lasagne_compat import lasagne
-from ..unique_op import UniqueWithInverse
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.backend import use_fused
+from theano_rnn.ops.gather import gather
+from theano_rnn.ops.unique.fused import UniqueWithInverse
+
 from .base import BayesianLayer
 
 __all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "token_scale"]

@@ -3,11 +3,12 @@
 import numpy as np
 import theano.tensor as T
 
-from ..lasagne_compat import lasagne
-from ..recurrence import lstm_recurrence
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.layers import RecurrentLayer
+from theano_rnn.ops.lstm import lstm_recurrence
+
 from .base import BayesianLayer
 from .embedding import GatheredRows, token_scale, unique
-from .recurrent import RecurrentLayer
 
 __all__ = ["BayesianLSTMLayer", "PerGate"]
 

@@ -1,6 +1,6 @@
 """Dropout between layers, drawn from a `DropoutNoise` whose state a checkpoint can hold."""
 
-from bayes_rnn.lasagne_compat import lasagne
+from theano_rnn.lasagne_compat import lasagne
 
 from ..dropout import DropoutNoise, check_probability, dropped
 

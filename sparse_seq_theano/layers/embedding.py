@@ -4,8 +4,8 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-from bayes_rnn.errors import ReportedError
-from bayes_rnn.lasagne_compat import lasagne
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
 
 from ..dropout import DropoutNoise, check_probability, dropped
 from ..geometry import embedding_geometry

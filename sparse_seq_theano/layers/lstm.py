@@ -3,9 +3,9 @@
 import numpy as np
 import theano.tensor as T
 
-from bayes_rnn.lasagne_compat import lasagne
-from bayes_rnn.layers.recurrent import RecurrentLayer
-from bayes_rnn.recurrence import lstm_recurrence
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.layers import RecurrentLayer
+from theano_rnn.ops.lstm import lstm_recurrence
 
 from ..dropout import DropoutNoise, check_probability, dropped
 from ..geometry import lstm_geometry

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_rnn.config import EXAMPLES, Config, describe_positions, parse_config
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
 
 CLASSIFICATION, LANGUAGE_MODEL = "classification", "language model"
 # What may stand at each position, as the table of the paper's CONFIG has it.
@@ -110,7 +110,7 @@ def test_help_lists_positions_and_letters(task):
     assert [line.split(" = ")[0] for line in lines[1 + len(letters):]] == ["  " + letter for letter in "LNDCIR"]
 
 
-@pytest.mark.parametrize("module", ["bayes_rnn", "bayes_rnn.config", "bayes_rnn.compressed", "bayes_rnn.arrays"])
+@pytest.mark.parametrize("module", ["bayes_rnn", "bayes_rnn.config", "bayes_rnn.predictor", "theano_rnn.npz_store"])
 def test_import_is_light(module):
     code = ("import sys, %s; print(sorted(m for m in sys.modules if m.split('.')[0] in ('theano', 'lasagne')))"
             % module)

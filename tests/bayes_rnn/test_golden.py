@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import theano
 
-from bayes_rnn.compression import compression_report, keep_masks
 from bayes_rnn.config import parse_config
-from bayes_rnn.networks import LanguageModel, TextClassifier
+from bayes_rnn.models import LanguageModel, TextClassifier
+from bayes_rnn.pruning import compression_report, keep_masks
 
 GATES = ("ingate", "forgetgate", "cell", "outgate")
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}

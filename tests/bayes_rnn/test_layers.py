@@ -9,8 +9,8 @@ import pytest
 import theano
 import theano.tensor as T
 
-from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
+from theano_rnn.lasagne_compat import lasagne
 
 layers = lasagne.layers
 V, E, H = 9, 3, 2

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from formulations import both, needs_fused
+from helpers.backends import both, needs_fused
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer
-from bayes_rnn.training import training_step
+from bayes_rnn.training_step import training_step
 from bayes_rnn.variational import log_uniform_kl, normal_kl
-from bayes_rnn.variational_op import VariationalAdam, VariationalNorms
 from sparse_seq_theano.optimizers import adam
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
 TOLERANCE = {"float32": 2e-4, "float64": 1e-8}
 LEARNING_RATE, TRAIN_SIZE, VOCABULARY = 0.01, 20, 300

@@ -7,12 +7,12 @@ import theano.tensor as T
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn.lasagne_compat import lasagne
 from bayes_rnn.layers.embedding import token_scale
-from bayes_rnn.variational import (KINDS, NormalNoise, log_alpha, log_uniform_kl, normal_kl, random_variable)
+from bayes_rnn.variational import KINDS, NormalNoise, log_alpha, log_uniform_kl, normal_kl, random_variable
+from theano_rnn.lasagne_compat import lasagne
 
 quickly = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-# Not st.floats: it insists on denormal numbers, which are switched off here (Experiments.shared.theano_setup).
+# Not st.floats: it insists on denormal numbers, which are switched off here (theano_rnn.runtime.configuration).
 means = st.builds(lambda sign, exponent: sign * 10. ** (exponent / 100.),
                   st.sampled_from([-1, 0, 1]), st.integers(-600, 100))
 log_sigmas = st.integers(-12000, 3000).map(lambda thousandths: thousandths / 1000.)

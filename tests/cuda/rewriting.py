@@ -1,4 +1,4 @@
-"""What `bayes_rnn.gpu_rewriting` rewrites, computed on the device that THEANO_FLAGS names, in a process of its own.
+"""What `theano_rnn.ops.gpu_rewrites` rewrites, computed on the device that THEANO_FLAGS names, in a process of its own.
 
     python tests/cuda/rewriting.py FILE [LIBRARY ...]
 
@@ -42,7 +42,8 @@ def main(path, *libraries):
     """The command line."""
     begin(libraries)
     import theano
-    import bayes_rnn.implementation  # noqa: F401  (which has the rewriting imported on a GPU)
+
+    import theano_rnn.ops.backend  # noqa: F401  (which has the rewriting imported on a GPU)
     outputs = expressions()
     function = theano.function([], list(outputs.values()))
     operations = sorted(set(type(node.op).__name__ for node in function.maker.fgraph.toposort()))

@@ -9,7 +9,7 @@ import pytest
 from train import NETWORKS
 from training import compile_library, run_script, train
 
-from Experiments.shared.theano_setup import EXCLUDED
+from theano_rnn.runtime.configuration import EXCLUDED
 
 # libgpuarray's OpenCL cannot run these two: the scan's inner function, and Theano's fused cross-entropy.
 FLAGS = "optimizer_excluding=" + ":".join([

@@ -31,8 +31,8 @@ def begin(libraries):
     """
     for library in libraries:
         ctypes.CDLL(library)
-    from Experiments.shared import theano_setup
-    theano_setup.configure()
+    from theano_rnn.runtime import configuration
+    configuration.configure()
 
 
 def run_script(name, arguments, device, flags="", **environment):

@@ -10,12 +10,12 @@ import shutil
 
 import numpy as np
 
-from bayes_rnn.arrays import write_atomically
-from bayes_rnn.compressed import word_tokens
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
+from theano_rnn.tokens import word_tokens
 
-from .ptb import PARTS, UNKNOWN
-from .sources import decode, read_file
+from .archives import decode, read_file
+from .penn_treebank import PARTS, UNKNOWN
 
 __all__ = ["Corpus", "ORDERINGS", "DIGEST_FILE", "read_corpus", "corpus_words", "ordered_vocabulary", "encode_words",
            "is_intact", "folder_source", "refuse_foreign_files", "write_files"]

@@ -8,10 +8,14 @@ nothing about the label, a few dozen do: a network that prunes its vocabulary sh
 import random
 import re
 
-from bayes_rnn.compressed import tokenize
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import tokenize
 
-from . import corpus, folder, ptb, tagged, text
+from . import classification as text
+from . import corpus
+from . import penn_treebank as ptb
+from . import prepared_folder as folder
+from . import tagging as tagged
 
 __all__ = ["generate_reviews", "generate_news", "generate_language", "generate_tagged", "prepare_demo",
            "prepare_language_demo", "prepare_tagged_demo", "DEMO_SOURCE", "POSITIVE", "NEGATIVE", "TOPIC_WORDS"]

@@ -4,10 +4,10 @@ import logging
 import os
 import sys
 
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
 
-from .ptb import MD5 as PTB_MD5
-from .text import AGNEWS_MD5
+from .classification import AGNEWS_MD5
+from .penn_treebank import MD5 as PTB_MD5
 
 __all__ = ["fetch", "download_corpus", "SOURCES", "SEQUENCE_SOURCES"]
 

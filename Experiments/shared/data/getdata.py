@@ -5,16 +5,15 @@ import hashlib
 import os
 import sys
 
-from bayes_rnn.errors import ArgumentParser, ReportedError
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
-from ..command_line import reported_errors
 from ..experiment import experiment_folder
+from .archives import check_md5, read_file, read_named_files, source_names
 from .corpus import corpus_words, folder_source, is_intact, refuse_foreign_files, write_files
 from .demo import DEMO_SOURCE
 from .download import download_corpus
+from .penn_treebank import MD5, PARTS
 from .prepare import OTHER_SOURCE, PUBLISHED_SOURCE
-from .ptb import MD5, PARTS
-from .sources import check_md5, read_file, read_named_files, source_names
 
 __all__ = ["main"]
 

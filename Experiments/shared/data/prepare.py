@@ -3,7 +3,7 @@
 import os
 import sys
 
-from bayes_rnn.errors import ArgumentParser, ReportedError
+from theano_rnn.errors import ArgumentParser, ReportedError
 
 from ..experiment import default_data_dir, experiment_folder
 
@@ -75,7 +75,7 @@ def _prepare(dataset, options):
 
 
 def _prepare_text(dataset, source, check, options, details):
-    from . import text
+    from . import classification as text
     if dataset == "IMDB":
         corpus = text.read_imdb(source, check)
     else:
@@ -95,7 +95,7 @@ def _prepare_text(dataset, source, check, options, details):
 
 
 def _prepare_language(dataset, source, check, options, details):
-    from . import ptb
+    from . import penn_treebank as ptb
     data = ptb.prepare_language(ptb.read_ptb(source, check), options.data_dir, dataset, details, published=check)
     print("%s prepared in %s" % (dataset, options.data_dir))
     for part in ptb.PARTS:
@@ -104,7 +104,7 @@ def _prepare_language(dataset, source, check, options, details):
 
 
 def _print_digests(data_dir):
-    from .folder import file_digests
+    from .prepared_folder import file_digests
     print("sha256 of the files:")
     for name, digest in file_digests(data_dir):
         print("  %s  %s" % (digest, name))

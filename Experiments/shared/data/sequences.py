@@ -5,7 +5,7 @@ A language model reads parallel streams in windows of random length; a tagger re
 
 import numpy as np
 
-from bayes_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError
 
 __all__ = ["stream_table", "window_lengths", "fixed_lengths", "windows", "sentence_minibatches"]
 
@@ -121,7 +121,7 @@ def sentence_minibatches(part, batch_size, order=None, drop_last=False, first=0)
 
     Parameters
     ----------
-    part : Experiments.shared.data.tagged.TaggedPart
+    part : Experiments.shared.data.tagging.TaggedPart
     batch_size : int
     order : array of int, optional
         The order of the sentences (`batches.epoch_order`); as they lie if omitted.

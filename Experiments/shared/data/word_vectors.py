@@ -1,0 +1,147 @@
+"""Pretrained word vectors, streamed: word2vec binary and GloVe text, also gzipped."""
+
+import gzip
+import itertools
+import os
+import zlib
+
+import numpy as np
+
+from theano_rnn.errors import ReportedError
+
+from .archives import progress
+
+__all__ = ["read_vectors"]
+
+CHUNK = 1 << 20
+# What is no header or text line must not be read whole.
+LONGEST_LINE = 10 << 20
+
+
+def read_vectors(path, words, dimensions):
+    """Read the vectors of the words wanted.
+
+    Parameters
+    ----------
+    path : str
+        A word2vec binary file (a header ``count dimensions``, then entries; recognised by its header or by ``.bin``)
+        or a text file with a word and its numbers per line (``.txt`` and ``.vec`` may have that header as well);
+        either may be gzipped (``.gz``).
+    words : sequence of str
+        The words wanted; case matters.
+    dimensions : int
+        The expected length of a vector.
+
+    Returns
+    -------
+    rows : numpy.ndarray of int64, shape ``(found,)``
+        Increasing indices into `words`.
+    vectors : numpy.ndarray of float32, shape ``(found, dimensions)``
+        If a word has several entries, the first.
+    """
+    if not os.path.isfile(path):
+        raise ReportedError("vectors not found: %s; give an existing word2vec binary or GloVe text file" % path)
+    wanted = {}
+    for row, word in enumerate(words):
+        wanted.setdefault(word.encode("utf-8"), row)
+    base = path[:-3] if path.endswith(".gz") else path
+    found, entries = {}, 0
+    try:
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as stream:
+            header = stream.readline(LONGEST_LINE)
+            count = _header_count(header, path, dimensions)
+            if count is None and base.endswith(".bin"):
+                raise ReportedError("vectors %s: expected a word2vec header 'count dimensions', found %r"
+                                    % (path, header[:40]))
+            if count is not None and not base.endswith((".txt", ".vec")):
+                stored = _binary_entries(stream, count, dimensions)
+            else:
+                lines = stream if count is not None else itertools.chain([header], stream)
+                stored = _text_entries(lines, count, dimensions, path, 1 if count is None else 2)
+            for key, numbers in progress(stored, "reading " + os.path.basename(path), count):
+                entries += 1
+                row = wanted.get(key)
+                if row is not None and row not in found:
+                    found[row] = _vector(key, numbers, dimensions, path)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ReportedError("vectors %s end early or are damaged (%s; %d entries could be read); use an undamaged copy"
+                            % (path, error, entries)) from error
+    rows = np.array(sorted(found), dtype=np.int64)
+    vectors = np.array([found[row] for row in rows], dtype=np.float32).reshape(len(rows), dimensions)
+    return rows, vectors
+
+
+def _header_count(line, path, dimensions):
+    """The number of entries that a word2vec header announces; None if the line is no header."""
+    fields = line.split()
+    if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()):
+        return None
+    if int(fields[1]) != dimensions:
+        raise ReportedError("vectors %s have %d dimensions, expected %d" % (path, int(fields[1]), dimensions))
+    return int(fields[0])
+
+
+def _binary_entries(stream, count, dimensions):
+    """Yield (word, bytes of the vector)."""
+    size = 4 * dimensions
+    buffer, position = b"", 0
+    for _ in range(count):
+        while True:
+            space = buffer.find(b" ", position)
+            if space >= 0 and space + 1 + size <= len(buffer):
+                break
+            more = stream.read(CHUNK)
+            if not more:
+                raise EOFError("expected %d entries" % count)
+            buffer, position = buffer[position:] + more, 0
+        yield buffer[position:space].lstrip(b"\n"), buffer[space + 1:space + 1 + size]
+        position = space + 1 + size
+
+
+def _text_entries(lines, count, dimensions, path, first_line):
+    """Yield (word, list of the numbers as bytes)."""
+    number = 0
+    for number, line in enumerate(lines, first_line):
+        line = line.rstrip(b"\r\n ")
+        if number == first_line:
+            _check_first_line(line, dimensions, path)
+        # A word may contain spaces (GloVe 840B), a number cannot: split from the right.
+        parts = line.rsplit(b" ", dimensions)
+        if len(parts) != dimensions + 1:
+            raise EOFError("line %d has %d numbers, expected %d" % (number, len(parts) - 1, dimensions))
+        yield parts[0], parts[1:]
+    if number < first_line or (count is not None and number - first_line + 1 < count):
+        raise EOFError("expected %s entries" % ("some" if count is None else count))
+
+
+def _check_first_line(line, dimensions, path):
+    fields = line.split(b" ")
+    numbers = 0
+    while numbers < len(fields) - 1 and _is_number(fields[-1 - numbers]):
+        numbers += 1
+    if numbers != dimensions:
+        raise ReportedError("vectors %s: the first line has a word and %d numbers, expected %d dimensions"
+                            % (path, numbers, dimensions))
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _vector(key, numbers, dimensions, path):
+    try:
+        if isinstance(numbers, bytes):
+            vector = np.frombuffer(numbers, dtype="<f4").astype(np.float32)
+        else:
+            vector = np.array([float(number) for number in numbers], dtype=np.float32)
+        finite = bool(np.isfinite(vector).all())
+    except ValueError:
+        finite = False
+    if not finite:
+        raise ReportedError("vectors %s: the entry of %r is not %d finite numbers; use an undamaged copy"
+                            % (path, key.decode("utf-8", "replace"), dimensions))
+    return vector

@@ -1,0 +1,75 @@
+"""Data and finished runs that many tests look at: made once."""
+
+import collections
+import os
+
+import pytest
+from helpers import corpora, running
+
+FinishedRun = collections.namedtuple("FinishedRun", "dataset path output data")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """Tiny prepared data: a function of the name of the data set."""
+    folder = str(tmp_path_factory.mktemp("data"))
+
+    def prepared(dataset):
+        path = os.path.join(folder, dataset)
+        if not os.path.isdir(path):
+            corpora.prepare(dataset, path)
+        return path
+    return prepared
+
+
+@pytest.fixture(scope="session")
+def other_data(tmp_path_factory):
+    """Prepared IMDB data with another vocabulary."""
+    path = str(tmp_path_factory.mktemp("data") / "other")
+    corpora.prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, data):
+    """A finished tiny run that nothing interrupted: a function of the name of the data set."""
+    runs = {}
+
+    def finished_run(dataset):
+        if dataset not in runs:
+            out = str(tmp_path_factory.mktemp("runs") / dataset)
+            extra = ["--vectors", corpora.write_vectors(out + "-vectors.txt")] if dataset == "AGNews" else []
+            output = running.succeed(running.script(dataset),
+                                     running.tiny_arguments(dataset, data(dataset), out, *extra))
+            runs[dataset] = FinishedRun(dataset, out, output, data(dataset))
+        return runs[dataset]
+    return finished_run
+
+
+@pytest.fixture(scope="session")
+def without_theano(tmp_path_factory):
+    """A folder for PYTHONPATH whose theano ends the process with status 99 when it is imported."""
+    folder = tmp_path_factory.mktemp("fake")
+    (folder / "theano").mkdir()
+    (folder / "theano" / "__init__.py").write_text(u"import os\nos.write(2, b'theano was imported')\nos._exit(99)\n")
+    return str(folder)
+
+
+@pytest.fixture
+def refused_without_theano(without_theano):
+    """Run a script that must end with status 2 before Theano is imported; the line it says why."""
+    def refused_line(experiment, name, *arguments):
+        status, output, errors = running.run(running.script(experiment, name), arguments, PYTHONPATH=without_theano)
+        assert (status, output) == (2, ""), output + errors
+        line, = errors.splitlines()
+        assert line.startswith("error: ")
+        return line
+    return refused_line
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Lets the command line run in this process, where Theano is configured already."""
+    from Experiments.shared import cli as command_line
+    monkeypatch.setattr(command_line, "use_theano", lambda device="cpu": None)
+    return command_line

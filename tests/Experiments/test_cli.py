@@ -1,0 +1,346 @@
+"""Arguments of main.py and run_compressed.py: every mistake is answered at once, in one line, without Theano."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from helpers import running
+from helpers.corpora import write_vectors
+
+from Experiments.shared import cli as command_line
+from Experiments.shared.experiment import make_settings
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+MISSING = os.path.join(os.sep, "no", "such", "folder")
+
+
+@pytest.fixture
+def refused(without_theano):
+    """Run a script that must end with status 2 without Theano; the line it says why."""
+    def refused_line(dataset, arguments, name="main.py"):
+        status, output, errors = running.run(running.script(dataset, name), arguments, PYTHONPATH=without_theano)
+        assert (status, output) == (2, ""), output + errors
+        lines = errors.splitlines()
+        assert "Traceback" not in errors
+        assert len(lines) == 1 and lines[0].startswith("error: "), errors
+        return lines[-1]
+    return refused_line
+
+
+@pytest.fixture
+def a_run(finished, tmp_path):
+    """A copy of the finished IMDB run."""
+    return shutil.copytree(finished("IMDB").path, str(tmp_path / "run"))
+
+
+# -- help --------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("dataset", running.DATASETS)
+@pytest.mark.parametrize("name", ["main.py", "run_compressed.py"])
+def test_help_needs_no_theano(dataset, name, without_theano):
+    status, output, errors = running.run(running.script(dataset, name), ["--help"], PYTHONPATH=without_theano)
+    assert (status, errors) == (0, "")
+    assert output.startswith("usage: " + name) and dataset in output
+
+
+def test_help_of_main_explains_config_and_settings(without_theano):
+    _, output, _ = running.run(running.script("IMDB"), ["--help"], PYTHONPATH=without_theano)
+    for option in "--epochs --seed --data-dir --out --resume --eval-only --demo --set --vectors".split():
+        assert option in output
+    for letter in "LDCNIR":
+        assert "\n  %s = " % letter in output
+    assert "5  fully connected layer" in output
+    for name, value in running.load_experiment("IMDB").hyperparameters.items():
+        assert "%s=%s" % (name, value) in output
+    _, output, _ = running.run(running.script("Word_PTB"), ["--help"], PYTHONPATH=without_theano)
+    assert "--vectors" not in output and "3  fully connected layer" in output
+
+
+@pytest.mark.skipif(not os.path.isfile(os.path.join(sys.prefix, ".made-by-setup_env")),
+                    reason="needs a virtualenv made by setup_env.sh")
+def test_runs_from_its_folder_without_any_environment():
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    process = subprocess.Popen([sys.executable, "main.py", "--help"], env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, cwd=os.path.dirname(running.script("AGNews")))
+    status, output, _ = running.wait(process)
+    assert status == 0 and "CONFIG" in output
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("dataset, config, message", [
+    ("IMDB", "LLL", "has 3 letters, a text classifier takes 6, for example LLLCCL"),
+    ("Char_PTB", "LLLCCL", "has 6 letters, a language model takes 4, for example LCIL"),
+    ("Word_PTB", "LCXL", "'X' cannot stand at position 2"),
+    ("AGNews", "CLLCCL", "'C' cannot stand at position 0 (embedding, individual weights): weights that are constant"),
+    ("IMDB", "lllccl", "'l' cannot stand at position 0"),
+])
+def test_wrong_config(dataset, config, message, refused):
+    assert message in refused(dataset, [config])
+
+
+def test_config_is_missing(refused):
+    assert refused("IMDB", []) == "error: CONFIG is missing; for example: python main.py LLLCCL"
+    assert refused("Word_PTB", ["--demo"]) == "error: CONFIG is missing; for example: python main.py LCIL"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--epochs", "0"], "argument --epochs: expected a whole number, at least 1"),
+    (["--epochs", "-3"], "argument --epochs: expected a whole number, at least 1"),
+    (["--epochs", "2.5"], "argument --epochs"),
+    (["--seed", "-1"], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
+    (["--seed", str(2 ** 32)], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
+    (["--seed", "x"], "argument --seed"),
+    (["--no-such-option"], "unrecognized arguments: --no-such-option"),
+    (["LLLCCL"], "unrecognized arguments: LLLCCL"),
+    (["--out"], "argument --out: expected one argument"),
+    (["--set", "batch_size"], "expected name=value, for example --set batch_size=64"),
+    (["--set", "batch_size=many"], "--set batch_size=many: expected a whole number (now 128)"),
+    (["--set", "batch_size=0"], "expected a positive number (now 128)"),
+    (["--set", "epochs=0"], "expected a positive number (now 800)"),
+    (["--set", "learning_rate=True"], "--set learning_rate=True: expected a number (now 0.0005)"),
+    (["--set", "clip=off"], "expected a number, or none"),
+    (["--set", "hidden_units=3", "--set", "hidden_units="], "--set hidden_units=: expected a whole number"),
+    (["--vectors", MISSING], "prepared data"),      # what comes first is said first
+])
+def test_wrong_argument(arguments, message, refused):
+    assert message in refused("IMDB", ["LLLCCL", "--data-dir", MISSING] + arguments)
+
+
+def test_unknown_setting_lists_the_known_ones(refused):
+    for dataset in ("IMDB", "Char_PTB"):
+        known = sorted(running.load_experiment(dataset).hyperparameters)
+        line = refused(dataset, [running.CONFIGS[dataset], "--set", "hiden_units=3"])
+        assert line == "error: --set hiden_units=3: unknown name 'hiden_units'; known: " + ", ".join(known)
+
+
+def test_vectors_are_for_texts_only(refused):
+    assert "unrecognized arguments: --vectors" in refused("Word_PTB", ["LCIL", "--vectors", "x"])
+
+
+@pytest.mark.parametrize("dataset", running.DATASETS)
+def test_without_prepared_data_it_says_how_to_get_it(dataset, refused, tmp_path):
+    line = refused(dataset, [running.CONFIGS[dataset], "--data-dir", tmp_path / "none", "--out", tmp_path / "run"])
+    for part in ("no prepared data in %s" % (tmp_path / "none"), "prepare_data.py", "--source", "--demo"):
+        assert part in line
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_data_of_another_experiment_are_refused(refused, data, tmp_path):
+    line = refused("AGNews", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "run"])
+    assert "dataset is IMDB, expected AGNews" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_vectors_that_are_missing_or_of_another_length(refused, data, tmp_path):
+    arguments = ["LLLCCL", "--data-dir", data("AGNews"), "--out", tmp_path / "run", "--set", "embedding_units=7"]
+    assert "vectors not found" in refused("AGNews", arguments + ["--vectors", MISSING])
+    line = refused("AGNews", arguments + ["--vectors", write_vectors(str(tmp_path / "v.txt"))])
+    assert "v.txt" in line and "7" in line and "8" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
+    (tmp_path / "file").write_text(u"")
+    line = refused("IMDB", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "file" / "run"])
+    assert "cannot make the folder of the run" in line and "--out" in line
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+def test_settings_start_from_the_published_ones():
+    experiment = running.load_experiment("IMDB")
+    assert make_settings(experiment, False, []) == experiment.hyperparameters
+    assert make_settings(experiment, True, [])["hidden_units"] == experiment.demo["hidden_units"]
+    assert make_settings(experiment, True, ["hidden_units=7"])["hidden_units"] == 7
+
+
+@pytest.mark.parametrize("dataset, published", [
+    ("IMDB", dict(embedding_units=300, hidden_units=128, batch_size=128, learning_rate=5e-4, clip=None, epochs=800,
+                  evaluate_every=20, save_every=200, validation_fraction=0.15, words_kept=20000, length=200)),
+    ("AGNews", dict(embedding_units=300, hidden_units=512, batch_size=128, learning_rate=5e-4, clip=None, epochs=150,
+                    evaluate_every=5, save_every=50, validation_fraction=0.05, words_kept=20000, length=100)),
+    ("Char_PTB", dict(hidden_units=1000, batch_size=64, length=100, learning_rate=2e-3, clip=1, epochs=250,
+                      evaluate_every=1, save_every=50)),
+    ("Word_PTB", dict(hidden_units=256, streams=32, length=35, learning_rate=2e-3, clip=10, epochs=150,
+                      evaluate_every=1, save_every=50)),
+])
+def test_settings_are_the_published_ones(dataset, published):
+    settings = dict(running.load_experiment(dataset).hyperparameters)
+    settings.pop("checkpoint_minutes")
+    assert settings == published
+
+
+def test_settings_keep_their_types():
+    settings = make_settings(running.load_experiment("Word_PTB"), False,
+                             ["clip=none", "learning_rate=1", "hidden_units=5", "checkpoint_minutes=0.5"])
+    assert settings["clip"] is None
+    assert settings["learning_rate"] == 1 and isinstance(settings["learning_rate"], float)
+    assert isinstance(settings["hidden_units"], int)
+    assert settings["checkpoint_minutes"] == 0.5
+    experiment = running.load_experiment("IMDB")
+    assert make_settings(experiment, False, ["clip=2"])["clip"] == 2
+    assert make_settings(experiment, False, ["validation_fraction=0.3"])["validation_fraction"] == 0.3
+    for value in ("0", "1.0", "1.5"):
+        with pytest.raises(ReportedError, match="share between 0 and 1"):
+            make_settings(experiment, False, ["validation_fraction=" + value])
+    for value in ("1.5", "5e1", "None", "'5'", "nan", "__import__('os')", "5 6"):
+        with pytest.raises(ReportedError, match="whole number"):
+            make_settings(experiment, False, ["hidden_units=" + value])
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "none"])
+def test_settings_are_finite(value):
+    with pytest.raises(ReportedError, match="learning_rate"):
+        make_settings(running.load_experiment("IMDB"), False, ["learning_rate=" + value])
+
+
+def test_settings_of_one_run_do_not_leak_into_the_experiment():
+    experiment = running.load_experiment("IMDB")
+    make_settings(experiment, True, ["hidden_units=7"])
+    assert experiment.hyperparameters["hidden_units"] == 128
+
+
+# -- a run that is there -----------------------------------------------------------------------------------------------
+
+def test_a_folder_with_a_run_is_not_overwritten(refused, finished, a_run):
+    line = refused("IMDB", running.tiny_arguments("IMDB", finished("IMDB").data, a_run))
+    assert line == ("error: %s already holds a run: continue it with --resume, or choose another folder with --out"
+                    % a_run)
+    assert running.folder_bytes(a_run) == running.folder_bytes(finished("IMDB").path)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["LLLCCL", "--seed", "7"], "seed 0, not 7"),
+    (["LLLCCD"], "config LLLCCL, not LLLCCD"),
+    (["LLLCCL", "--set", "hidden_units=6", "--set", "length=10"], "other settings: hidden_units 5, not 6; give"),
+    (["LLLCCL", "--set", "clip=1"], "clip None, not 1.0"),
+    (["LLLCCD", "--seed", "1"], "config LLLCCL, not LLLCCD, seed 0, not 1"),
+    (["LLLCCL", "--demo"], "demo False, not True"),
+    (["LLLCCL", "--vectors", "other.bin"], "other.bin; give the same ones"),
+])
+def test_resume_with_other_settings(arguments, message, refused, finished, a_run):
+    line = refused("IMDB", arguments + ["--out", a_run, "--resume"])
+    assert "%s was trained with other settings: " % a_run in line and message in line
+    assert running.folder_bytes(a_run) == running.folder_bytes(finished("IMDB").path)
+
+
+def test_resume_of_a_run_of_another_experiment(refused, a_run):
+    assert "is a run of IMDB, not of AGNews" in refused("AGNews", ["LLLCCL", "--out", a_run, "--resume"])
+
+
+def test_resume_where_no_run_is(refused, tmp_path):
+    line = refused("IMDB", ["LLLCCL", "--out", tmp_path, "--resume"])
+    assert "no run in %s (no config.json)" % tmp_path in line
+
+
+def test_damaged_settings_of_a_run(refused, a_run):
+    with open(os.path.join(a_run, "config.json"), "a") as stream:
+        stream.write("}")
+    assert "config.json is damaged" in refused("IMDB", ["LLLCCL", "--out", a_run, "--resume"])
+
+
+@pytest.mark.parametrize("name, arguments", [
+    ("main.py", ["LLLCCL", "--resume", "--out"]), ("main.py", ["--eval-only"]), ("run_compressed.py", [])])
+def test_data_with_another_vocabulary(name, arguments, refused, finished, other_data, a_run):
+    line = refused("IMDB", ["--data-dir", other_data] + arguments + [a_run], name)
+    assert "%s have another vocabulary than %s was trained with" % (other_data, a_run) in line
+    assert running.folder_bytes(a_run) == running.folder_bytes(finished("IMDB").path)
+
+
+def test_eval_only_refusals(refused, finished, a_run, tmp_path):
+    word = finished("Word_PTB").path
+    assert "is a run of Word_PTB, not of IMDB" in refused("IMDB", ["--eval-only", word])
+    assert "was trained with CONFIG LLLCCL, not LLLCCD" in refused("IMDB", ["LLLCCD", "--eval-only", a_run])
+    assert "no run in %s" % tmp_path in refused("IMDB", ["--eval-only", tmp_path])
+    for extra in (["--set", "length=5"], ["--epochs", "3"], ["--seed", "0"], ["--resume"], ["--demo"]):
+        line = refused("IMDB", ["--eval-only", a_run] + extra)
+        assert "--eval-only takes everything from the run: it goes with CONFIG" in line
+
+
+def test_run_compressed_refusals(refused, finished, a_run, tmp_path):
+    def line(*arguments):
+        return refused("IMDB", arguments, "run_compressed.py")
+    word = finished("Word_PTB").path
+    assert "no run in %s (no config.json)" % tmp_path in line(tmp_path)
+    assert "is a run of Word_PTB, not of IMDB" in line(word)
+    assert "%s has no checkpoint 'epoch_3'" % a_run in line(a_run, "--checkpoint", "epoch_3")
+    assert "no run in %s" % tmp_path in line(a_run, tmp_path)       # nothing is done for the good one either
+    os.remove(os.path.join(a_run, "last.npz"))
+    assert "has no checkpoint 'last'" in line(a_run)
+
+
+def complaint(call, arguments, capsys):
+    """The line of stderr of a command line that must end with status 2 in this process."""
+    with pytest.raises(SystemExit) as caught:
+        call(running.load_experiment("IMDB"), [str(argument) for argument in arguments])
+    assert caught.value.code == 2
+    line, = capsys.readouterr().err.splitlines()
+    return line
+
+
+def truncate(path):
+    content = running.read_bytes(path)
+    with open(path, "wb") as stream:
+        stream.write(content[:len(content) // 2])
+
+
+def test_a_truncated_checkpoint(in_process, a_run, capsys):
+    path = os.path.join(a_run, "last.npz")
+    truncate(path)
+    for call, arguments in ((in_process.main, ["--eval-only", a_run]), (in_process.run_compressed, [a_run])):
+        assert "checkpoint %s is damaged" % path in complaint(call, arguments, capsys)
+
+
+def test_a_checkpoint_of_another_model(in_process, a_run, capsys):
+    path = os.path.join(a_run, "config.json")
+    config = running.read_json(path)
+    config["settings"]["hidden_units"] = 6
+    with open(path, "w") as stream:
+        json.dump(config, stream)
+    line = complaint(in_process.main, ["--eval-only", a_run], capsys)
+    assert "is not of a IMDB LLLCCL" in line and "has shape" in line and "expected" in line
+    config["config"] = "LLLCRL"
+    with open(path, "w") as stream:
+        json.dump(config, stream)
+    assert "it lacks" in complaint(in_process.main, ["--eval-only", a_run], capsys)
+
+
+def test_a_checkpoint_that_is_missing(in_process, a_run, capsys):
+    path = os.path.join(a_run, "epoch_7.npz")
+    assert complaint(in_process.main, ["--eval-only", path], capsys) == "error: checkpoint not found: " + path
+
+
+def test_a_resumed_checkpoint_must_have_the_whole_training_state(finished, tmp_path):
+    from Experiments.shared.run_folder import load_checkpoint
+    arrays, progress = load_arrays(os.path.join(finished("IMDB").path, "last.npz"))
+    shapes = {name: array.shape for name, array in arrays.items()}
+    path = str(tmp_path / "last.npz")
+    for name in ("adam.step", "noise.0", "lstm.W_hid"):
+        save_arrays(path, {other: array for other, array in arrays.items() if other != name}, progress)
+        with pytest.raises(ReportedError, match="it lacks " + name):
+            load_checkpoint(path, shapes, "this run")
+    save_arrays(path, dict(arrays, more=arrays["adam.step"]), progress)
+    with pytest.raises(ReportedError, match="it has more too"):
+        load_checkpoint(path, shapes, "this run")
+
+
+def test_finished_runs_are_found(monkeypatch, tmp_path):
+    experiment = running.load_experiment("IMDB")
+    monkeypatch.setattr(command_line, "experiment_folder", lambda dataset: str(tmp_path / dataset))
+    with pytest.raises(ReportedError, match="no finished run in .*IMDB.*main.py CONFIG"):
+        command_line._finished_runs(experiment)
+    for name, files in (("b", ["config.json", "compressed.npz"]), ("a", ["config.json", "compressed.npz"]),
+                        ("unfinished", ["config.json", "last.npz"]), ("other", ["compressed.npz"])):
+        folder = tmp_path / "IMDB" / "Results" / name
+        folder.mkdir(parents=True)
+        for file_name in files:
+            (folder / file_name).write_text(u"")
+    (tmp_path / "IMDB" / "Results" / "README.md").write_text(u"")
+    assert [os.path.basename(run.path) for run in command_line._finished_runs(experiment)] == ["a", "b"]

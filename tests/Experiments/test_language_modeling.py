@@ -1,0 +1,710 @@
+"""The language model's main.py, finetune.py and main_overfit.py, and their job; all networks are raw_corpora."""
+
+import collections
+import itertools
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import types
+
+import numpy as np
+import pytest
+import theano
+from helpers import running
+from hypothesis import given
+from hypothesis import strategies as st
+
+from Experiments.shared import sparse_command_line
+from Experiments.shared import train_and_evaluate as training
+from Experiments.shared.data.corpus import read_corpus
+from Experiments.shared.data.demo import generate_language
+from Experiments.shared.tasks.awd_lstm import AWDJob
+from sparse_seq_theano.architecture import language_model_structure
+from theano_rnn.npz_store import load_arrays
+
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+EXPERIMENT = "language_modeling"
+MAIN = running.load_script(EXPERIMENT).ENTRY
+FINE_TUNING = running.load_script(EXPERIMENT, "finetune.py").FINE_TUNING
+RECITING = running.load_script(EXPERIMENT, "main_overfit.py").RECITING
+# What finetune.py takes over from the run, and what it does not.
+SIZES = dict(emsize=8, nhid=10, nlayers=1)
+TRAINING = dict(bptt=10, max_seq_len_delta=5, batch_size=4, log_interval=5)
+NO_DROPOUT = dict.fromkeys(("dropout", "dropouth", "dropouti", "dropoute", "wdrop"), 0.)
+FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "test.json", "loss.png",
+         "perplexity.png"}
+COLUMNS = ["epoch", "train_seconds", "train_loss", "max_grad_norm", "mean_grad_norm", "learning_rate", "averaged",
+           "val", "val_perplexity", "test_seconds"]
+
+
+def write_corpus(folder, tokens=(900, 200, 150), more=""):
+    os.makedirs(str(folder))
+    for part, text in zip(("train", "valid", "test"), generate_language(0, tokens)):
+        with open(os.path.join(str(folder), part + ".txt"), "w") as stream:
+            stream.write(text + more)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def wide_corpus(tmp_path_factory):
+    """With as many words as the Penn Treebank."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for part in ("train", "valid", "test"):
+        (folder / (part + ".txt")).write_text(u"".join(u"w%d\n" % number for number in range(9999)))
+    return str(folder)
+
+
+def run_options(data, path, **changed):
+    """Of a run that soon switches to averaged SGD."""
+    values = dict(SIZES, data=data, save=path, nonmono=1, lr=30, epochs=10)
+    values.update(TRAINING, **changed)
+    return values
+
+
+FinishedRun = collections.namedtuple("FinishedRun", "path output data")
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """A finished run of main.py that nothing interrupted, in a process of its own."""
+    path = str(tmp_path_factory.mktemp("runs") / "trained")
+    output = running.succeed(running.script(EXPERIMENT), running.options(**run_options(corpus, path)))
+    return FinishedRun(path, output, corpus)
+
+
+@pytest.fixture
+def a_run(trained, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(trained.path, str(tmp_path / "run"))
+
+
+def train(*flags, **values):
+    return running.call(sparse_command_line.language_model, MAIN, *flags, **values)
+
+
+def recite(*flags, **values):
+    return running.call(sparse_command_line.language_model, RECITING, *flags, **values)
+
+
+def fine_tune(*flags, **values):
+    return running.call(sparse_command_line.fine_tune, FINE_TUNING, *flags, **values)
+
+
+# -- what a run leaves -------------------------------------------------------------------------------------------------
+
+def test_files_of_a_run(trained):
+    assert set(os.listdir(trained.path)) == FILES
+    for name in ("loss.png", "perplexity.png"):
+        assert running.read_bytes(os.path.join(trained.path, name)).startswith(b"\x89PNG")
+    vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
+    assert vocabulary == read_corpus(trained.data).vocabulary
+    assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
+
+
+def test_config_has_every_setting_and_the_versions(trained):
+    config = running.config_of(trained.path)
+    assert (config["experiment"], config["entry"], config["demo"]) == (EXPERIMENT, "main", False)
+    expected = dict(MAIN.options, **MAIN.fixed)
+    expected.update(run_options(trained.data, trained.path))
+    assert {name: config["settings"][name] for name in expected} == expected
+    assert set(config["settings"]) - set(expected) == {"evaluate_every", "save_every", "checkpoint_minutes"}
+    assert config["versions"]["theano"] == theano.__version__
+
+
+def test_parameters_are_counted(trained):
+    found = re.match(r"(\d+) parameters \(encoder (\d+), rnns (\d+), prior (\d+), latent (\d+)\), (\d+) words; "
+                     r"compiling ...\nLSTM 0: ", trained.output)
+    total, encoder, rnns, prior, latent, words = [int(number) for number in found.groups()]
+    arrays = load_arrays(os.path.join(trained.path, "best.npz"))[0]
+    assert total == encoder + rnns + prior + latent == sum(array.size for array in arrays.values())
+    assert (encoder, rnns, prior, latent) == (9 * words, 4 * 8 * (8 + 8 + 2), 8, 0)
+
+
+def test_metrics_are_the_printed_numbers(trained):
+    header = running.read_text(os.path.join(trained.path, "metrics.csv")).split("\n")[0]
+    assert header.split(",") == COLUMNS
+    rows = running.numbers_of(trained.path)
+    assert [row["epoch"] for row in rows] == list(range(1, 11))
+    printed = re.findall(r"\| end of epoch +(\d+) \| time: [\d.]+s \| valid loss ([\d.]+) \| valid ppl +([\d.]+)(.*)",
+                         trained.output)
+    for row, (epoch, loss, perplexity, rest) in zip(rows, printed):
+        assert (row["epoch"], "%.4f" % row["val"], "%.2f" % row["val_perplexity"]) == (int(epoch), loss, perplexity)
+        assert row["val_perplexity"] == pytest.approx(math.exp(row["val"]))
+        assert rest == (" (averaged weights)" if row["averaged"] else "")
+        assert row["learning_rate"] == 30 and 0 < row["mean_grad_norm"] <= row["max_grad_norm"]
+    assert len(printed) == len(rows)
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+
+
+def test_minibatches_are_logged_with_their_mean_loss(trained):
+    progress = re.findall(r"\| epoch +(\d+) \| +(\d+)/ *(\d+) batches \| lr 30 \| ms/batch [\d.]+ \| loss +([\d.]+) \| "
+                          r"ppl +([\d.]+)", trained.output)
+    assert len(progress) >= 10
+    for _, number, count, loss, perplexity in progress:
+        assert int(number) % 5 == 0 and int(number) <= int(count)
+        assert math.exp(float(loss)) == pytest.approx(float(perplexity), rel=0.01)
+
+
+def test_a_run_switches_to_averaged_weights_once(trained):
+    rows = running.numbers_of(trained.path)
+    averaged = [row["averaged"] for row in rows]
+    assert averaged == sorted(averaged) and averaged[0] == 0 and averaged[-1] == 1
+    last_raw = averaged.count(0)
+    losses = [row["val"] for row in rows]
+    switching = [epoch for epoch in range(3, 11) if losses[epoch - 1] > min(losses[:epoch - 2])]
+    assert switching[0] == last_raw
+    before, after = trained.output.split("\nSwitching to averaged SGD\n")
+    assert before.splitlines()[-1].startswith("| end of epoch %3d " % last_raw)
+    assert "Epoch %d took" % (last_raw + 1) in after.splitlines()[0] or "| epoch" in after.splitlines()[0]
+
+
+def test_the_best_model_is_tested(trained):
+    losses = [row["val"] for row in running.numbers_of(trained.path)]
+    best = losses.index(min(losses)) + 1
+    arrays, progress = load_arrays(os.path.join(trained.path, "best.npz"))
+    result = running.read_json(os.path.join(trained.path, "test.json"))
+    assert progress["epoch"] == result["epoch"] == best
+    assert result["test_perplexity"] == pytest.approx(math.exp(result["test_loss"]))
+    assert trained.output.endswith("\n| End of training | test loss %5.4f | test ppl %8.2f\n%s\n" % (
+        result["test_loss"], result["test_perplexity"], 89 * "="))
+    job = make_job(trained.data, **running.config_of(trained.path)["settings"])
+    job.load_best(arrays)
+    assert job.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-6)
+    assert job.evaluate("val") == pytest.approx(min(losses), rel=1e-6)
+    job.settings["bptt"] = 10000        # the state is carried, so the windows of evaluation do not matter
+    assert job.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-5)
+
+
+# -- interruption and continuation -------------------------------------------------------------------------------------
+
+def start_main(data, path):
+    return running.start(running.script(EXPERIMENT), running.options(**run_options(data, path)))
+
+
+def assert_same_run(path, reference):
+    running.assert_same_end(path, reference, ("vocabulary.txt", "test.json"))
+
+
+def test_killed_and_continued_ends_as_if_never_interrupted(trained, tmp_path):
+    path = str(tmp_path / "run")
+    status, output, errors = running.stop_at_random(start_main(trained.data, path), os.path.join(path, "last.npz"),
+                                                    signal.SIGKILL, **running.SOON)
+    assert status == -signal.SIGKILL and not os.path.isfile(os.path.join(path, "test.json")), output + errors
+    assert train("--continue_train", save=path) == 0
+    assert_same_run(path, trained.path)
+    assert len(running.config_of(path)["resumed_with"]) == 1
+
+
+def test_ctrl_c_ends_training_early_and_reports_the_result(trained, tmp_path):
+    path = str(tmp_path / "run")
+    status, output, errors = running.stop_at_random(start_main(trained.data, path), os.path.join(path, "last.npz"),
+                                                    signal.SIGINT, **running.SOON)
+    assert (status, errors) == (0, "\nstopping soon; everything is saved first ...\n"), output
+    assert "\nTraining ends early; continue with --continue_train\n" in output
+    assert "| End of training | test loss " in output and len(running.numbers_of(path)) < 10
+    result = running.read_json(os.path.join(path, "test.json"))
+    losses = [row["val"] for row in running.numbers_of(path)]
+    assert result["epoch"] == losses.index(min(losses)) + 1
+    assert train("--continue_train", save=path) == 0
+    assert_same_run(path, trained.path)
+
+
+def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
+    path = str(tmp_path / "run")
+    with running.signal_at(AWDJob, (1, 2), signal.SIGINT):
+        assert train(**run_options(corpus, path)) == 0
+    assert "Testing the parameters of now: no epoch is complete" in capsys.readouterr().out
+    assert running.read_json(os.path.join(path, "test.json"))["epoch"] is None
+    assert running.position(os.path.join(path, "last.npz")) == (1, 2)
+
+
+def test_reciting_stopped_inside_an_epoch_and_continued(corpus, tmp_path, capsys):
+    """With momentum, falling learning rate, counts of this epoch; and gradients added up from unequal parts."""
+    paths = [str(tmp_path / name) for name in ("whole", "stopped")]
+    for path, moment in zip(paths, (None, (2, 4))):
+        values = run_options(corpus, path, small_batch_size=3, epochs=3, lr=2)
+        with running.signal_at(AWDJob, moment, signal.SIGTERM):
+            assert recite(**values) == (130 if moment else 0)
+    assert running.position(os.path.join(path, "last.npz")) == (2, 4)
+    assert not os.path.isfile(os.path.join(path, "test.json"))
+    assert capsys.readouterr().out.endswith("\nStopped; continue with --continue_train\n")
+    assert recite("--continue_train", save=path) == 0
+    assert_same_run(path, paths[0])
+
+    rows = running.numbers_of(path)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([2, 2 * 0.97, 2 * 0.97 ** 2])
+    accuracies = [row["train_accuracy"] for row in rows]
+    assert 0 < accuracies[0] < accuracies[-1] < 1 and not any(row["averaged"] for row in rows)
+    assert load_arrays(os.path.join(path, "best.npz"))[1]["best"] == -max(accuracies)
+    assert re.findall(r"Recited: ([\d.]+) %", capsys.readouterr().out)[-1] == "%.4f" % (100 * accuracies[-1])
+    assert os.path.isfile(os.path.join(path, "recited.png"))
+    settings = running.config_of(path)["settings"]
+    assert not any(settings[name] for name in list(NO_DROPOUT) + ["dropoutl", "alpha", "beta", "wdecay"])
+    assert (settings["momentum"], settings["seed"]) == (0.9, 0)
+
+
+# -- finetune.py -------------------------------------------------------------------------------------------------------
+
+def test_fine_tuning_stopped_inside_an_epoch_and_continued(trained, tmp_path, capsys):
+    """With the settings of training (windows, streams) of its own; the sizes come from the run."""
+    paths = [shutil.copytree(trained.path, str(tmp_path / name)) for name in ("whole", "stopped")]
+    for path, moment in zip(paths, (None, (2, 4))):
+        with running.signal_at(AWDJob, moment, signal.SIGTERM):
+            assert fine_tune(save=path, lr=10, epochs=3, **TRAINING) == (130 if moment else 0)
+    first_output = capsys.readouterr().out
+    assert fine_tune("--continue_train", save=path) == 0
+    tuned = os.path.join(path, "finetune")
+    assert_same_run(tuned, os.path.join(paths[0], "finetune"))
+
+    shutil.rmtree(os.path.join(paths[0], "finetune"))
+    assert running.folder_bytes(paths[0]) == running.folder_bytes(trained.path)
+    assert set(os.listdir(tuned)) == FILES
+    best, progress = load_arrays(os.path.join(trained.path, "best.npz"))
+    assert "Going on from %s, epoch %d, validation loss %.4f\n" % (paths[0], progress["epoch"], progress["best"]) \
+        in first_output
+    rows = running.numbers_of(tuned)
+    assert [row["averaged"] for row in rows] == [1, 1, 1] and {row["learning_rate"] for row in rows} == {10}
+    assert rows[0]["val"] < running.numbers_of(trained.path)[0]["val"]
+    kept = min([progress["best"]] + [row["val"] for row in rows])
+    assert load_arrays(os.path.join(tuned, "last.npz"))[1]["best"] == kept
+    assert running.config_of(tuned)["entry"] == "finetune" and running.config_of(tuned)["settings"]["emsize"] == 8
+
+
+def test_fine_tuning_starts_from_the_best_model(a_run, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(training, "train", lambda job, *rest: jobs.append(job))
+    assert fine_tune(save=a_run, lr=10, **TRAINING) == 0
+    job, = jobs
+    best, progress = load_arrays(os.path.join(a_run, "best.npz"))
+    for name, parameter in job.network.parameters().items():
+        np.testing.assert_array_equal(parameter.get_value(), best[name])
+    assert job.averaging and job.settings["fewest_epochs"] == 100 and job.settings["seed"] == 141
+    copied, at = load_arrays(os.path.join(a_run, "finetune", "best.npz"))
+    assert at["best"] == progress["best"] and all(np.array_equal(copied[name], best[name]) for name in best)
+
+
+def test_fine_tuning_keeps_the_best_model_if_it_finds_none_better(a_run):
+    assert fine_tune(save=a_run, lr=1e4, clip=100, epochs=1, **TRAINING) == 0
+    tested = [running.read_json(os.path.join(a_run, name)) for name in ("test.json", "finetune/test.json")]
+    assert tested[0] == tested[1]
+
+
+def test_fine_tuning_refuses(refused_without_theano, a_run, tmp_path):
+    def refused(*rest):
+        return refused_without_theano(EXPERIMENT, "finetune.py", *rest)
+    line = refused(*running.options(save=a_run, emsize=9, sparse_mode="direct"))
+    assert line == "error: %s was trained with --emsize 8; give the same, or another --save" % a_run
+    assert "%s was trained with --ordering up;" % a_run in refused(*running.options(save=a_run, ordering="none"))
+    assert "no run in %s (no config.json); train one with main.py first" % tmp_path in refused("--save", tmp_path)
+    assert "no run in %s" % os.path.join(a_run, "finetune") in refused("--save", a_run, "--continue_train")
+    other = write_corpus(tmp_path / "other", more="another\n")
+    assert "have another vocabulary than %s" % a_run in refused("--save", a_run, "--data", other)
+    os.remove(os.path.join(a_run, "best.npz"))
+    assert refused("--save", a_run) == "error: %s has no best.npz yet; train it for an epoch with main.py first" % a_run
+    assert not os.path.exists(os.path.join(a_run, "finetune"))
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("given, message", [
+    (["--no_such_option", "3"], "unrecognized arguments: --no_such_option 3"),
+    (["--cuda"], "unrecognized arguments: --cuda"),
+    (["--emsize", "0"], "--emsize: expected a whole number, at least 1, not '0'"),
+    (["--nhid", "2.5"], "--nhid: expected a whole number, at least 1, not '2.5'"),
+    (["--nhidlast", "-2"], "--nhidlast: expected a whole number, at least 1, or -1, not '-2'"),
+    (["--seed", "-1"], "--seed: expected a whole number from 0 to 2^32 - 1, not '-1'"),
+    (["--lr", "nan"], "--lr: expected a number above 0, not 'nan'"),
+    (["--lr", "inf"], "--lr: expected a number above 0, not 'inf'"),
+    (["--wdecay", "-1"], "--wdecay: expected a number, at least 0, not '-1'"),
+    (["--dropout", "1"], "--dropout: expected a probability, at least 0 and below 1, not '1'"),
+    (["--dropoutl", "-0.5"], "--dropoutl: expected a probability below 1, or -1, not '-0.5'"),
+    (["--emdensity", "0"], "--emdensity: expected a number above 0, at most 1, not '0'"),
+    (["--sparse_mode", "dense"], "--sparse_mode/--sparse-mode: expected one of direct, sparse_"),
+    (["--ordering", "UP"], "--ordering: expected one of up, down, none, rand, not 'UP'"),
+    (["--max_seq_len_delta", "-1"], "--max-seq-len-delta: expected a whole number, at least 0, not '-1'"),
+    (["--sparse_fract", "0.5"], "sparse_fract 0.5 has no effect with sparse_mode direct"),
+    (["--sparse_mode", "sparse_all", "--sparse_fract", "0.01"], "layer 0 with sparse_mode sparse_all"),
+    (["--emblocks", "4", "--emdensity", "0.1"], "emblocks, emdensity: "),
+])
+def test_wrong_option(given, message, refused_without_theano, corpus, tmp_path):
+    known = running.options(data=corpus, save=tmp_path / "run")
+    assert message in refused_without_theano(EXPERIMENT, "main.py", *(known + given))
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_options_with_hyphens_mean_the_same(refused_without_theano):
+    line = refused_without_theano(EXPERIMENT, "main.py", "--log-interval", "0")
+    assert "--log_interval/--log-interval: expected a whole number" in line
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha", "wdecay", "dropoutl"])
+def test_reciting_has_no_regularisation(name, refused_without_theano):
+    assert "unrecognized arguments: --" + name in refused_without_theano(
+        EXPERIMENT, "main_overfit.py", "--" + name, "0.5")
+
+
+def test_missing_data(refused_without_theano, corpus, tmp_path):
+    def refused(folder):
+        return refused_without_theano(EXPERIMENT, "main.py", "--data", folder, "--save", tmp_path / "run")
+    assert "no corpus in %s: run ./getdata.sh" % (tmp_path / "none") in refused(tmp_path / "none")
+    folder = shutil.copytree(corpus, str(tmp_path / "copy"))
+    os.remove(os.path.join(folder, "valid.txt"))
+    assert "%s has no valid.txt" % folder in refused(folder)
+    (tmp_path / "copy" / "valid.txt").write_text(u"\n\n")
+    assert "valid.txt is empty" in refused(folder)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
+    def refused(*given, **options):
+        return refused_without_theano(EXPERIMENT, options.get("name", "main.py"), "--save", a_run, *given)
+    assert refused("--data", trained.data) == ("error: %s already holds a run: continue it with --continue_train, or "
+                                               "choose another folder with --save" % a_run)
+    line = refused("--continue_train", "--emsize", "9", "--lr", "30", "--epochs", "12", "--dropout", "0.3")
+    assert line == "error: %s was trained with --dropout 0.4 --emsize 8; give the same, or another --save" % a_run
+    assert "is a run of main.py, not of main_overfit.py" in refused("--continue_train", name="main_overfit.py")
+    other = write_corpus(tmp_path / "other", more="another\n")
+    assert "the data in %s have another vocabulary than %s was trained with" % (other, a_run) in refused(
+        "--continue_train", "--data", other)
+    assert running.folder_bytes(a_run) == running.folder_bytes(trained.path)
+    with open(os.path.join(a_run, "config.json"), "w") as stream:
+        json.dump({"dataset": "IMDB", "settings": {}}, stream)
+    assert "%s is a run of IMDB, not of language_modeling" % a_run in refused("--continue_train")
+    assert "%s is a run of IMDB, not of language_modeling" % a_run in refused(name="finetune.py")
+    os.remove(os.path.join(a_run, "config.json"))
+    assert "no run in %s" % a_run in refused("--continue_train")
+
+
+def test_a_corpus_that_is_too_short(corpus, tmp_path, capsys):
+    path = str(tmp_path / "run")
+    assert train(**run_options(corpus, path, batch_size=500)) == 2
+    line = "error: train.txt has %d words, too few for 500 streams: expected at least 1500\n"
+    assert capsys.readouterr().err == line % len(read_corpus(corpus).train)
+    assert not os.path.exists(os.path.join(path, "config.json"))
+
+
+def test_a_damaged_checkpoint(trained, a_run, capsys, monkeypatch):
+    monkeypatch.setattr(AWDJob, "compile", lambda job: None)
+    for name, command_line, flags in (("last.npz", train, ["--continue_train"]), ("best.npz", fine_tune, [])):
+        checkpoint = os.path.join(a_run, name)
+        content = running.read_bytes(checkpoint)
+        with open(checkpoint, "wb") as stream:
+            stream.write(content[:len(content) // 2])
+        assert command_line(*flags, save=a_run) == 2
+        assert "checkpoint %s is damaged" % checkpoint in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_epoch_that_is_over(a_run, capsys, monkeypatch):
+    monkeypatch.setattr(AWDJob, "compile", lambda job: None)
+    arrays, _ = load_arrays(os.path.join(a_run, "last.npz"))
+    monkeypatch.setattr(AWDJob, "state_shapes", lambda job: {name: array.shape for name, array in arrays.items()})
+    monkeypatch.setattr(AWDJob, "set_state", lambda job, arrays: None)
+    assert train("--continue_train", save=a_run, epochs=3) == 2
+    assert "is in epoch 11 already; give at least --epochs 11" in capsys.readouterr().err
+
+
+# -- the published command lines ---------------------------------------------------------------------------------------
+
+class RecordedJob(object):
+    """Instead of the job: remembers what it was given."""
+
+    made = []
+
+    def __init__(self, data, structure, settings, seed):
+        self.made.append((structure, settings, seed))
+
+    def parameter_shapes(self):
+        return {"a": (1,)}
+
+    def load_best(self, arrays):
+        pass
+
+    def evaluate(self, part):
+        return 1.
+
+
+def pretend_to_train(job, run, epochs, settings, continues, best=None):
+    run.save_checkpoint("best", {"a": np.zeros(1)}, {"epoch": 1, "best": 4.})
+
+
+@pytest.mark.parametrize("command, seed, epochs, counts", [
+    ("main --seed 0", 0, 500, (4010000, 20211600, 24222000)),
+    ("finetune", 141, 500, (4010000, 20211600, 24222000)),
+    ("main --sparse_mode sparse_hidden --sparse_fract 0.66666 --nhid 1725", 141, 500, (4010000, 19812900, 23823300)),
+    ("finetune --sparse_mode sparse_hidden --sparse_fract 0.66666 --nhid 1725", 141, 500,
+     (4010000, 19812900, 23823300)),
+    ("main_overfit --epochs 150 --lr 5", 0, 150, (4010000, 20211600, 24222000)),
+    ("main_overfit --emsize 200 --nhid 575 --epochs 150 --lr 5", 0, 150, (2010000, 5058300, 7068500)),
+    ("main_overfit --emsize 200 --sparse_mode sparse_hidden --sparse_fract 0.5 --epochs 150 --lr 5", 0, 150,
+     (2010000, 5058304, 7068504)),
+    ("main_overfit --emblocks 10 --emdensity 0.5 --sparse_mode sparse_all --sparse_fract 0.5 --epochs 150 --lr 5", 0,
+     150, (2010000, 5060160, 7070560)),
+])
+def test_published_command_lines(command, seed, epochs, counts, wide_corpus, tmp_path, monkeypatch, capsys):
+    from Experiments.shared.tasks import language_modeling
+    monkeypatch.setattr(RecordedJob, "made", [])
+    monkeypatch.setattr(language_modeling, "AWDJob", RecordedJob)
+    monkeypatch.setattr(training, "train", pretend_to_train)
+    name, given = command.split()[0], command.split()[1:]
+    if name == "finetune":
+        assert train(*given, save=tmp_path / "run", data=wide_corpus) == 0
+        assert fine_tune(*given, save=tmp_path / "run") == 0
+    else:
+        command_line = {"main": train, "main_overfit": recite}[name]
+        assert command_line(*given, save=tmp_path / "run", data=wide_corpus) == 0
+    structure, settings, job_seed = RecordedJob.made[-1]
+    found = structure.parameter_counts()
+    assert (found["encoder"], found["rnns"], found["total"]) == counts
+    assert (job_seed, settings["epochs"]) == (seed, epochs)
+    assert "%d parameters (encoder %d, rnns %d," % (counts[2], counts[0], counts[1]) in capsys.readouterr().out
+
+
+def test_the_demonstration_makes_its_data(tmp_path, monkeypatch):
+    from Experiments.shared.tasks import language_modeling
+    monkeypatch.setattr(RecordedJob, "made", [])
+    monkeypatch.setattr(language_modeling, "AWDJob", RecordedJob)
+    monkeypatch.setattr(training, "train", pretend_to_train)
+    path = str(tmp_path / "run")
+    assert train("--demo", data=tmp_path / "data", save=path, lr=3) == 0
+    assert len(read_corpus(str(tmp_path / "data")).train) > 50000
+    _, settings, _ = RecordedJob.made[0]
+    assert dict(settings, **dict(MAIN.demo, lr=3.)) == settings
+    assert fine_tune(save=path) == 0
+    structure, settings, _ = RecordedJob.made[1]
+    assert structure.lstms[0].hidden_size == 64 and settings["epochs"] == 5
+    assert running.config_of(os.path.join(path, "finetune"))["demo"] is True
+
+
+# -- the job -----------------------------------------------------------------------------------------------------------
+
+def make_job(folder, **changed):
+    settings = dict(MAIN.options, **MAIN.fixed)
+    settings.update(SIZES, **TRAINING)
+    settings.update(changed)
+    corpus = read_corpus(folder)
+    names = sparse_command_line.STRUCTURE
+    structure = language_model_structure(len(corpus.vocabulary), **{name: settings[name] for name in names})
+    return AWDJob(corpus, structure, settings, settings["seed"])
+
+
+class Restored(object):
+    """A compiled job, and the state in which every test finds it."""
+
+    def __init__(self, job):
+        self.job = job
+        job.compile()
+        self.arrays = {name: np.array(array) for name, array in job.state().items()}
+
+    def fresh(self):
+        self.job.set_notes({})
+        self.job.set_state({name: np.array(array) for name, array in self.arrays.items()})
+        return self.job
+
+
+@pytest.fixture(scope="module")
+def reciting(corpus):
+    """Without dropout, but with everything else: momentum, weight decay, both penalties, counts."""
+    options = dict(NO_DROPOUT, recite=True, momentum=0.9, wdecay=0.01, lr=5., seed=3)
+    return Restored(make_job(corpus, **options)), Restored(make_job(corpus, small_batch_size=2, **options))
+
+
+@pytest.fixture(scope="module")
+def plain(corpus):
+    return Restored(make_job(corpus, lr=20., clip=0.05, wdecay=0.1, nonmono=1, **NO_DROPOUT))
+
+
+def parameters_of(job):
+    return collections.OrderedDict((name, parameter.get_value())
+                                   for name, parameter in job.network.parameters().items())
+
+
+def distance(found, expected):
+    return max(np.abs(found[name] - expected[name]).max() for name in expected)
+
+
+def test_the_learning_rate_is_proportional_to_the_length(corpus):
+    for changed, factor in ((dict(), 1.), (dict(learning_rate_decay=0.97), 0.97 ** 2)):
+        job = make_job(corpus, lr=8., **changed)
+        minibatches = list(job.minibatches(3))
+        lengths = [tokens.shape[1] for tokens, _, _ in minibatches]
+        assert len(minibatches) == job.minibatch_count(3) and len(set(lengths)) > 3
+        assert [rate for _, _, rate in minibatches] == pytest.approx([factor * 8 * length / 10. for length in lengths])
+        resumed = list(job.minibatches(3, 4))
+        assert [rate for _, _, rate in resumed] == [rate for _, _, rate in minibatches[4:]]
+
+
+def test_a_step_goes_against_the_clipped_gradient_and_the_weight_decay(plain):
+    job = plain.fresh()
+    before = parameters_of(job)
+    tokens, targets, rate = next(job.minibatches(1))
+    loss, norm, _ = job.step((tokens, targets, rate))
+    assert norm > job.settings["clip"]
+    steps = {name: (before[name] - value) / rate - 0.1 * before[name] for name, value in parameters_of(job).items()}
+    assert math.sqrt(sum(np.sum(np.square(step)) for step in steps.values())) == pytest.approx(0.05, rel=1e-3)
+    assert loss == pytest.approx(math.log(len(job.vocabulary)), rel=0.05)
+
+
+def test_the_reported_loss_is_without_penalties(reciting):
+    job = reciting[0].fresh()
+    minibatch = next(job.minibatches(1))
+    state = job.network.initial_state(4)
+    summed, count = job._function("evaluation")(*([minibatch[0]] + state + [minibatch[1]]))[:2]
+    assert job.step(minibatch)[0] == pytest.approx(summed / count, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3, 1])
+def test_gradients_of_some_streams_at_a_time_add_up(size, reciting):
+    whole, parts = reciting[0].fresh(), reciting[1].fresh()
+    parts.settings["small_batch_size"] = size
+    for minibatch in itertools.islice(whole.minibatches(1), 3):
+        results = [job.step(part)[:2] for job, part in ((whole, minibatch), (parts, minibatch))]
+        assert results[1] == pytest.approx(results[0], rel=1e-4)
+    expected, found = whole.state(), parts.state()
+    assert set(found) == set(expected) and "sgd.decoder.b.velocity" in expected
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+        assert not np.array_equal(found[name], reciting[1].arrays[name])
+    np.testing.assert_array_equal(found["recited"], expected["recited"])
+
+
+def test_recited_words_are_counted_before_the_update(reciting):
+    job = reciting[0].fresh()
+    network = job.network
+    predict = theano.function(network.inputs, network.log_probabilities(network.outputs(deterministic=True)),
+                              on_unused_input="ignore")
+
+    def right(tokens, targets, state):
+        return int(np.sum(np.argmax(predict(tokens, *state), axis=1) == targets.ravel()))
+    counts = np.zeros(2, dtype=int)
+    before_and_after = []
+    for tokens, targets, rate in list(job.minibatches(1))[:6]:
+        state = [np.array(array) for name, array in job.state().items() if name.startswith("carried.")]
+        counts += [right(tokens, targets, state), targets.size]
+        job.step((tokens, targets, rate))
+        before_and_after.append((counts[0], right(tokens, targets, state)))
+        assert job.state()["recited"].tolist() == counts.tolist()
+    assert any(before != after for before, after in before_and_after)
+
+    saved = {name: np.array(array) for name, array in job.state().items()}
+    job = reciting[0].fresh()
+    assert job.state()["recited"].tolist() == [0, 0]
+    job.set_state(saved)
+    next(job.minibatches(1, 6))                 # a resumed epoch goes on counting
+    assert job.state()["recited"].tolist() == counts.tolist()
+    next(job.minibatches(2))
+    assert job.state()["recited"].tolist() == [0, 0]
+    assert not any(np.any(array) for name, array in job.state().items() if name.startswith("carried."))
+
+
+class Log(object):
+    def __init__(self):
+        self.lines = []
+
+    def log(self, line):
+        self.lines.append(line)
+
+
+def test_after_the_switch_the_averages_count_and_training_goes_on_from_the_weights(plain):
+    job = plain.fresh()
+    minibatches = list(job.minibatches(1))[:6]
+    twin_weights = []
+    for minibatch in minibatches:               # as without averages
+        job.step(minibatch)
+        twin_weights.append(parameters_of(job))
+
+    job, log = plain.fresh(), Log()
+    for minibatch in minibatches[:2]:
+        job.step(minibatch)
+    raw_loss = job.evaluate("val")
+    rows = [{"val": -1.}, {"val": -2.}]
+    columns, value = job.evaluate_epoch(log, training.Progress(epoch=3, rows=rows))
+    assert (columns["averaged"], value) == (0, raw_loss) and job.averaging
+    assert log.lines[-1] == "Switching to averaged SGD" and "averaged" not in log.lines[0]
+    assert distance(job.best_state(), twin_weights[1]) == 0         # nothing is averaged yet
+    for number, minibatch in enumerate(minibatches[2:], 1):
+        job.step(minibatch)
+        trained_on = twin_weights[2:2 + number]
+        meant = trained_on if number == 1 else trained_on[1:]       # as PyTorch's ASGD counts
+        mean = {name: np.mean([weights[name].astype(float) for weights in meant], axis=0) for name in meant[0]}
+        assert distance(job.best_state(), mean) < 1e-6
+        assert distance(parameters_of(job), twin_weights[1 + number]) == 0
+    assert distance(job.best_state(), twin_weights[5]) > 1e-3
+
+    columns, value = job.evaluate_epoch(log, training.Progress(epoch=4, rows=rows))
+    assert columns["averaged"] == 1 and "(averaged weights)" in log.lines[-1]
+    assert distance(parameters_of(job), twin_weights[5]) == 0       # evaluation has put them back
+    assert job.notes() == {"averaged_steps": 4}
+    best, state = job.best_state(), job.state()
+    for name in best:
+        np.testing.assert_array_equal(state["average." + name], best[name])
+        np.testing.assert_array_equal(state[name], twin_weights[5][name])
+    job = plain.fresh()
+    job.load_best(best)
+    assert not job.averaging and job.evaluate("val") == value != raw_loss
+
+
+def without_network(**settings):
+    """A job that can decide, but not train."""
+    job = AWDJob.__new__(AWDJob)
+    job.settings = dict(MAIN.options, **MAIN.fixed)
+    job.settings.update(settings)
+    job.network = types.SimpleNamespace(parameters=collections.OrderedDict)
+    job._averages, job._averaged_steps, job._functions = None, 0, {}
+    return job
+
+
+losses_of_epochs = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=15)
+
+
+@given(losses_of_epochs, st.integers(1, 6))
+def test_the_switch_to_averages(losses, nonmono):
+    """When the loss is above the best of all but the last `nonmono` epochs before."""
+    job, rows = without_network(nonmono=nonmono), []
+    for loss in losses:
+        job.evaluate = {"val": loss}.get
+        columns, _ = job.evaluate_epoch(Log(), training.Progress(rows=rows))
+        rows.append(columns)
+    expected = [epoch for epoch in range(len(losses))
+                if any(losses[epoch] > losses[earlier] for earlier in range(epoch - nonmono))]
+    averaged = [row["averaged"] for row in rows]
+    assert averaged == [int(bool(expected) and epoch > expected[0]) for epoch in range(len(losses))]
+
+
+def averaged_rows(losses, averaged=1):
+    return [{"val": loss, "averaged": averaged} for loss in losses]
+
+
+def test_twenty_epochs_of_rising_loss_end_averaged_training():
+    job = without_network()
+    rising = [float(epoch) for epoch in range(30)]
+    assert not job.finished([])
+    assert job.finished(averaged_rows(rising[:21])) and not job.finished(averaged_rows(rising[:20]))
+    assert not job.finished(averaged_rows(rising, averaged=0))
+    assert not job.finished(averaged_rows(rising[:10], averaged=0) + averaged_rows(rising[10:]))
+    assert job.finished(averaged_rows(rising[:9], averaged=0) + averaged_rows(rising[9:]))
+    level = rising[:10] + rising[9:]
+    assert not job.finished(averaged_rows(level[:25])) and not job.finished(averaged_rows(level[:30]))
+    assert job.finished(averaged_rows(level))
+    assert job.finished(averaged_rows([9., 3.] + rising[4:24]))
+
+
+def test_fine_tuning_does_not_end_before_epoch_100():
+    job = without_network(**FINE_TUNING.fixed)
+    rising = averaged_rows([float(epoch) for epoch in range(100)])
+    assert not job.finished(rising[:99]) and job.finished(rising)
+
+
+def test_reciting_ends_above_0_9999():
+    job = without_network(**RECITING.fixed)
+    rows = [{"val": 1., "averaged": 0, "train_accuracy": accuracy} for accuracy in (0.5, 0.9999, 0.99991)]
+    assert [job.finished(rows[:number]) for number in range(4)] == [False, False, False, True]

@@ -1,0 +1,476 @@
+"""The training loop: with a job made of plain numbers, and for real in processes that are killed and resumed."""
+
+import itertools
+import os
+import signal
+import time
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from helpers import running
+
+from Experiments.shared import train_and_evaluate as training
+from Experiments.shared.run_folder import RunFolder
+from Experiments.shared.tasks.base import Job as BaseJob
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+
+# Old matplotlib and Theano, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+SETTINGS = dict(evaluate_every=1, save_every=1000, checkpoint_minutes=1000.)
+MINIBATCHES = 3
+STOP = 1.           # the score that ends a run early
+
+
+class Job(BaseJob):
+    """A job whose only array remembers the minibatches it was trained on, in order.
+
+    Parameters
+    ----------
+    scores : dict of int to float
+        Validation metric after each epoch.
+    at : dict of (epoch, minibatch) to callable
+        What happens in a step; what it returns is the loss.
+    """
+
+    metric = "accuracy"
+
+    def __init__(self, scores=None, at=None, higher_is_better=True, length=1000):
+        # Not the base's: there is no network, and nothing is compiled.
+        self.scores, self.at, self.higher_is_better = scores or {}, at or {}, higher_is_better
+        self.steps = np.zeros(length, dtype=np.int64)
+        self.compiled = 0
+
+    def compile(self):
+        self.compiled += 1
+
+    def minibatch_count(self, epoch):
+        return MINIBATCHES
+
+    def minibatches(self, epoch, first=0):
+        return ((epoch, number) for number in range(first, MINIBATCHES))
+
+    def step(self, minibatch):
+        loss = self.at.get(minibatch, lambda: 10. * minibatch[0] + minibatch[1])()
+        if np.isfinite(loss):
+            self.steps[np.count_nonzero(self.steps)] = 10 * minibatch[0] + minibatch[1]
+        return loss, 1. + minibatch[1], lambda: "the culprit"
+
+    def state(self):
+        return {"steps": self.steps}
+
+    def set_state(self, arrays):
+        self.steps = arrays["steps"].copy()
+
+    def state_shapes(self):
+        return {"steps": self.steps.shape}
+
+    def evaluate_epoch(self, run, progress):
+        value = self.scores.get(self.trained_on()[-1][0], 0.5)
+        run.log("Val (clip): %.4f" % value)
+        return OrderedDict([("val", value), ("test", 0.25)]), value
+
+    def finished(self, rows):
+        return bool(rows) and rows[-1]["val"] == STOP
+
+    def trained_on(self):
+        return [divmod(int(step), 10) for step in self.steps[:np.count_nonzero(self.steps)]]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "plot_run", lambda *arguments: None)
+    return RunFolder(str(tmp_path))
+
+
+def raising(error):
+    def act():
+        raise error
+    return act
+
+
+def all_steps(epochs):
+    return list(itertools.product(range(1, epochs + 1), range(MINIBATCHES)))
+
+
+def log_of(run):
+    return running.read_text(run.file("log.txt"))
+
+
+def rows_of(run):
+    return running.read_metrics(run.file("metrics.csv"))
+
+
+# -- the loop, alone ---------------------------------------------------------------------------------------------------
+
+def test_every_minibatch_of_every_epoch_once(run):
+    job = Job()
+    training.train(job, run, 4, SETTINGS)
+    assert job.trained_on() == all_steps(4) and job.compiled == 1
+    arrays, progress = load_arrays(run.file("last.npz"))
+    np.testing.assert_array_equal(arrays["steps"], job.steps)
+    assert (progress["epoch"], progress["minibatch"], progress["losses"], progress["seconds"]) == (5, 0, [], 0)
+
+
+def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatch):
+    seconds, saved, drawn = [0.], [], []
+    save_checkpoint = run.save_checkpoint
+
+    def save(name, arrays, progress):
+        seconds[0] += 1
+        saved.append((name, progress["epoch"]))
+        save_checkpoint(name, arrays, progress)
+
+    def draw(rows, *arguments):
+        seconds[0] += 0.5
+        drawn.append(rows[-1]["epoch"])
+
+    def advance(*arguments):
+        seconds[0] += 8. / MINIBATCHES
+
+    monkeypatch.setattr(training.time, "time", lambda: seconds[0])
+    monkeypatch.setattr(run, "save_checkpoint", save)
+    monkeypatch.setattr(training, "plot_run", draw)
+    job = Job(scores=dict(zip(range(1, 9), [0.1, 0.2, 0.3, 0.4, 0.05, 0.05, 0.05, 0.05])))
+    monkeypatch.setattr(job, "after_step", advance)
+    training.train(job, run, 8, SETTINGS)
+    # An epoch takes 8 s: two files are not written again before 40 s, one plot not before 10; the last epoch is both.
+    # The progress in last.npz is the beginning of the next epoch.
+    assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
+    assert drawn == [1, 2, 4, 6, 8]
+    # Of the fourth epoch, not of the sixth, after which it was written.
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(4)
+
+
+def test_what_is_not_drawn_yet_is_drawn_when_training_stops(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(training, "plot_run", lambda rows, *arguments: drawn.append(rows[-1]["epoch"]))
+    monkeypatch.setattr(training.Chore, "is_due", lambda chore: False)
+    with running.signal_at(Job, (3, 1), signal.SIGTERM), pytest.raises(training.Interrupted):
+        training.train(Job(scores={1: 0.6, 2: 0.7}), run, 4, SETTINGS)
+    assert drawn == [2]
+    job = Job()
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(2)
+
+
+def test_a_row_has_what_training_and_the_job_measured(run):
+    training.train(Job(scores={1: 0.75}), run, 1, SETTINGS)
+    row, = rows_of(run)
+    assert list(row) == ["epoch", "train_loss", "max_grad_norm", "mean_grad_norm", "val", "test"]
+    assert (float(row["train_loss"]), float(row["val"])) == (11., 0.75)
+
+
+def test_a_job_may_end_training_early_and_does_not_go_on_when_resumed(run):
+    job = Job(scores={2: STOP})
+    training.train(job, run, 4, SETTINGS)
+    assert job.trained_on() == all_steps(2)
+    job = Job(scores={2: STOP})
+    training.train(job, run, 4, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(2)
+
+
+def test_notes_of_the_job_come_back_before_its_arrays(run):
+    class Noting(Job):
+        noted = None
+
+        def notes(self):
+            return {"epochs": len(self.trained_on()) // MINIBATCHES}
+
+        def set_notes(self, notes):
+            assert self.trained_on() == []
+            self.noted = notes["epochs"]
+
+    training.train(Noting(), run, 2, SETTINGS)
+    job = Noting()
+    training.train(job, run, 3, SETTINGS, resume=True)
+    assert job.noted == 2
+
+
+@pytest.mark.parametrize("every, epochs, expected",
+                         [(1, 3, [1, 2, 3]), (2, 5, [2, 4, 5]), (3, 6, [3, 6]), (10, 2, [2])])
+def test_evaluates_every_so_many_epochs_and_after_the_last(every, epochs, expected, run):
+    training.train(Job(), run, epochs, dict(SETTINGS, evaluate_every=every))
+    assert [int(row["epoch"]) for row in rows_of(run)] == expected
+
+
+def test_snapshots(run):
+    training.train(Job(), run, 7, dict(SETTINGS, save_every=3))
+    assert {name for name in os.listdir(run.path) if name.startswith("epoch")} == {"epoch_3.npz", "epoch_6.npz"}
+    job = Job()
+    job.set_state(load_arrays(run.file("epoch_3.npz"))[0])
+    assert job.trained_on() == all_steps(3)
+
+
+@pytest.mark.parametrize("higher_is_better, best", [(True, 3), (False, 2)])
+def test_best_is_kept_by_direction(higher_is_better, best, run):
+    scores = {1: 0.6, 2: 0.4, 3: 0.8, 4: 0.8, 5: 0.4}      # the first of equal ones is kept
+    job = Job(scores, higher_is_better=higher_is_better)
+    training.train(job, run, 5, SETTINGS)
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(best)
+    assert load_arrays(run.file("last.npz"))[1]["best"] == scores[best]
+
+
+def test_real_jobs_know_their_direction():
+    from Experiments.shared.tasks import bayesian as jobs
+    for kind, better, worse in ((jobs.TextJob, 0.9, 0.8), (jobs.CharacterJob, 1.2, 1.3), (jobs.WordJob, 90, 100)):
+        job = kind.__new__(kind)
+        assert job.better(better, worse) and not job.better(worse, better) and not job.better(worse, worse)
+        assert job.better(worse, None)
+
+
+@pytest.mark.parametrize("moment", [(1, 0), (1, 2), (2, 0), (2, 1), (3, 2)])
+def test_resume_after_a_crash_does_every_minibatch_once(moment, run):
+    often = dict(SETTINGS, checkpoint_minutes=0., evaluate_every=2)
+    scores = {2: 0.7, 4: 0.6}
+    with pytest.raises(MemoryError):
+        training.train(Job(scores, {moment: raising(MemoryError)}), run, 4, often)
+    job = Job(scores)
+    training.train(job, run, 4, often, resume=True)
+    assert job.trained_on() == all_steps(4)
+    assert [(row["epoch"], row["train_loss"], row["val"]) for row in rows_of(run)] \
+        == [("2", "21.0", "0.7"), ("4", "41.0", "0.6")]
+    assert ("Resumed at epoch %d, minibatch %d" % moment in log_of(run)) == (moment > (1, 0))
+    job.set_state(load_arrays(run.file("best.npz"))[0])
+    assert job.trained_on() == all_steps(2)
+
+
+def test_resume_goes_back_to_the_checkpoint_and_drops_later_rows(run):
+    with pytest.raises(MemoryError):
+        training.train(Job(at={(3, 1): raising(MemoryError)}), run, 4, SETTINGS)
+    last = running.read_bytes(run.file("last.npz"))
+    training.train(Job({3: 0.9}), run, 3, SETTINGS, resume=True)
+    assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
+    with open(run.file("last.npz"), "wb") as stream:        # as if killed between the row and the checkpoint
+        stream.write(last)
+    job = Job({3: 0.8}, {(3, 0): raising(MemoryError)})
+    with pytest.raises(MemoryError):
+        training.train(job, run, 3, SETTINGS, resume=True)
+    assert [row["epoch"] for row in rows_of(run)] == ["1", "2"]
+    job = Job({3: 0.8})
+    training.train(job, run, 3, SETTINGS, resume=True)
+    assert [row["val"] for row in rows_of(run)] == ["0.5", "0.5", "0.8"]
+    assert job.trained_on() == all_steps(3)
+
+
+def test_resume_restores_the_best(run):
+    training.train(Job({1: 0.9, 2: 0.3}), run, 2, SETTINGS)
+    best = running.read_bytes(run.file("best.npz"))
+    training.train(Job({3: 0.8}), run, 3, SETTINGS, resume=True)
+    assert running.read_bytes(run.file("best.npz")) == best
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning(run):
+    job = Job()
+    training.train(job, run, 2, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(2)
+
+
+def test_resume_of_a_finished_run(run):
+    training.train(Job(), run, 2, SETTINGS)
+    before = running.read_bytes(run.file("last.npz"))
+    job = Job()
+    training.train(job, run, 2, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(2)         # what follows training needs the parameters
+    assert running.read_bytes(run.file("last.npz")) == before
+    assert "Nothing to do: epoch 2 is done; train further with --epochs" in log_of(run)
+    training.train(job, run, 3, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(3) and [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", [(1, 0), (2, 1), (2, 2), (4, 1)])
+def test_an_interrupt_saves_after_the_minibatch(number, moment, run, capsys):
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    job = Job(at={moment: lambda: os.kill(os.getpid(), number) or 7.})
+    with pytest.raises(training.Interrupted):
+        training.train(job, run, 4, SETTINGS)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert "stopping soon" in capsys.readouterr().err
+    expected = all_steps(4)[:all_steps(4).index(moment) + 1]
+    assert job.trained_on() == expected
+    job = Job()
+    training.train(job, run, 4, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(4)
+    assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3", "4"]
+
+
+def test_a_second_interrupt_stops_at_once(run):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 7.
+    job = Job(at={(2, 1): twice})
+    with pytest.raises(KeyboardInterrupt):
+        training.train(job, run, 4, SETTINGS)
+    job = Job()
+    training.train(job, run, 4, SETTINGS, resume=True)
+    assert job.trained_on() == all_steps(4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite(value, run):
+    job = Job(at={(2, 1): lambda: value})
+    with pytest.raises(ReportedError) as caught:
+        training.train(job, run, 4, dict(SETTINGS, checkpoint_minutes=0.))
+    message = str(caught.value)
+    assert message.startswith("epoch 2, minibatch 2: the culprit is not finite (loss %s, gradient norm 2.0)" % value)
+    assert run.file("last.npz") in message and "\n" not in message
+    job = Job()
+    job.set_state(load_arrays(run.file("last.npz"))[0])
+    assert job.trained_on() == all_steps(2)[:4]
+
+
+def test_a_first_loss_that_is_not_finite(run):
+    with pytest.raises(ReportedError, match="epoch 1, minibatch 1: .* none yet"):
+        training.train(Job(at={(1, 0): lambda: float("nan")}), run, 4, SETTINGS)
+    assert not run.has("last.npz")
+
+
+def test_damaged_and_foreign_checkpoints(run):
+    training.train(Job(), run, 1, SETTINGS)
+    good, path = running.read_bytes(run.file("last.npz")), run.file("last.npz")
+    with pytest.raises(ReportedError, match=r"is not of .*: steps has shape \(1000,\), expected \(999,\)"):
+        training.train(Job(length=999), run, 2, SETTINGS, resume=True)
+    for content in (good[:len(good) // 2], good[:-1], b"", b"x" * 100, good[:200] + b"\xff" * 8 + good[208:]):
+        with open(path, "wb") as stream:
+            stream.write(content)
+        with pytest.raises(ReportedError, match="checkpoint .*last.npz is damaged"):
+            training.train(Job(), run, 2, SETTINGS, resume=True)
+        assert running.read_bytes(path) == content      # left for whoever wants to look at it
+    save_arrays(path, {"other": np.zeros(3)}, {"epoch": 2})
+    with pytest.raises(ReportedError, match="it lacks steps"):
+        training.train(Job(), run, 2, SETTINGS, resume=True)
+
+
+# -- jobs, without training --------------------------------------------------------------------------------------------
+
+def make_job(data, seed=0, **more):
+    from Experiments.shared.data.classification import load_text
+    from Experiments.shared.tasks import bayesian as jobs
+    experiment = running.load_experiment("AGNews")
+    settings = dict(experiment.hyperparameters, **running.SETTINGS["AGNews"])
+    return jobs.make_job("text", experiment.parse_config("LLLCCL"), load_text(data("AGNews"), "AGNews"), settings, seed,
+                         **more)
+
+
+def test_pretrained_vectors_become_rows_of_the_embedding(data):
+    before = make_job(data).network.parameters()["embedding.W"].get_value()
+    vectors = np.arange(16, dtype=np.float32).reshape(2, 8)
+    job = make_job(data, vectors=(np.array([0, 5]), vectors))
+    after = job.network.parameters()["embedding.W"].get_value()
+    np.testing.assert_array_equal(after[[3, 8]], vectors)       # padding, start and outside stand before the words
+    others = np.setdiff1d(np.arange(len(before)), [3, 8])
+    np.testing.assert_array_equal(after[others], before[others])
+    assert after.dtype == before.dtype
+
+
+def test_the_seed_decides_initial_parameters_and_order(data):
+    def first_texts(job):
+        return next(job.minibatches(1))[2].tolist() + next(job.minibatches(2))[0].ravel().tolist()
+    job, same, other = [make_job(data, seed) for seed in (3, 3, 4)]
+    values = [{name: parameter.get_value() for name, parameter in each.network.parameters().items()}
+              for each in (job, same, other)]
+    assert all(np.array_equal(values[0][name], values[1][name]) for name in values[0])
+    for name in ("embedding.W", "lstm.W_hid", "dense.W"):
+        assert not np.array_equal(values[0][name], values[2][name])
+    assert first_texts(job) == first_texts(same) != first_texts(other)
+    for part in ("val", "test"):        # every run is measured on the same texts
+        assert np.array_equal(job.parts[part].tokens, other.parts[part].tokens)
+
+
+# -- real processes ----------------------------------------------------------------------------------------------------
+
+def is_unfinished(path, dataset):
+    where = running.position(os.path.join(path, "last.npz"))
+    return (0, 0) < where < (running.SETTINGS[dataset]["epochs"] + 1, 0)
+
+
+def test_killed_twice_and_resumed_ends_as_if_never_interrupted(finished, data, tmp_path):
+    path, main = str(tmp_path / "run"), running.script("IMDB")
+    checkpoint = os.path.join(path, "last.npz")
+    arguments = running.tiny_arguments("IMDB", data("IMDB"), path, *running.SAVE_OFTEN)
+    for extra in ([], ["--resume"]):
+        process = running.start(main, arguments + extra)
+        status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGKILL)
+        assert status == -signal.SIGKILL and is_unfinished(path, "IMDB"), output + errors
+        where = running.position(checkpoint)
+    # What stands in config.json need not be said again.
+    output = running.succeed(main, ["LLLCCL", "--out", path, "--resume"])
+    assert "\nResumed at epoch %d, minibatch %d\n" % where in output
+    running.assert_same_end(path, finished("IMDB").path)
+
+
+def test_finished_extended_interrupted_killed_and_resumed_ends_the_same(finished, data, tmp_path):
+    path, main = str(tmp_path / "run"), running.script("Word_PTB")
+    checkpoint = os.path.join(path, "last.npz")
+    running.succeed(main, running.tiny_arguments("Word_PTB", data("Word_PTB"), path, *running.SAVE_OFTEN, epochs=20))
+    assert [row["epoch"] for row in running.read_metrics(os.path.join(path, "metrics.csv"))] == ["20"]
+
+    process = running.start(main, ["LCIL", "--out", path, "--resume", "--epochs", "60"])
+    status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGINT)
+    assert (status, errors) == (130, "\nstopping soon; everything is saved first ...\n")
+    assert "\nResumed at epoch 21, minibatch 0\n" in output
+    assert output.endswith("\nStopped; continue with --resume\n") and is_unfinished(path, "Word_PTB")
+    assert running.read_json(os.path.join(path, "config.json"))["settings"]["epochs"] == 60
+
+    interrupted_at = running.position(checkpoint)
+    process = running.start(main, ["LCIL", "--out", path, "--resume", "--seed", "0", "--set", "hidden_units=5"])
+    status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGKILL)
+    assert status == -signal.SIGKILL and is_unfinished(path, "Word_PTB"), output + errors
+    assert running.position(checkpoint) > interrupted_at
+
+    running.succeed(main, ["LCIL", "--out", path, "--resume"])
+    running.assert_same_end(path, finished("Word_PTB").path)
+
+
+def test_ctrl_c_while_it_compiles(data, tmp_path):
+    path = str(tmp_path / "run")
+    process = running.start(running.script("IMDB"), running.tiny_arguments("IMDB", data("IMDB"), path))
+    log, began = os.path.join(path, "log.txt"), time.time()
+    while not os.path.isfile(log) and process.poll() is None and time.time() - began < running.LONGEST_WAIT:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    status, _, errors = running.wait(process)
+    assert status == 130
+    assert errors.splitlines()[-1] == "interrupted" and "Traceback" not in errors
+    assert not os.path.isfile(os.path.join(path, "last.npz"))
+
+
+def test_another_seed_trains_another_network(finished, data, tmp_path, in_process):
+    path = str(tmp_path / "run")
+    in_process.main(running.load_experiment("IMDB"),
+                    running.tiny_arguments("IMDB", data("IMDB"), path, "--seed", "1", epochs=20))
+    reference = finished("IMDB").path
+    assert running.read_json(os.path.join(path, "config.json"))["seed"] == 1
+    row, = running.read_metrics(os.path.join(path, "metrics.csv"))
+    expected = running.read_metrics(os.path.join(reference, "metrics.csv"))[0]
+    assert row["epoch"] == expected["epoch"] and row["train_loss"] != expected["train_loss"]
+    found, other = (load_arrays(os.path.join(folder, "best.npz"))[0] for folder in (path, reference))
+    assert [array.shape for array in found.values()] == [array.shape for array in other.values()]
+    for name in ("embedding.W", "lstm.W_hid", "dense.W", "noise.0"):
+        assert not np.array_equal(found[name], other[name])
+
+
+def test_a_learning_rate_that_explodes_is_reported(data, tmp_path, in_process, capsys):
+    path = str(tmp_path / "run")
+    with pytest.raises(SystemExit) as caught:
+        in_process.main(running.load_experiment("IMDB"),
+                        running.tiny_arguments("IMDB", data("IMDB"), path, *running.SAVE_OFTEN, learning_rate=1e30))
+    assert caught.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: epoch 1, minibatch ")
+    names = list(load_arrays(os.path.join(path, "last.npz"))[0])
+    quantity = line.split(": ")[2].split(" is not finite (loss ")[0]
+    assert (quantity.startswith(("parameter ", "the KL of layer ", "the gradient of ")) or quantity == "the data loss"
+            or quantity == "the norm of the gradient"), line
+    assert quantity.split(" ")[-1] in names + ["embedding", "lstm", "dense", "loss", "gradient"]
+    assert "The last good checkpoint is %s;" % os.path.join(path, "last.npz") in line
+    with open(os.path.join(path, "log.txt")) as log:
+        assert log.read().splitlines()[-1] == line
+    epoch, minibatch = running.position(os.path.join(path, "last.npz"))
+    assert epoch == 1 and minibatch == int(line.split("minibatch ")[1].split(":")[0]) - 1
+    assert all(np.isfinite(array).all() for array in load_arrays(os.path.join(path, "last.npz"))[0].values())

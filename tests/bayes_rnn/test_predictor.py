@@ -1,0 +1,328 @@
+"""The small network by itself: its file, its command line, and that NumPy is all it needs."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bayes_rnn.predictor import (
+    GATE_NONLINEARITIES,
+    CompressedClassifier,
+    CompressedLanguageModel,
+    load_model,
+    log_softmax,
+    save_model,
+)
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+from theano_rnn.tokens import character_tokens, tokenize, word_tokens
+
+UNITS = 4
+
+
+def random_arrays(inputs, outputs, seed=0, embedding=None):
+    rng = np.random.RandomState(seed)
+    computed = rng.rand(4 * UNITS) < 0.7
+    gates = computed.sum()
+    arrays = {"W_in": rng.randn(inputs, gates), "W_hid": rng.randn(UNITS, gates), "b": rng.randn(gates),
+              "W_out": rng.randn(UNITS, outputs), "b_out": rng.randn(outputs), "gate_constants": rng.rand(4 * UNITS)}
+    if embedding:
+        arrays["embedding"] = rng.randn(embedding, inputs)
+    arrays = dict((name, array.astype("float32")) for name, array in arrays.items())
+    return dict(arrays, gate_is_computed=computed)
+
+
+CLASSIFIER = {"kind": "text", "dataset": "IMDB", "config": "LLLCCL", "gate_nonlinearity": "hard_sigmoid",
+              "classes": ["negative", "positive"], "length": 8, "lower_case": False,
+              "words": ["good", "bad", "<start>"]}
+CHARACTERS = {"kind": "characters", "dataset": "Char_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
+              "words": ["a", "\n"], "vocabulary": ["a", "b", "_", "\n"]}
+WORDS = {"kind": "words", "dataset": "Word_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
+         "words": ["<eos>", "cat"], "vocabulary": ["<eos>", "cat", "sat", "<unk>", "dog"]}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {"text": CompressedClassifier(random_arrays(2, 1, embedding=3), CLASSIFIER),
+            "characters": CompressedLanguageModel(random_arrays(2, 4), CHARACTERS),
+            "words": CompressedLanguageModel(random_arrays(2, 5), WORDS)}
+
+
+@pytest.fixture(scope="module")
+def paths(models, tmpdir_factory):
+    folder = str(tmpdir_factory.mktemp("models"))
+    paths = dict((kind, os.path.join(folder, kind + ".npz")) for kind in models)
+    for kind, model in models.items():
+        save_model(paths[kind], model.arrays, model.metadata)
+    return paths
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, tokens", [
+    ("It's <br />GOOD.", ["It", "s", "br", "GOOD"]), ("", []), (" ... ", []),
+    ("caf\u00e9 no_1", ["caf\u00e9", "no_1"])])
+def test_tokenize(text, tokens):
+    assert tokenize(text) == tokens
+
+
+@pytest.mark.parametrize("text, characters, words", [
+    ("a b", ["a", "_", "b"], ["a", "b", "<eos>"]),
+    (" a \n b\n", ["a", "\n", "b", "\n"], ["a", "<eos>", "b", "<eos>"]),
+    ("a\n\nb", ["a", "\n", "\n", "b"], ["a", "<eos>", "<eos>", "b", "<eos>"]),
+    ("", [], [])])
+def test_tokens_of_language_models(text, characters, words):
+    assert character_tokens(text) == characters
+    assert word_tokens(text) == words
+
+
+def test_log_softmax_of_any_size():
+    values = log_softmax(np.array([[0., 0.], [1000., -1000.], [-1e5, -1e5 + np.log(3)]]))
+    np.testing.assert_allclose(np.exp(values), [[0.5, 0.5], [1, 0], [0.25, 0.75]], atol=1e-9)
+    assert np.isfinite(values).all()
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["text", "characters", "words"])
+def test_round_trip(models, paths, kind):
+    loaded = load_model(paths[kind])
+    assert type(loaded) is type(models[kind])
+    assert sorted(loaded.arrays) == sorted(models[kind].arrays)
+    for name, array in models[kind].arrays.items():
+        assert loaded.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+    assert dict(loaded.metadata, format=None) == dict(models[kind].metadata, format=None)
+
+
+def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
+    rng = np.random.RandomState(0)
+    W = rng.randn(200, 200).astype("float32")
+    sizes = []
+    for name, fraction in (("dense", 0.6), ("sparse", 0.02)):
+        path, arrays = str(tmp_path / name), random_arrays(2, 1, embedding=3)
+        arrays["embedding"] = W * (rng.rand(200, 200) < fraction)
+        save_model(path, arrays, CLASSIFIER)
+        sizes.append(os.path.getsize(path))
+        stored, _ = load_arrays(path)
+        assert ("embedding.positions" in stored) == (name == "sparse")
+        assert ("embedding" in stored) == (name == "dense")
+        loaded = load_model(path).arrays["embedding"]
+        np.testing.assert_array_equal(loaded, arrays["embedding"])
+        assert loaded.dtype == np.float32
+    assert sizes[1] < sizes[0] / 10
+
+
+def test_all_zero_and_empty_matrices(tmp_path):
+    path, arrays = str(tmp_path / "model.npz"), random_arrays(2, 1, embedding=3)
+    arrays["embedding"][:] = 0
+    for name in ("W_in", "W_hid", "b"):             # all gates are constant
+        arrays[name] = arrays[name][..., :0]
+    arrays["gate_is_computed"][:] = False
+    save_model(path, arrays, CLASSIFIER)
+    loaded = load_model(path).arrays
+    np.testing.assert_array_equal(loaded["embedding"], np.zeros((3, 2)))
+    assert loaded["W_hid"].shape == (UNITS, 0)
+
+
+# -- prediction --------------------------------------------------------------------------------------------------------
+
+def test_classifier_encodes_texts(models):
+    rows, mask = models["text"].encode(["good", "bad film, good bad good good good good bad"])
+    end = outside = 3                               # "</s>" and "film" were pruned
+    np.testing.assert_array_equal(rows, [[0, 0, 0, 0, 0, 2, 0, end], [2, 1, outside, 0, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(mask, [[0, 0, 0, 0, 0, 1, 1, 1], [1] * 8])
+
+
+def test_classifier_predicts_each_text_by_itself(models):
+    texts = ["good", "", "bad film", "good bad good bad good bad good bad good bad"]
+    together = models["text"].predict(texts)
+    assert together.shape == (4, 2) and together.dtype == np.float32
+    np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-6)
+    for text, row in zip(texts, together):
+        np.testing.assert_allclose(models["text"].predict([text])[0], row, rtol=1e-5)
+    assert not np.allclose(together[0], together[2])
+
+
+def plainly(model, rows, mask):
+    """The last h by the formulas, text by text, token by token: float64 (B, H)."""
+    arrays = dict((name, array.astype("float64")) for name, array in model.arrays.items())
+    computed, gate = model.arrays["gate_is_computed"], GATE_NONLINEARITIES[model.metadata["gate_nonlinearity"]]
+    table, result = arrays["embedding"].dot(arrays["W_in"]), []
+    for words, seen in zip(rows, mask):
+        h = c = np.zeros(UNITS)
+        for word in words[seen != 0]:
+            a = np.zeros(4 * UNITS)
+            a[computed] = (table[word] if word < len(table) else 0) + h.dot(arrays["W_hid"]) + arrays["b"]
+            values = np.split(gate(a), 4)
+            values[2] = np.tanh(np.split(a, 4)[2])
+            values = np.where(computed, np.concatenate(values), arrays["gate_constants"])
+            i, f, g, o = np.split(values, 4)
+            c = f * c + i * g
+            h = o * np.tanh(c)
+        result.append(h)
+    return np.array(result)
+
+
+@pytest.mark.parametrize("gate_nonlinearity", ["hard_sigmoid", "sigmoid"])
+@pytest.mark.parametrize("size", [1, 30])
+def test_formulas(gate_nonlinearity, size):
+    for seed in range(5):
+        rng, arrays = np.random.RandomState(seed), random_arrays(2, 1, seed, embedding=3)
+        arrays["gate_constants"][rng.rand(4 * UNITS) < 0.4] = rng.randint(2)        # saturated
+        arrays["W_hid"] *= size                                                     # far into the ends
+        model = CompressedClassifier(arrays, dict(CLASSIFIER, gate_nonlinearity=gate_nonlinearity))
+        rows = rng.randint(4, size=(6, 7))
+        for mask in (np.ones((6, 7)), rng.randint(2, size=(6, 7)), np.zeros((6, 7))):
+            h, _ = model.final_state(rows, mask)
+            assert h.dtype == np.float32
+            np.testing.assert_allclose(h, plainly(model, rows, mask), atol=1e-5 * size)
+
+
+def test_no_texts(models):
+    assert models["text"].predict([]).shape == (0, 2)
+
+
+def test_state_is_carried(models):
+    model = models["characters"]
+    rows = model.rows(["a", "b", "\n", "a", "_"])[None]
+    whole = list(model.run(rows))
+    state = model.final_state(rows[:, :2])
+    for a, b in zip(model.run(rows[:, 2:], state=state), whole[2:]):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_samples_go_by_seed_prompt_and_temperature(models):
+    model = models["characters"]
+    assert model.sample(40, seed=1) == model.sample(40, seed=1) != model.sample(40, seed=2)
+    text = model.sample(40, seed=1)
+    assert len(text) == 40 and set(text) <= set("ab \n")
+    assert model.sample(5, prompt="ab a").startswith("ab a") and len(model.sample(5, prompt="ab a")) == 9
+    cold = model.sample(20, seed=1, temperature=1e-4)
+    assert cold == model.sample(20, seed=2, temperature=1e-4)
+    # The coldest sample takes the likeliest token at every step.
+    tokens, written = ["\n"], []
+    for _ in range(20):
+        scores = model.scores(model.final_state(model.rows(tokens)[None])[0])
+        tokens.append(CHARACTERS["vocabulary"][int(scores.argmax())])
+        written.append(tokens[-1])
+    assert cold == "".join(written).replace("_", " ")
+
+
+def test_samples_follow_the_predicted_distribution(models):
+    model, n = models["words"], 400
+    h, _ = model.final_state(model.rows(["<eos>"])[None])
+    probabilities = dict(zip(WORDS["vocabulary"], np.exp(log_softmax(model.scores(h)))[0]))
+    samples = [model.sample(1, seed=seed) for seed in range(n)]
+    for word, p in probabilities.items():
+        share = samples.count("\n" if word == "<eos>" else word) / float(n)
+        assert abs(share - p) < 5 * np.sqrt(p * (1 - p) / n), word
+
+
+def test_samples_of_words(models):
+    model = models["words"]
+    assert model.sample(6, seed=3, prompt="cat bird").startswith("cat <unk>")
+    assert len(model.sample(12, seed=1, prompt="cat").replace("\n", " \n ").split(" ")) == 13
+    assert set(model.sample(40, seed=3).split()) <= {"cat", "sat", "<unk>", "dog"}
+
+
+@pytest.mark.parametrize("kind", ["characters", "words"])
+@pytest.mark.parametrize("prompt", [" ", "  \t", ""])
+def test_a_prompt_without_tokens_is_none(models, kind, prompt):
+    assert models[kind].sample(7, seed=1, prompt=prompt) == models[kind].sample(7, seed=1)
+
+
+def test_cross_entropy_errors(models):
+    with pytest.raises(ReportedError) as error:
+        models["characters"].cross_entropy("a")
+    assert str(error.value) == "the text has 1 tokens, at least 2 are needed to predict one"
+    with pytest.raises(ReportedError) as error:
+        models["characters"].cross_entropy("abxa")
+    assert str(error.value) == "the model does not know 'x'; it knows 4 different characters"
+    without_unk = dict(WORDS, vocabulary=["<eos>", "cat", "sat", "dog", "bird"])
+    model = CompressedLanguageModel(models["words"].arrays, without_unk)
+    with pytest.raises(ReportedError) as error:
+        model.cross_entropy("cat fish")
+    assert str(error.value) == "the model does not know 'fish'; it knows 5 different words"
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+def run(*arguments, **options):
+    command = [sys.executable] + options.get("how", ["-m", "bayes_rnn.predictor"]) + list(arguments)
+    # Text that is not ASCII has to come through whatever the locale of the machine.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=dict(os.environ, PYTHONIOENCODING="utf-8"))
+    out, err = process.communicate()
+    return process.returncode, out.decode("utf-8"), err.decode("utf-8")
+
+
+def test_command_line_classifies(models, paths):
+    probabilities = models["text"].predict(["a good film"])[0]
+    name = CLASSIFIER["classes"][int(probabilities.argmax())]
+    assert run(paths["text"], "a good film") == (
+        0, "%s (negative %.3f, positive %.3f); words that count: good\n" % (name, probabilities[0], probabilities[1]),
+        "")
+    assert run(paths["text"], "film")[1].endswith("; words that count: none\n")
+
+
+def test_an_empty_text_is_a_text(paths):
+    assert "words that count: none" in run(paths["text"], "")[1]
+
+
+def test_command_line_measures(models, paths):
+    nats, count = models["characters"].cross_entropy("ab\na")
+    assert count == 3
+    assert run(paths["characters"], "ab\na") == (
+        0, "%.3f bits per character over 3 characters\n" % (nats / np.log(2)), "")
+    nats, count = models["words"].cross_entropy("cat sat")
+    assert run(paths["words"], "cat sat") == (0, "perplexity %.2f over %d words\n" % (np.exp(nats), count), "")
+
+
+def test_command_line_samples(models, paths):
+    first = run(paths["words"], "--sample", "12", "--seed", "3")
+    assert first == (0, models["words"].sample(12, seed=3) + "\n", "")
+    assert run(paths["words"], "--sample", "12", "--seed", "3") == first
+    assert run(paths["words"], "cat", "--sample", "5", "--temperature", "0.5")[1] == models["words"].sample(
+        5, prompt="cat", temperature=0.5) + "\n"
+
+
+def test_command_line_describes(models, paths):
+    computed = models["text"].arrays["gate_is_computed"].sum()
+    assert run(paths["text"]) == (
+        0, "IMDB LLLCCL, text: 3 words, 4 hidden units, %d computed gates\n" % computed, "")
+
+
+def test_command_line_errors(paths, tmp_path):
+    missing, other = str(tmp_path / "no.npz"), str(tmp_path / "other.npz")
+    save_arrays(other, {"W": np.zeros(2)}, {"format": "checkpoint"})
+    damaged = str(tmp_path / "damaged.npz")
+    with open(paths["text"], "rb") as source, open(damaged, "wb") as target:
+        target.write(source.read()[:-50])
+    expected = "'bayes_rnn compressed model, version 1'"
+    out_of_range = "--sample and --temperature must be positive, --seed from 0 to 2^32 - 1"
+    for arguments, message in (
+            ([missing, "good"], "compressed model not found: " + missing),
+            ([other, "good"], "%s is not a compressed model (format 'checkpoint', expected %s); "
+                              "run_compressed.py makes them" % (other, expected)),
+            ([damaged], "compressed model %s is damaged or of another format (File is not a zip file); "
+                        "make it again or use another copy" % damaged),
+            ([paths["characters"], "abx"], "the model does not know 'x'; it knows 4 different characters"),
+            ([paths["text"], "--sample", "3"], paths["text"] + " is a classifier; --sample is for language models"),
+            ([paths["words"], "--sample", "0"], out_of_range),
+            ([paths["words"], "--sample", "3", "--seed", "-1"], out_of_range),
+            ([paths["words"], "--sample", "3", "--temperature", "0"], out_of_range)):
+        assert run(*arguments) == (2, "", "error: %s\n" % message)
+
+
+def test_numpy_is_all_it_needs(paths):
+    code = ("import sys\n"
+            "for name in ('theano', 'lasagne', 'scipy', 'matplotlib'):\n"
+            "    sys.modules[name] = None\n"
+            "from bayes_rnn.predictor import main\n"
+            "main(sys.argv[1:])\n")
+    for arguments in ([paths["text"], "a good film"], [paths["words"], "cat sat"], [paths["words"], "--sample", "9"]):
+        assert run(*arguments, how=["-c", code]) == run(*arguments)
+        assert run(*arguments)[0] == 0

@@ -1,0 +1,228 @@
+"""Runs the real scripts of the experiments on tiny networks, in processes of their own or in this one."""
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from unittest import mock
+
+import numpy as np
+
+from theano_rnn.npz_store import load_arrays
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DATASETS = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
+LONGEST_WAIT = 900      # seconds; compilation with a cold cache is slow
+
+# CONFIG and settings of the tiny run of each experiment.
+CONFIGS = {"IMDB": "LLLCCL", "AGNews": "LCLLRL", "Char_PTB": "LCRD", "Word_PTB": "LCIL"}
+SETTINGS = {
+    "IMDB": dict(embedding_units=8, hidden_units=5, length=10, batch_size=170, learning_rate=5e-3, evaluate_every=20,
+                 save_every=25, epochs=60),
+    "AGNews": dict(embedding_units=8, hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=2,
+                   save_every=50, validation_fraction=0.1, epochs=3),
+    "Char_PTB": dict(hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=1, save_every=50,
+                     epochs=2),
+    "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=3e-3, evaluate_every=20, save_every=50,
+                     epochs=60),
+}
+# Save after (nearly) every minibatch.
+SAVE_OFTEN = ["--set", "checkpoint_minutes=1e-6"]
+
+
+def script(dataset, name="main.py"):
+    return os.path.join(ROOT, "Experiments", dataset, name)
+
+
+def load_script(experiment, name="main.py"):
+    """The module of a script, without running it; what it imports from ``main`` is the main.py beside it."""
+    specification = importlib.util.spec_from_file_location("%s_of_%s" % (name[:-3], experiment),
+                                                           script(experiment, name))
+    module = importlib.util.module_from_spec(specification)
+    beside = {} if name == "main.py" else {"main": load_script(experiment)}
+    with mock.patch.dict(sys.modules, beside):
+        specification.loader.exec_module(module)
+    return module
+
+
+def load_experiment(dataset):
+    """The EXPERIMENT of a main.py, without running it."""
+    return load_script(dataset).EXPERIMENT
+
+
+def set_arguments(**settings):
+    return [part for name in sorted(settings) for part in ("--set", "%s=%s" % (name, settings[name]))]
+
+
+def tiny_arguments(dataset, data_dir, out, *extra, **changed):
+    """The arguments of a tiny run."""
+    settings = dict(SETTINGS[dataset], **changed)
+    epochs = settings.pop("epochs")
+    return [CONFIGS[dataset], "--data-dir", str(data_dir), "--out", str(out), "--epochs", str(epochs)] \
+        + set_arguments(**settings) + list(extra)
+
+
+def start(path, arguments, **environment):
+    """Start a script from its own folder, as the README says; Ctrl-C reaches it even where the tests ignore it."""
+    return _start([os.path.basename(path)] + [str(argument) for argument in arguments], os.path.dirname(path),
+                  environment)
+
+
+def start_python(code, **environment):
+    """Start Python with some code. A variable that is None is taken out of the environment."""
+    return _start(["-c", code], ROOT, environment)
+
+
+def _start(arguments, folder, environment):
+    python_path = [entry for entry in (environment.pop("PYTHONPATH", None), ROOT) if entry]
+    return subprocess.Popen(
+        [sys.executable] + arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={name: value for name, value in
+             dict(os.environ, PYTHONPATH=os.pathsep.join(python_path), **environment).items() if value is not None},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+
+
+def wait(process):
+    """Exit status, stdout and stderr of a started script."""
+    try:
+        output, errors = process.communicate(timeout=LONGEST_WAIT)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    return process.returncode, output.decode("utf-8"), errors.decode("utf-8")
+
+
+def run(path, arguments, **environment):
+    return wait(start(path, arguments, **environment))
+
+
+def succeed(path, arguments):
+    """Run a script that must succeed; its stdout."""
+    status, output, errors = run(path, arguments)
+    assert status == 0, output + errors
+    return output
+
+
+def options(*flags, **values):
+    """Arguments of the experiments with predefined sparseness: ``--name value``, and flags."""
+    return [part for name in sorted(values) for part in ("--" + name, str(values[name]))] + list(flags)
+
+
+def call(command_line, entry, *flags, **values):
+    """Run a sparse command line in this process, where Theano is configured already; its exit status."""
+    from Experiments.shared import sparse_command_line
+    try:
+        with mock.patch.object(sparse_command_line, "use_theano", lambda device: None):
+            command_line(entry, options(*flags, **values))
+    except SystemExit as ending:
+        return ending.code
+    return 0
+
+
+def signal_at(job_class, moment, number):
+    """Context in which jobs of a class send this process a signal when a minibatch, (epoch, number), is done."""
+    original = job_class.after_step
+
+    def after_step(job, run, progress):
+        original(job, run, progress)
+        if (progress.epoch, progress.minibatch) == moment:
+            os.kill(os.getpid(), number)
+    return mock.patch.object(job_class, "after_step", after_step)
+
+
+def progress_of(checkpoint):
+    """The metadata of a checkpoint, or None while there is none."""
+    if not os.path.isfile(str(checkpoint)):
+        return None
+    with zipfile.ZipFile(str(checkpoint)) as archive:
+        return json.loads(archive.read("metadata.json").decode("utf-8"))
+
+
+def position(checkpoint):
+    progress = progress_of(checkpoint)
+    return (progress["epoch"], progress["minibatch"]) if progress else (0, 0)
+
+
+#: For `stop_at_random`: just after the first epoch is saved, where ten epochs take a tenth of a second.
+SOON = dict(after=(1, 99), within=0.03)
+
+
+def stop_at_random(process, checkpoint, number, after=(2, 3), within=0.2):
+    """Send a signal at a random moment, within so many seconds, after the checkpoint has passed a position.
+
+    Returns
+    -------
+    status, stdout, stderr
+    """
+    began, before = time.time(), position(checkpoint)
+    try:
+        while process.poll() is None and position(checkpoint) <= max(before, after):
+            assert time.time() - began < LONGEST_WAIT, "no checkpoint"
+            time.sleep(0.005)
+        time.sleep(random.random() * within)
+        process.send_signal(number)
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        result = wait(process)
+    return result
+
+
+def read_text(path):
+    with io.open(str(path), encoding="utf-8", newline="") as stream:
+        return stream.read()
+
+
+def read_json(path):
+    return json.loads(read_text(path))
+
+
+def read_metrics(path):
+    """The rows of a metrics.csv: list of dict of str to str, seconds left out."""
+    rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
+
+
+def numbers_of(run):
+    """The rows of a run's metrics as numbers: list of dict, seconds left out."""
+    return [{name: float(value) for name, value in row.items()}
+            for row in read_metrics(os.path.join(run, "metrics.csv"))]
+
+
+def config_of(run):
+    return read_json(os.path.join(run, "config.json"))
+
+
+def read_bytes(path):
+    with open(str(path), "rb") as stream:
+        return stream.read()
+
+
+def folder_bytes(folder):
+    return {name: read_bytes(os.path.join(str(folder), name)) for name in sorted(os.listdir(str(folder)))}
+
+
+def assert_same_end(path, reference, files=("vocabulary.txt",)):
+    """Two runs ended alike, bit for bit: all arrays of the last and the best checkpoint, metrics, and these files."""
+    for name in ("last.npz", "best.npz"):
+        found, progress = load_arrays(os.path.join(path, name))
+        expected, expected_progress = load_arrays(os.path.join(reference, name))
+        assert sorted(found) == sorted(expected)
+        for array in expected:
+            assert found[array].dtype == expected[array].dtype
+            assert found[array].tobytes() == expected[array].tobytes(), array
+            assert np.isfinite(found[array]).all()
+        for field in ("epoch", "minibatch", "losses", "gradient_norms", "best", "notes"):
+            assert progress[field] == expected_progress[field], field
+    assert read_metrics(os.path.join(path, "metrics.csv")) == read_metrics(os.path.join(reference, "metrics.csv"))
+    for name in files:
+        assert read_bytes(os.path.join(path, name)) == read_bytes(os.path.join(reference, name)), name

@@ -1,0 +1,186 @@
+"""The configuration of Theano, each case in a process of its own."""
+
+import os
+import platform
+
+import pytest
+from helpers import running
+
+NAMES = ("THEANO_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE")
+ON_X86 = platform.machine() in ("x86_64", "AMD64") and platform.libc_ver()[0] == "glibc"
+
+
+def python(code, status=0, **environment):
+    """Run code after the configuration; the lines it prints. `status`: how the process must end."""
+    process = running.start_python("from theano_rnn.runtime import configuration\n" + code,
+                                   **dict(dict.fromkeys(NAMES), **environment))
+    ended, output, errors = running.wait(process)
+    assert ended == status, errors
+    return output.splitlines()
+
+
+CONFIGURED = "configuration.configure()\nimport os\n"
+
+
+def test_theano_gets_single_precision_on_the_cpu_and_all_cores():
+    lines = python(CONFIGURED + "import theano\nprint(theano.config.floatX, theano.config.device)\n"
+                   "print(theano.config.gcc.cxxflags)\nprint(os.environ['OMP_NUM_THREADS'])\n"
+                   "print(os.environ['OPENBLAS_NUM_THREADS'])\nprint(len(os.sched_getaffinity(0)))")
+    assert lines[0] == "float32 cpu"
+    assert "-O3" in lines[1] and "-ffast-math" not in lines[1]
+    assert lines[2] == lines[3] == lines[4]
+
+
+@pytest.mark.core
+def test_flags_of_the_user_win():
+    lines = python(CONFIGURED + "import theano\nprint(theano.config.floatX)\nprint(theano.config.gcc.cxxflags)\n"
+                   "print(theano.config.optimizer)",
+                   THEANO_FLAGS="floatX=float64,gcc.cxxflags=-O1,optimizer=None")
+    assert lines == ["float64", "-O1", "None"]
+
+
+def test_empty_flags_of_the_user_leave_no_trace():
+    assert not python(CONFIGURED + "print(os.environ['THEANO_FLAGS'])", THEANO_FLAGS="")[0].endswith(",")
+
+
+def test_a_second_process_compiles_nothing_again(tmp_path):
+    code = (CONFIGURED + "import theano\nimport theano.tensor as T\nx = T.matrix()\n"
+            "print(theano.function([x], T.dot(x, x))([[2.]]))\n"
+            "print(theano.gof.cc.get_module_cache().stats[2], 'compiled')")
+    first, second = [python(code, THEANO_FLAGS="base_compiledir=%s" % tmp_path)[-1] for _ in range(2)]
+    assert first != second == "0 compiled"
+
+
+COMPILE = "import theano, theano.tensor as T\nx = T.matrix()\nprint(theano.function([x], T.exp(x))([[0.]]))\n"
+
+
+def test_a_killed_run_leaves_no_lock_that_blocks_the_next(tmp_path):
+    flags = "base_compiledir=%s" % tmp_path
+    killed = CONFIGURED + ("import signal, theano\nfrom theano.gof.compilelock import get_lock\nget_lock()\n"
+                           "print(get_lock.lock_dir, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
+    lock = python(killed, status=-9, THEANO_FLAGS=flags)[0]
+    assert os.listdir(lock) == ["lock"]
+    assert python(CONFIGURED + COMPILE, THEANO_FLAGS=flags) == ["[[1.]]"]
+    assert not os.path.exists(lock)
+
+
+def test_a_run_that_waits_for_another_looks_every_second_or_two():
+    lines = python(CONFIGURED + "import theano\nprint(theano.config.compile.wait, theano.config.compile.timeout)")
+    assert lines == ["1 60"]
+
+
+@pytest.mark.core
+def test_headers_are_compiled_once_and_used(tmp_path):
+    code = CONFIGURED + COMPILE + (
+        "flags = theano.config.gcc.cxxflags.split()\nheader = flags[flags.index('-include') + 1]\n"
+        "print(header, os.stat(header + '.gch').st_mtime)\n")
+    first, second = [python(code, THEANO_FLAGS="base_compiledir=%s" % tmp_path) for _ in range(2)]
+    assert first == second and first[0] == "[[1.]]"
+    assert first[1].startswith(str(tmp_path))
+    # -Winvalid-pch says why headers that are there cannot be used, as for a module compiled with other flags.
+    check = CONFIGURED + (
+        "import subprocess, theano\nfrom theano.gof import cmodule\nfrom theano_rnn.ops.gather.fused import Gather\n"
+        "for more in ([], Gather(True).c_compile_args(), ['-std=gnu++11']):\n"
+        "    command = [theano.config.cxx, '-g'] + cmodule.GCC_compiler.compile_args() + more + [\n"
+        "        '-I' + folder for folder in cmodule.std_include_dirs()] + [\n"
+        "        '-fvisibility=hidden', '-Winvalid-pch', '-fsyntax-only', '-x', 'c++', os.devnull]\n"
+        "    print('not used' in subprocess.run(command, stderr=subprocess.PIPE, check=True).stderr.decode())\n")
+    assert python(check, THEANO_FLAGS="base_compiledir=%s" % tmp_path) == ["False", "False", "True"]
+
+
+def test_without_the_headers_everything_compiles(tmp_path):
+    broken = "configuration.HEADERS += '#error'\n" + CONFIGURED + COMPILE + "print(theano.config.gcc.cxxflags)\n"
+    lines = python(broken, THEANO_FLAGS="base_compiledir=%s" % tmp_path)
+    assert lines[0] == "[[1.]]" and "-include" not in lines[1]
+    assert not [name for name in os.listdir(str(next(tmp_path.iterdir()))) if "hpp" in name]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_the_memory_of_freed_arrays_is_used_again():
+    code = (CONFIGURED + "import resource\nimport numpy as np\n"
+            "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+            "np.ones(2 ** 24, dtype='float32')\nbefore = faults()\nnp.ones(2 ** 24, dtype='float32')\n"
+            "print(faults() - before)")
+    assert int(python(code)[-1]) < 10       # 64 MB are 16,384 pages, or 32 huge ones
+
+
+def test_threads_of_the_user_win():
+    assert python(CONFIGURED + "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])",
+                  OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3") == ["1 3"]
+
+
+def test_only_the_processors_it_may_use_count():
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no processor affinity here")
+    lines = python("import os\nos.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n" + CONFIGURED +
+                   "print(os.environ['OMP_NUM_THREADS'])")
+    assert lines == ["1"]
+
+
+def test_kernels_chosen_by_the_user_are_kept():
+    assert python(CONFIGURED + "print(os.environ['OPENBLAS_CORETYPE'])", OPENBLAS_CORETYPE="Sandybridge") \
+        == ["Sandybridge"]
+
+
+def test_kernels_that_fit_the_processor_are_chosen():
+    chosen, fitting = python(CONFIGURED + "print(os.environ.get('OPENBLAS_CORETYPE'))\n"
+                             "print(configuration.openblas_coretype())")
+    assert chosen == fitting
+    assert fitting in ("None", "SkylakeX", "Haswell")
+
+
+def test_refuses_when_theano_is_there_already():
+    lines = python("import sys, types\nsys.modules['theano'] = types.ModuleType('theano')\n"
+                   "try:\n    configuration.configure()\nexcept RuntimeError as error:\n    print(error)")
+    assert lines == ["configuration.configure() must run before Theano is imported"]
+
+
+@pytest.mark.skipif(not ON_X86, reason="only x86-64 with glibc has the switch")
+def test_denormal_numbers_become_zero():
+    product = "import numpy\nx = numpy.full(8, 1e-21, dtype='float32')\nprint((x * x).max())"
+    assert float(python(product)[0]) > 0
+    assert float(python(CONFIGURED + product)[0]) == 0
+
+
+@pytest.mark.skipif(not ON_X86, reason="only x86-64 with glibc has the switch")
+def test_denormal_numbers_become_zero_in_new_threads_and_normal_ones_stay():
+    lines = python(CONFIGURED + "import numpy, threading\nx = numpy.full(8, 1e-21, dtype='float32')\n"
+                   "def product():\n    print((x * x).max())\n"
+                   "thread = threading.Thread(target=product)\nthread.start()\nthread.join()\n"
+                   "print(float((x * numpy.float32(1e-16)).min()))")
+    assert float(lines[0]) == 0
+    assert float(lines[1]) == pytest.approx(1e-37, rel=1e-5)
+
+
+def test_numbers_that_are_not_finite_are_noticed_by_compiled_code():
+    lines = python(CONFIGURED + "import theano, numpy\nx = theano.tensor.vector()\n"
+                   "f = theano.function([x], theano.tensor.isnan(theano.tensor.log(x) * 2))\n"
+                   "print(f(numpy.array([-1, 1], dtype='float32')).astype(int).tolist())")
+    assert lines == ["[1, 0]"]
+
+
+# CPython 3.11 is pretended where another one runs the tests.
+ON_311 = "configuration.ON_311 = True\n"
+
+
+def test_scan_runs_in_python_where_its_c_file_does_not_compile():
+    lines = python(ON_311 + CONFIGURED + "import theano\nfrom theano.scan_module.scan_op import Scan\n"
+                   "x = theano.tensor.vector()\n"
+                   "y = theano.scan(lambda a, b: a + 2 * b, x, theano.tensor.zeros(()))[0]\n"
+                   "f = theano.function([x], [y, theano.grad(y.sum(), x)])\n"
+                   "print([numbers.tolist() for numbers in f([1, 2, 3])])\n"
+                   "print({thunk.perform.__name__ for node, thunk in zip(f.fn.nodes, f.fn.thunks)"
+                   " if isinstance(node.op, Scan)})")
+    assert lines == ["[[1.0, 4.0, 11.0], [7.0, 3.0, 1.0]]", "{'execute'}"]
+
+
+def test_theano_multiplies_without_openblas_where_it_finds_no_default():
+    lines = python(ON_311 + "configuration.can_link_openblas = lambda: False\n" + CONFIGURED + "import theano\n"
+                   "x = theano.tensor.matrix()\nprint(repr(theano.config.blas.ldflags))\n"
+                   "print(theano.function([x], theano.tensor.dot(x, x))([[2]]))")
+    assert lines == ["''", "[[4.]]"]
+
+
+def test_numpy_says_nothing_of_numbers_that_become_zero():
+    assert python("import warnings\nwarnings.simplefilter('error', UserWarning)\n" + CONFIGURED +
+                  "import numpy\nprint(numpy.finfo('float16').bits, numpy.finfo('float32').bits)") == ["16 32"]

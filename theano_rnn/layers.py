@@ -1,0 +1,77 @@
+"""What the LSTM layers of both packages share: their inputs, and which of their states they return."""
+
+import theano.tensor as T
+
+from .lasagne_compat import lasagne
+
+__all__ = ["RecurrentLayer"]
+
+
+class RecurrentLayer(lasagne.layers.MergeLayer):
+    """Base of a layer that runs over the time axis of (batch, time, features).
+
+    Subclasses define `get_sequences_for`.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple
+        Of shape (batch, time, features).
+    num_units : int
+        Hidden units H.
+    hid_init, cell_init : lasagne.layers.Layer, optional
+        Initial state, (batch, H); zeros by default.
+    mask_input : lasagne.layers.Layer, optional
+        (batch, time), 1 where there is a token. Where it is 0, the state is carried over unchanged.
+    only_return_final : bool
+        Return h of the last time step only, (batch, H).
+    backwards : bool
+        Run from the last time step to the first.
+    **kwargs
+        For the Lasagne layer: `name`.
+    """
+
+    def __init__(self, incoming, num_units, hid_init=None, cell_init=None, mask_input=None, only_return_final=False,
+                 backwards=False, **kwargs):
+        optional = [("mask", mask_input), ("hid_init", hid_init), ("cell_init", cell_init)]
+        self.optional_inputs = [name for name, layer in optional if layer is not None]
+        incomings = [incoming] + [layer for _, layer in optional if layer is not None]
+        super(RecurrentLayer, self).__init__(incomings, **kwargs)
+        self.num_units, self.num_inputs = num_units, self.input_shapes[0][2]
+        self.only_return_final, self.backwards = only_return_final, backwards
+
+    def get_output_shape_for(self, input_shapes):
+        batch, time = input_shapes[0][:2]
+        return (batch, self.num_units) if self.only_return_final else (batch, time, self.num_units)
+
+    def get_output_for(self, inputs, **kwargs):
+        hid, _ = self.get_sequences_for(inputs, **kwargs)
+        if self.only_return_final:
+            return hid[0 if self.backwards else -1]
+        return hid.dimshuffle(1, 0, 2)
+
+    def get_sequences_for(self, inputs, **kwargs):
+        """The whole course of the state, for a network that carries it from minibatch to minibatch.
+
+        Parameters
+        ----------
+        inputs : list of symbolic tensors
+            As `get_output_for` gets them: the input, then mask, hid_init and cell_init if the layer has them.
+
+        Returns
+        -------
+        hid, cell : symbolic (time, batch, num_units)
+        """
+        raise AssertionError("to be defined by the layer")
+
+    def initial_state_and_mask(self, inputs):
+        """The arguments of `theano_rnn.ops.lstm.lstm_recurrence` that come from other layers.
+
+        Returns
+        -------
+        dict
+            ``hid_init``, ``cell_init`` (batch, num_units) and ``mask``, (time, batch) or None.
+        """
+        given = dict(zip(self.optional_inputs, inputs[1:]))
+        zeros = T.zeros((inputs[0].shape[0], self.num_units))
+        return {"hid_init": given.get("hid_init", zeros), "cell_init": given.get("cell_init", zeros),
+                "mask": given["mask"].dimshuffle(1, 0) if "mask" in given else None}

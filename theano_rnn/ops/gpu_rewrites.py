@@ -1,0 +1,156 @@
+"""What Theano 1.0.5 leaves on the host when it compiles for a GPU, or does there badly, put right.
+
+Imported where Theano's device is a GPU; from then on it rewrites every function that Theano compiles.
+
+* The recurrence of an LSTM has operations of its own there (:mod:`theano_rnn.ops.lstm.gpu`). Only float32 and
+  up to 128 components: others are left to the processor.
+* Counting, and the gradient of a softmax, get operations on the GPU; without, training steps would go to the host and
+  back for them.
+* To elements of a vector Theano adds by one kernel per element, started one after the other: tens of thousands in a
+  training step of a text classifier. To rows of a matrix it adds by one kernel.
+* It sums all numbers of an array on one of the GPU's many processors: 6 ms for the weights of an embedding, on an H100.
+  The sums of the rows it spreads over all of them.
+"""
+
+import theano
+import theano.tensor as T
+from pygpu import gpuarray
+from theano import gof
+from theano.compile.ops import Shape_i
+from theano.gpuarray import GpuArrayType
+from theano.gpuarray.basic_ops import GpuFromHost, GpuKernelBase, HostFromGpu, Kernel
+from theano.gpuarray.opt import op_lifter, register_opt, register_opt2
+from theano.gpuarray.type import get_context, gpu_context_type
+from theano.tensor.nnet.nnet import SoftmaxGrad
+from theano.tensor.opt import register_specialize
+from theano.tensor.subtensor import AdvancedIncSubtensor1
+
+from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient, with_properties
+from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
+
+__all__ = ["GpuRange"]
+
+
+class GpuRange(GpuKernelBase, gof.Op):
+    """0, 1, 2 and so on, as int64, on a GPU: ``T.arange(length)``.
+
+    Parameters
+    ----------
+    context_name : str or None
+        The GPU, as Theano calls it.
+    """
+
+    __props__ = ("context_name",)
+    params_type = gpu_context_type
+
+    def __init__(self, context_name=None):
+        self.context_name = context_name
+
+    def get_params(self, node):
+        return get_context(self.context_name)
+
+    def make_node(self, length):
+        length = T.cast(T.as_tensor_variable(length), "int64")
+        if length.ndim:
+            raise TypeError("length has {} dimensions, but a scalar was expected".format(length.ndim))
+        return gof.Apply(self, [length], [GpuArrayType("int64", (False,), context_name=self.context_name)()])
+
+    def infer_shape(self, node, shapes):
+        return [(T.maximum(node.inputs[0], 0),)]
+
+    def gpu_kernels(self, node, name):
+        code = """#include "cluda.h"
+KERNEL void count(GLOBAL_MEM ga_long *range, ga_size length) {
+    for (ga_size i = GID_0 * LDIM_0 + LID_0; i < length; i += GDIM_0 * LDIM_0) range[i] = i;
+}"""
+        return [Kernel(code=code, name="count", params=[gpuarray.GpuArray, gpuarray.SIZE],
+                       flags=Kernel.get_flags("int64"), objvar="k_count_" + name)]
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        return """{{
+            npy_int64 wanted = *(npy_int64 *)PyArray_DATA({length});
+            size_t size = wanted > 0 ? wanted : 0;
+            Py_XDECREF({range});
+            {range} = pygpu_empty(1, &size, GA_LONG, GA_C_ORDER, {params}, Py_None);
+            if (!{range}) {{ {fail} }}
+            int error = size ? count_scall(1, &size, 0, {range}->ga.data, size) : GA_NO_ERROR;
+            if (error != GA_NO_ERROR) {{
+                PyErr_Format(PyExc_RuntimeError, "range of %zu on the GPU: %s", size,
+                             GpuKernel_error(&k_count_{name}, error));
+                {fail}
+            }}
+        }}""".format(length=inputs[0], range=outputs[0], params=sub["params"], fail=sub["fail"], name=name)
+
+    def c_code_cache_version(self):
+        return (1,)
+
+
+@register_opt("fast_compile")
+@op_lifter([T.ARange])
+def _range_on_gpu(op, context_name, inputs, outputs):
+    """Count where the numbers are used."""
+    start, stop, step = inputs
+    if op.dtype != "int64" or T.extract_constant(start) != 0 or T.extract_constant(step) != 1:
+        return False
+    return GpuRange(context_name)(stop)
+
+
+@register_opt("fast_compile")
+@gof.local_optimizer([Shape_i])
+def _length_on_gpu(node):
+    """Ask an array for its length where it is: a scan would bring it to the host for nothing else."""
+    array = node.inputs[0]
+    while array.owner and isinstance(array.owner.op, (GpuFromHost, HostFromGpu)):
+        array = array.owner.inputs[0]
+    return [node.op(array)] if array is not node.inputs[0] else False
+
+
+@register_specialize
+@gof.local_optimizer([AdvancedIncSubtensor1])
+def _increment_rows_of_one(node):
+    """Increments of a vector's elements as those of a matrix's rows; for a vector, Theano launches a kernel each."""
+    vector, increments, index = node.inputs
+    # Where elements are set, the last one given wins, and of a matrix's rows any would.
+    if node.op.set_instead_of_inc or vector.ndim != 1 or increments.ndim != 1:
+        return False
+    return [node.op(vector.dimshuffle(0, "x"), increments.dimshuffle(0, "x"), index).dimshuffle(0)]
+
+
+@gof.local_optimizer([SoftmaxGrad])
+def _softmax_gradient_elementwise(node):
+    """The gradient of a softmax from operations that Theano has for GPUs without cuDNN."""
+    if not isinstance(node.op, SoftmaxGrad):
+        return False
+    gradient, softmax = node.inputs
+    product = gradient * softmax
+    return [product - softmax * product.sum(axis=1, keepdims=True)]
+
+
+@gof.local_optimizer([T.Sum])
+def _sum_rows_first(node):
+    """The sum of all numbers of a matrix, or of an array of more dimensions, as that of the sums of its rows."""
+    x = node.inputs[0]
+    if not isinstance(node.op, T.Sum) or x.ndim < 2 or node.op.axis not in (None, tuple(range(x.ndim))):
+        return False
+    rows = T.Sum(axis=x.ndim - 1, dtype=node.op.dtype, acc_dtype=node.op.acc_dtype)(x)
+    return [T.Sum(dtype=node.op.dtype, acc_dtype=node.op.acc_dtype)(rows)]
+
+
+def _register_lifter(processor_op, gpu_op):
+    """Let Theano replace one by the other wherever it moves operations to the GPU."""
+    def lift(op, context_name, inputs, outputs):
+        if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
+            return False
+        return with_properties(gpu_op, op)
+    lift.__name__ = "bayes_rnn_" + gpu_op.__name__         # the name of the rewriting, and there may be one of each
+    register_opt2([processor_op], "fast_compile")(lift)
+    register_opt("fast_compile")(op_lifter([processor_op])(lift))
+
+
+_register_lifter(LSTMRecurrence, GpuLSTMRecurrence)
+_register_lifter(LSTMRecurrenceGradient, GpuLSTMRecurrenceGradient)
+# Just before Theano moves operations to the GPU, at 48.5. By then it simplifies no more, which would join the two sums,
+# and has found the cross-entropies, whose gradients it knows better than from that of the softmax.
+for _rewriting in (_softmax_gradient_elementwise, _sum_rows_first):
+    theano.compile.optdb.register("bayes_rnn" + _rewriting.__name__, gof.TopoOptimizer(_rewriting), 48.4, "fast_run",
+                                  "fast_compile")

@@ -1,0 +1,123 @@
+"""The recurrence of an LSTM as one operation of Theano's GPU back-end, and its exact gradient as another.
+
+`theano_rnn.ops.lstm.lstm_recurrence` puts the operations of :mod:`theano_rnn.ops.lstm.fused` into the graph on every
+device, and they are differentiated there; for a GPU, :mod:`theano_rnn.ops.gpu_rewrites` replaces them by these. A time step
+takes one product per component, by cuBLAS, and one kernel for all gates of all components, where the loop of
+`theano.scan` starts tens of kernels.
+"""
+
+import numpy as np
+import pygpu
+from pygpu import gpuarray
+from theano.gpuarray.basic_ops import (
+    GpuKernelBase,
+    Kernel,
+    as_gpuarray_variable,
+    gpu_contiguous,
+    gpuarray_helper_inc_dir,
+    infer_context_name,
+)
+from theano.gpuarray.type import GpuArrayType, gpu_context_type
+
+from ..compiled_op import read_source
+from .fused import LSTMRecurrence, LSTMRecurrenceGradient
+
+__all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
+
+#: A kernel of CUDA takes arguments of 4 KB in all, and each component has 24 bytes of them.
+MOST_COMPONENTS = 128
+
+POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
+
+KERNELS = "lstm/gpu_kernels.c"
+
+#: The arrays that a kernel takes after those of each component, as many as its source has.
+ARRAYS = dict(forward=8, gradient=13)
+
+
+class _GpuRecurrenceOp(GpuKernelBase):
+    """What the two operations share; the first of two base classes, before the operation of the processor."""
+
+    params_type = gpu_context_type
+    sources = ("lstm/gpu.cpp",)
+    namespace = "lstm_gpu"
+
+    def _entry_point(self, name, node):
+        return "lstm_gpu::" + name
+
+    def _leading_arguments(self, sub):
+        kernels = "lstm_gpu::kernels{{{}}}".format(", ".join("&" + k.objvar for k in self.gpu_kernels(None, None)))
+        return [sub["params"], kernels, str(int(self.gate_nonlinearity == "hard_sigmoid"))]
+
+    def _check(self, inputs):
+        inputs = super(_GpuRecurrenceOp, self)._check(inputs)
+        context_name = infer_context_name(*inputs)
+        return [_contiguous(as_gpuarray_variable(variable, context_name)) for variable in inputs]
+
+    def _type(self, like, broadcastable):
+        return GpuArrayType(like.dtype, broadcastable, context_name=like.type.context_name)
+
+    def c_headers(self):
+        return ["<gpuarray/types.h>", "<gpuarray/array.h>", "<gpuarray/buffer_blas.h>", "<gpuarray/kernel.h>",
+                "<numpy_compat.h>", "<gpuarray_helper.h>", "<deque>", "<string>", "<vector>"]
+
+    def c_header_dirs(self):
+        return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
+
+    def c_code_cache_version(self):
+        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS),)
+
+    def _kernel(self, section):
+        """The kernel ``lstm_forward`` or ``lstm_gradient`` for this number of components."""
+        types = [POINTER, SIZE, UINT] * self.components + [POINTER, SIZE] * ARRAYS[section] + [INT] * 2 + [UINT] * 5
+        return Kernel(_for_components(section, self.components), types, "lstm_" + section, {})
+
+
+class GpuLSTMRecurrence(_GpuRecurrenceOp, LSTMRecurrence):
+    """`LSTMRecurrence` on the GPU: the same inputs, outputs and properties."""
+
+    def gpu_kernels(self, node, name):
+        return [self._kernel("forward")]
+
+
+class GpuLSTMRecurrenceGradient(_GpuRecurrenceOp, LSTMRecurrenceGradient):
+    """`LSTMRecurrenceGradient` on the GPU: the same inputs, outputs and properties."""
+
+    def gpu_kernels(self, node, name):
+        return [self._kernel("gradient"),
+                Kernel(_common() + "\n" + _section("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {})]
+
+
+def _contiguous(variable):
+    # Where a node is made again, by another rewriting, its inputs are so already.
+    return variable if variable.owner and variable.owner.op == gpu_contiguous else gpu_contiguous(variable)
+
+
+# -------------------------------------------------------------------------------------------------- sources of kernels
+
+
+def _common():
+    """What stands before the first section."""
+    return '#include "cluda.h"\n' + _joined(read_source(KERNELS).partition("\n#section ")[0])
+
+
+def _section(name):
+    """The lines of one section, from ``#section name`` to the next."""
+    return _joined(read_source(KERNELS).partition("\n#section %s\n" % name)[2].partition("\n#section ")[0])
+
+
+def _joined(source):
+    # Theano puts it into a string of C, where a backslash would begin an escape.
+    return source.replace("\\\n", " ")
+
+
+def _for_components(section, components):
+    """The kernel of a section with the arguments of so many components, and the choice of one of them by the unit."""
+    numbers = range(components)
+    arguments = "".join("GLOBAL_MEM ga_float *total_{0}, const ga_size total_{0}_offset, const ga_uint begin_{0}, "
+                        .format(c) for c in numbers)
+    choice = "".join(
+        "if (unit >= begin_{0}) {{ MOVE(total_{0}); total = total_{0}; begin = begin_{0}; units = {1} - begin_{0}; }} "
+        .format(c, "begin_%d" % (c + 1) if c + 1 < components else "all_units") for c in numbers)
+    source = _common() + "\n" + _section(section)
+    return source.replace("$(components)", arguments).replace("$(choose component)", choice)

@@ -1,0 +1,61 @@
+"""The distinct values of an integer vector as one Theano operation in C++; what Theano has sorts through NumPy.
+
+It is an operation of the processor on every device: it works on the words of a minibatch, which come from there. The
+sort is in ``unique_op.cpp``.
+"""
+
+import theano
+import theano.tensor as T
+from theano import gof
+from theano.tensor.extra_ops import Unique
+
+from ..compiled_op import CompiledOp
+
+__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS"]
+
+C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
+
+
+class UniqueWithInverse(CompiledOp):
+    """The distinct values of an integer vector, increasing, and where each element stands among them.
+
+    Input: values ``(n,)``, int32 or int64. Outputs: distinct ``(U,)`` of the same type and index ``(n,)``, int64, with
+    ``distinct[index] == values``: what ``numpy.unique(values, return_inverse=True)`` returns.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from theano_rnn.ops.unique.fused import UniqueWithInverse
+    >>> distinct, index = UniqueWithInverse()(T.ivector())
+    """
+
+    sources = ("cpp/vectors.hpp", "unique/fused.cpp")
+
+    # Not `__props__ = ()`: what has no properties Theano 1.0.5 compiles again in every process (see runtime).
+    def __eq__(self, other):
+        return type(self) is type(other)
+
+    def __hash__(self):
+        return hash(type(self))
+
+    def make_node(self, values):
+        values = T.as_tensor_variable(values)
+        if values.ndim != 1 or values.dtype not in C_TYPES:
+            raise TypeError("unique: values are {}-dimensional {}, but a vector of int32 or int64 was expected".format(
+                values.ndim, values.dtype))
+        return gof.Apply(self, [values], [T.TensorType(values.dtype, (False,))(), T.lvector()])
+
+    def connection_pattern(self, node):
+        return [[False, False]]
+
+    def grad(self, inputs, output_gradients):
+        return [theano.gradient.DisconnectedType()()]
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        dtype = node.inputs[0].dtype
+        return self.call("unique_values::run<%s>" % C_TYPES[dtype], [
+            inputs[0], "NPY_" + dtype.upper(), "&" + outputs[0], "&" + outputs[1]], sub)
+
+
+#: The classes of operations whose first output are the distinct values of their input: ours, and Theano's.
+UNIQUE_OPERATIONS = (UniqueWithInverse, Unique)
