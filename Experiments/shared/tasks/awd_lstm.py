@@ -13,7 +13,7 @@ from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
 from theano_rnn.errors import ReportedError
 
-from ..data.sequences import fixed_lengths, stream_table, window_lengths, windows
+from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
 from .base import Job, perplexity
 from .minibatch import stacked, step_function
 

@@ -12,8 +12,7 @@ from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
 
-from ..data.minibatches import epoch_order
-from ..data.sequences import sentence_minibatches
+from ..data.minibatches import epoch_order, sentence_minibatches
 from .base import Job
 from .minibatch import stacked, step_function
 
