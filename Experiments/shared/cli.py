@@ -11,7 +11,7 @@ from bayes_rnn.config import EXAMPLES, describe_positions
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 
 from .data.demo import prepare_demo
-from .data.prepared_folder import VOCABULARY_FILE, read_vocabulary
+from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 from .experiment import default_data_dir, experiment_folder, make_settings
 from .options import add_device_option, positive, seed
 from .run_folder import RunFolder
@@ -171,15 +171,15 @@ def load_data(experiment, description):
     if description["demo"]:
         prepare_demo(experiment.dataset, description["data_dir"])
     if experiment.kind == "text":
-        from .data.classification import load_text
+        from .data.text_classification import load_text
         return load_text(description["data_dir"], experiment.dataset)
-    from .data.penn_treebank import load_language
+    from .data.language_modeling import load_language
     return load_language(description["data_dir"], experiment.dataset)
 
 
 def check_vocabulary(run, data_dir, vocabulary, option="--data-dir"):
     """Refuse data whose ids mean other words than those the run was trained with; `option` is for the message."""
-    if read_vocabulary(run.path)[0] != list(vocabulary):
+    if Vocabulary.read(run.path) != vocabulary:
         raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the same "
                             "data with %s" % (data_dir, run.path, VOCABULARY_FILE, option))
 

@@ -9,7 +9,7 @@ from bayes_rnn.pruning import compress, kept_words
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
 
-from .data.classification import CLASS_NAMES, LOWER_CASED
+from .data.prepare import find_data_set
 from .run_folder import load_checkpoint
 from .tasks.base import perplexity
 from .tasks.classification import make_job
@@ -84,8 +84,9 @@ def write_compressed(job, run, experiment, name="compressed.npz"):
     """Compress the network, save it in the run's folder and load it again from there."""
     details = {"kind": experiment.kind, "dataset": experiment.dataset}
     if experiment.kind == "text":
-        details.update(classes=list(CLASS_NAMES[experiment.dataset]), length=job.settings["length"],
-                       lower_case=experiment.dataset in LOWER_CASED)
+        data_set = find_data_set(experiment.dataset)
+        details.update(classes=list(data_set.class_names), length=job.settings["length"],
+                       lower_case=data_set.lower_case)
     save_model(run.file(name), *compress(job.network, job.vocabulary, details))
     return load_model(run.file(name))
 

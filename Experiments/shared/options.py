@@ -8,7 +8,7 @@ from collections import OrderedDict
 from sparse_seq_theano.architecture import SPARSE_MODES
 from theano_rnn.errors import ArgumentParser, ReportedError
 
-from .data.corpus import ORDERINGS
+from .data.vocabulary import ORDERINGS
 
 __all__ = ["LANGUAGE_MODEL_OPTIONS", "TAGGER_OPTIONS", "positive", "seed", "device", "add_device_option",
            "option_parser", "split_arguments", "refuse_other_settings"]

@@ -17,7 +17,7 @@ from bayes_rnn import __version__
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
 
-from .data.prepared_folder import write_vocabulary
+from .data.vocabulary import Vocabulary
 
 __all__ = ["RunFolder", "versions", "load_checkpoint"]
 
@@ -96,7 +96,7 @@ class RunFolder(object):
             config.setdefault("resumed_with", []).append(versions())
         else:
             config["versions"] = versions()
-        write_vocabulary(self.path, vocabulary)
+        Vocabulary(vocabulary).write(self.path)
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):

@@ -16,10 +16,10 @@ from .cli import (
     settle_device,
     use_theano,
 )
-from .data.corpus import read_corpus
-from .data.demo import prepare_language_demo, prepare_tagged_demo
-from .data.prepared_folder import VOCABULARY_FILE
-from .data.tagging import default_tagged_folder, read_tagged
+from .data.demo import prepare_demo
+from .data.language_modeling import load_corpus
+from .data.tagged_sentences import default_tagged_folder, load_tagged
+from .data.vocabulary import VOCABULARY_FILE
 from .experiment import default_data_dir, experiment_folder
 from .options import (
     LANGUAGE_MODEL_OPTIONS,
@@ -111,8 +111,8 @@ def fine_tune(entry, argv=None):
 def _train_language_model(run, description, continues, device, source=None):
     settings = description["settings"]
     if description["demo"]:
-        prepare_language_demo(settings["data"])
-    data = read_corpus(settings["data"], settings["ordering"], settings["seed"])
+        prepare_demo(LANGUAGE_MODEL, settings["data"])
+    data = load_corpus(settings["data"], settings["ordering"], settings["seed"])
     structure = language_model_structure(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
     for folder in (run, source):
         if folder is not None and folder.has(VOCABULARY_FILE):
@@ -156,8 +156,8 @@ def tagger(entry, argv=None):
         run, description = _describe(entry, TAGGER, given, continues, demo)
         settings = description["settings"]
         if description["demo"]:
-            prepare_tagged_demo(settings["data"])
-        data = read_tagged(settings["data"], settings["vocab_order"], settings["seed"])
+            prepare_demo(TAGGER, settings["data"])
+        data = load_tagged(settings["data"], settings["vocab_order"], settings["seed"])
         structure = tagger_structure(len(data.vocabulary), len(data.tags),
                                      **{name: settings[name] for name in TAGGER_STRUCTURE})
         if run.has(VOCABULARY_FILE):

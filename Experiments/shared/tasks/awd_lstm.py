@@ -33,7 +33,7 @@ class AWDJob(Job):
 
     Parameters
     ----------
-    data : Experiments.shared.data.corpus.Corpus
+    data : Experiments.shared.data.language_modeling.LanguageData
     structure : sparse_seq_theano.architecture.LanguageModelStructure
     settings : dict
         The options of ``main.py`` by name, and of the entry point: ``average_from_start``, ``fewest_epochs`` (before an

@@ -26,7 +26,7 @@ class TaggerJob(Job):
 
     Parameters
     ----------
-    data : Experiments.shared.data.tagging.TaggedData
+    data : Experiments.shared.data.tagged_sentences.TaggedData
     structure : sparse_seq_theano.architecture.TaggerStructure
     settings : dict
         The options of ``main.py`` by name.
