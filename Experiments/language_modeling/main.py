@@ -20,7 +20,7 @@ from Experiments.shared.config import (
 )
 from Experiments.shared.data.corpus import ORDERINGS, read_corpus
 from Experiments.shared.data.demo import prepare_language_demo
-from Experiments.shared.sparse import CHECKPOINTS, FREE, language_model_sizes
+from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_language_model
 from sparse_seq_theano.architecture import SPARSE_MODES
 
 EXPERIMENT = Experiment(
@@ -29,11 +29,11 @@ EXPERIMENT = Experiment(
     task="Experiments.shared.tasks.awd_lstm:AWDTask",
     load_data=lambda settings: read_corpus(settings.data, settings.ordering, settings.seed),
     prepare_demo=lambda settings: prepare_language_demo(settings.data),
-    check=language_model_sizes,
+    check=architecture_of_language_model,
     default_data=os.path.join("data", "penn"),
     settings=[
-        Setting("data", "data/penn", path, "folder with train.txt, valid.txt and test.txt; ./getdata.sh makes data/penn "
-                                           "and data/wikitext-2"),
+        Setting("data", "data/penn", path, "folder with train.txt, valid.txt and test.txt; ./getdata.sh makes "
+                                           "data/penn and data/wikitext-2"),
         Setting("save", "dev_runs", path, "folder of the run"),
         Setting("seed", 141, seed, "random seed"),
         Setting("epochs", 500, positive_integer, "train to this epoch at most"),

@@ -16,7 +16,7 @@ from Experiments.shared.config import (
 from Experiments.shared.data.corpus import ORDERINGS
 from Experiments.shared.data.demo import prepare_tagged_demo
 from Experiments.shared.data.tagging import default_tagged_folder, read_tagged
-from Experiments.shared.sparse import CHECKPOINTS, FREE, tagger_sizes
+from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(
     name="sequence_labeling",
@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
     task="Experiments.shared.tasks.tagging:TaggingTask",
     load_data=lambda settings: read_tagged(settings.data, settings.vocab_order, settings.seed),
     prepare_demo=lambda settings: prepare_tagged_demo(settings.data),
-    check=tagger_sizes,
+    check=architecture_of_tagger,
     default_data=default_tagged_folder,
     settings=[
         Setting("data", "data/wsj, else data/conll2000", path, "folder with wsj_{train,valid,test}.conll and tags.txt, "

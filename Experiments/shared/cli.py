@@ -119,7 +119,7 @@ def _argument(read):
         try:
             return read(text)
         except ReportedError as error:
-            raise argparse.ArgumentTypeError(str(error))
+            raise argparse.ArgumentTypeError(str(error)) from error
     return convert
 
 

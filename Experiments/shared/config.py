@@ -49,8 +49,8 @@ def number(kind, is_valid, expected, none=False):
             return None
         try:
             converted = kind(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ReportedError("must be %s, got %r" % (expected, value))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ReportedError("must be %s, got %r" % (expected, value)) from error
         is_exact = isinstance(value, str) or not isinstance(value, bool) and converted == value
         if not is_exact or math.isinf(converted) or not is_valid(converted):
             raise ReportedError("must be %s, got %s" % (expected, value))
@@ -117,7 +117,7 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
         try:
             return self.read(value)
         except ReportedError as error:
-            raise ReportedError("%s %s" % (self.name, error))
+            raise ReportedError("%s %s" % (self.name, error)) from error
 
 
 #: How an experiment spells its command line and its ``config.json``.
@@ -237,7 +237,7 @@ def read_assignments(experiment, assignments):
         try:
             values[name] = known[name].read(value)
         except ReportedError as error:
-            raise ReportedError("--set %s: %s (default: %s)" % (assignment, error, known[name].default))
+            raise ReportedError("--set %s: %s (default: %s)" % (assignment, error, known[name].default)) from error
     return values
 
 
@@ -421,7 +421,7 @@ class Experiment(object):
         try:
             return Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
         except ReportedError as error:
-            raise ReportedError("%s is damaged: %s" % (run.file("config.json"), error))
+            raise ReportedError("%s is damaged: %s" % (run.file("config.json"), error)) from error
 
     def task_class(self):
         """Return the class of the task."""

@@ -3,20 +3,20 @@
 import os
 from collections import namedtuple
 
-from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays
 
 from .config import path, refuse_other_settings
 from .run_folder import RunFolder
 
-__all__ = ["CHECKPOINTS", "FREE", "STRUCTURE", "TAGGER_STRUCTURE", "language_model_sizes", "tagger_sizes",
-           "FINE_TUNED", "BestModel", "settings_for_fine_tuning", "read_best_model"]
+__all__ = ["CHECKPOINTS", "FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",
+           "architecture_of_tagger", "FINE_TUNED", "BestModel", "settings_for_fine_tuning", "read_best_model"]
 
 #: Settings that decide the network of the language model and of the tagger.
-STRUCTURE = ("emsize", "nhid", "nhidlast", "nlayers", "n_experts", "emblocks", "emdensity", "sparse_mode",
-             "sparse_fract")
-TAGGER_STRUCTURE = ("emsize", "nhid", "layers", "emb_blocks", "emb_density")
+LANGUAGE_MODEL_SIZES = ("emsize", "nhid", "nhidlast", "nlayers", "n_experts", "emblocks", "emdensity", "sparse_mode",
+                        "sparse_fract")
+TAGGER_SIZES = ("emsize", "nhid", "layers", "emb_blocks", "emb_density")
 #: Settings that may change when a run is resumed; all others decide what it computes.
 FREE = ("data", "save", "epochs", "log_interval")
 #: What the training loop needs and the command line does not offer. No epoch is kept beside the last and the best.
@@ -28,14 +28,14 @@ FINE_TUNED = "finetune"
 BestModel = namedtuple("BestModel", ["run", "path", "arrays", "progress"])
 
 
-def language_model_sizes(settings, data):
-    """Return the `LanguageModelStructure` of the settings; a `ReportedError` if there is no such network."""
-    return language_model_structure(len(data.vocabulary), **settings.select(STRUCTURE))
+def architecture_of_language_model(settings, data):
+    """Return the `LanguageModelArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    return language_model_architecture(len(data.vocabulary), **settings.select(LANGUAGE_MODEL_SIZES))
 
 
-def tagger_sizes(settings, data):
-    """Return the `TaggerStructure` of the settings; a `ReportedError` if there is no such network."""
-    return tagger_structure(len(data.vocabulary), len(data.tags), **settings.select(TAGGER_STRUCTURE))
+def architecture_of_tagger(settings, data):
+    """Return the `TaggerArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    return tagger_architecture(len(data.vocabulary), len(data.tags), **settings.select(TAGGER_SIZES))
 
 
 def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
@@ -58,13 +58,13 @@ def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
     source = RunFolder(given.get("save", path(experiment.defaults["save"])))
     config = source.read_config()
     if config.get("entry") == "main_overfit":
-        raise ReportedError("%s is a run of main_overfit.py, whose best model is not the one with the lowest validation "
-                            "loss; fine-tune a run of main.py" % source.path)
+        raise ReportedError("%s is a run of main_overfit.py, whose best model is not the one with the lowest "
+                            "validation loss; fine-tune a run of main.py" % source.path)
     trained = (experiment if config.get("entry") == experiment.entry else source_experiment).read_settings(source)
     if not source.has("best.npz"):
         raise ReportedError("%s has no best.npz yet; train it for an epoch with main.py first" % source.path)
     # The network and the ids of its words must be those of the trained run.
-    kept = STRUCTURE + ("ordering",) + (("seed",) if trained.ordering == "rand" else ())
+    kept = LANGUAGE_MODEL_SIZES + ("ordering",) + (("seed",) if trained.ordering == "rand" else ())
     kept += () if resumes else ("data",)
     refuse_other_settings(source.path, trained, {name: value for name, value in given.items() if name in kept},
                           ("data",), experiment.dialect.out)

@@ -13,12 +13,13 @@ from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
 
 from ..checkpoints import check_shapes, load_checkpoint
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
-from ..sparse import language_model_sizes
+from ..sparse import architecture_of_language_model
 from .base import perplexity
-from .minibatch import stacked, step_function
 from .network_task import NetworkTask
 
 __all__ = ["AWDTask", "EVALUATION_STREAMS"]
@@ -52,7 +53,7 @@ class AWDTask(NetworkTask):
 
     def __init__(self, settings, data):
         super(AWDTask, self).__init__(settings, data)
-        self.network = AWDLanguageModel(language_model_sizes(settings, data), **settings.select(DROPOUTS))
+        self.network = AWDLanguageModel(architecture_of_language_model(settings, data), **settings.select(DROPOUTS))
         self.vocabulary = data.vocabulary
         self.tables = {"train": stream_table(data.train, settings.batch_size)}
         for part, tokens in (("valid", data.valid), ("test", data.test)):
@@ -95,13 +96,13 @@ class AWDTask(NetworkTask):
         return best
 
     def describe(self):
-        sizes = self.network.structure
-        counts = sizes.parameter_counts()
+        architecture = self.network.architecture
+        counts = architecture.parameter_counts()
         lines = ["%d parameters (%s), %d words; compiling ..." % (
             counts["total"], ", ".join("%s %d" % (name, counts[name])
                                        for name in ("encoder", "rnns", "prior", "latent")), len(self.vocabulary))]
         return lines + ["LSTM %d: %s" % (number, ", ".join("%s %s" % item for item in lstm.info().items()))
-                        for number, lstm in enumerate(sizes.lstms)]
+                        for number, lstm in enumerate(architecture.lstms)]
 
     def finish(self, run):
         """Test the best parameters and write ``test.json``."""
@@ -157,7 +158,7 @@ class AWDTask(NetworkTask):
         self._keep_optimiser_state(updates)
         updates.update(zip(self._carried.values(), final_state))
         diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
-        return [norm, diagnostics], self._guarded(updates, loss, norm)
+        return [norm, diagnostics], guarded_updates(updates, loss, norm)
 
     def _make_step(self, profile=False):
         if self.accumulates:

@@ -40,7 +40,7 @@ class Task(abc.ABC):
 
     # -- start and end of a run ----------------------------------------------------------------------------------------
 
-    def begin(self, run, initial):
+    def begin(self, run, initial):      # noqa: B027
         """Prepare a new run; not called when a run is resumed.
 
         Parameters
@@ -96,7 +96,7 @@ class Task(abc.ABC):
         """Return what else a checkpoint must hold: dict for JSON. `set_notes` gets it before `set_state`."""
         return {}
 
-    def set_notes(self, notes):
+    def set_notes(self, notes):      # noqa: B027
         """Restore what `notes` returned."""
 
     def best_state(self):
@@ -105,7 +105,7 @@ class Task(abc.ABC):
 
     # -- training ------------------------------------------------------------------------------------------------------
 
-    def compile(self):
+    def compile(self):      # noqa: B027
         """Compile the training step, so that its time does not count as training time."""
 
     @abc.abstractmethod
@@ -141,7 +141,7 @@ class Task(abc.ABC):
             Returns the name of the first quantity that is not finite.
         """
 
-    def after_step(self, run, progress):
+    def after_step(self, run, progress):      # noqa: B027
         """Called after every minibatch; may log.
 
         Parameters

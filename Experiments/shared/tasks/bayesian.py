@@ -9,14 +9,16 @@ import numpy as np
 import theano
 
 from bayes_rnn.config import parse_config
-from bayes_rnn.predictor import load_model, save_model
-from bayes_rnn.pruning import compress, compression_report, kept_words
+from bayes_rnn.export import compress, save_model
+from bayes_rnn.predictor import load_model
+from bayes_rnn.pruning import compression_report, kept_words
 from bayes_rnn.training_step import training_step
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
 
 from ..bayesian import NETWORKS
-from .minibatch import stacked, step_function
 from .network_task import LABELS, NetworkTask
 
 __all__ = ["BayesianTask"]
@@ -62,7 +64,7 @@ class BayesianTask(NetworkTask):
         self._keep_optimiser_state(step.updates)
         diagnostics = stacked([data_loss] + list(step.kl.values()) + list(step.squares.values()))
         updates = OrderedDict(step.updates)
-        updates.update(self._guarded(OrderedDict(zip(self._carried.values(), final_state)), step.loss, step.norm))
+        updates.update(guarded_updates(OrderedDict(zip(self._carried.values(), final_state)), step.loss, step.norm))
         inputs = [variable for variable in self.network.inputs if variable not in self._carried]
         return step_function(inputs + [self.network.targets], [step.loss, step.norm, diagnostics], updates,
                              givens=self._carried, profile=profile)

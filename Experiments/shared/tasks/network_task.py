@@ -6,7 +6,6 @@ from collections import OrderedDict
 
 import numpy as np
 import theano
-import theano.tensor as T
 from tqdm import tqdm
 
 from theano_rnn.lasagne_compat import lasagne
@@ -128,12 +127,6 @@ class NetworkTask(Task):
     def _diagnostic_names(self):
         """Return the names of the values in `diagnostics`."""
         return ["the loss"] + ["the gradient of " + name for name in self.network.parameters()]
-
-    @staticmethod
-    def _guarded(updates, loss, norm):
-        """The updates, if loss and norm are finite: what can be diagnosed and saved is the state before a bad step."""
-        finite = T.le(T.abs_(loss) + norm, np.finfo("float32").max)
-        return OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())
 
     def _keep_optimiser_state(self, updates):
         """Keep the variables of the optimiser, by name: those of the updates that are not parameters."""

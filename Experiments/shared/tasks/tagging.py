@@ -10,11 +10,12 @@ import theano.tensor as T
 from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
 
 from ..checkpoints import load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
-from ..sparse import tagger_sizes
-from .minibatch import stacked, step_function
+from ..sparse import architecture_of_tagger
 from .network_task import LABELS, NetworkTask
 
 __all__ = ["TaggingTask"]
@@ -37,7 +38,7 @@ class TaggingTask(NetworkTask):
 
     def __init__(self, settings, data):
         super(TaggingTask, self).__init__(settings, data)
-        self.network = Tagger(tagger_sizes(settings, data), **settings.select(DROPOUTS))
+        self.network = Tagger(architecture_of_tagger(settings, data), **settings.select(DROPOUTS))
         self.vocabulary, self.tags = data.vocabulary, data.tags
         self.parts = {"train": data.train, "valid": data.valid, "test": data.test}
         self.sentences = len(data.train.offsets) - 1
@@ -46,7 +47,7 @@ class TaggingTask(NetworkTask):
                                 "on; choose a smaller batch_size" % (settings.batch_size, self.sentences))
 
     def describe(self):
-        counts = self.network.structure.parameter_counts()
+        counts = self.network.architecture.parameter_counts()
         return ["%d parameters (%s), %d words, %d tags, %d sentences; compiling ..." % (
             counts["total"], ", ".join("%s %d" % (name, counts[name]) for name in ("embedding", "lstms", "dense")),
             len(self.vocabulary), len(self.tags), self.sentences)]
@@ -85,7 +86,7 @@ class TaggingTask(NetworkTask):
         norm = total_norm(gradients)
         diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
         return step_function([self.network.tokens, self.network.tags, self.network.mask], [loss, norm, diagnostics],
-                             self._guarded(updates, loss, norm), profile=profile)
+                             guarded_updates(updates, loss, norm), profile=profile)
 
     def _make_evaluation(self):
         return theano.function([self.network.tokens, self.network.tags, self.network.mask], self.network.evaluation())
