@@ -17,7 +17,7 @@ from Experiments.shared.data.prepared_folder import (
     write_text_folder,
 )
 from Experiments.shared.data.synthetic import generate_language
-from Experiments.shared.experiment import experiment_folder
+from Experiments.shared.config import experiment_folder
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.tokens import END_OF_LINE
 

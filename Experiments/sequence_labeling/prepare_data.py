@@ -14,7 +14,7 @@ from Experiments.shared.data.tagged_sentences import (
     parse_tagged,
     tagged_files,
 )
-from Experiments.shared.experiment import experiment_folder
+from Experiments.shared.config import experiment_folder
 from theano_rnn.errors import ReportedError
 
 MD5 = {"train.txt": "2e2f24e90e20fcb910ab2251b5ed8cd0", "test.txt": "56944df34be553b72a2a634e539a0951"}

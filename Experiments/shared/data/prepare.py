@@ -6,7 +6,7 @@ import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
-from ..experiment import default_data_dir, experiment_folder
+from ..config import default_data_dir, experiment_folder
 from . import download
 from .archives import read_file
 

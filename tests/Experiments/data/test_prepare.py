@@ -12,7 +12,7 @@ from Experiments.shared.data import download
 from Experiments.shared.data.language_modeling import load_language
 from Experiments.shared.data.prepare import find_data_set, main
 from Experiments.shared.data.text_classification import load_text
-from Experiments.shared.experiment import default_data_dir
+from Experiments.shared.config import default_data_dir
 
 
 def sources(kind, folder):
