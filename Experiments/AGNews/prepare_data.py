@@ -60,8 +60,8 @@ def read_agnews(source, holdout=None, check=True):
     """
     if os.path.isfile(source) and source.lower().endswith(".csv"):
         if holdout is None:
-            raise ReportedError("%s is a single csv file: say with --holdout FRACTION how much of it becomes the "
-                                "test part, or give a folder with train.csv and test.csv" % source)
+            raise ReportedError("%s is a single csv file; give the fraction of its rows for the test part with "
+                                "--holdout FRACTION, or give a folder with train.csv and test.csv" % source)
         content = read_file(source)
         if check:
             check_md5(content, sorted(MD5.values()), source)

@@ -58,8 +58,7 @@ def text_split(data, validation_fraction, words_kept=20000, length=200):
 
     Parameters
     ----------
-    data : TextData
-        See `Experiments.shared.data`.
+    data : Experiments.shared.data.text_classification.TextData
     validation_fraction : float
         Fraction of the training documents, in [0, 1).
     words_kept : int
@@ -315,7 +314,7 @@ def sentence_minibatches(part, batch_size, order=None, drop_last=False, first=0)
 
     Parameters
     ----------
-    part : TaggedPart
+    part : Experiments.shared.data.tagged_sentences.TaggedPart
     batch_size : int
     order : array of int, optional
         Order of the sentences (`epoch_order`). The stored order if omitted.

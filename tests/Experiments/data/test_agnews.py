@@ -49,7 +49,7 @@ def test_agnews_rows_with_problems_are_named(tmp_path, content, message):
 def test_agnews_sources_with_problems(tmp_path):
     path = tmp_path / "ag.csv"
     path.write_bytes(raw_corpora.agnews_csv().encode("utf-8"))
-    with pytest.raises(ReportedError, match="single csv file: say with --holdout FRACTION"):
+    with pytest.raises(ReportedError, match="single csv file; give the fraction .* with --holdout FRACTION"):
         agnews.read_agnews(str(path))
     with pytest.raises(ReportedError, match="expected md5 b1a00f.* or d52ea9.*, found .*--no-checksum"):
         agnews.read_agnews(str(path), 0.5)
