@@ -123,10 +123,9 @@ def generated_tokens(random, count, words, tokens="uniform"):
 
 
 def generated_data(experiment, settings, tokens="uniform"):
-    """Random data with enough objects for a few full minibatches: TextData, LanguageData or Corpus."""
-    from Experiments.shared.data.classification import Documents, TextData
-    from Experiments.shared.data.corpus import Corpus
-    from Experiments.shared.data.penn_treebank import LanguageData
+    """Random data with enough objects for a few full minibatches: TextData or LanguageData."""
+    from Experiments.shared.data.language_modeling import LanguageData
+    from Experiments.shared.data.text_classification import Documents, TextData
     random = np.random.RandomState(0)
     words = settings.get("words_kept") or VOCABULARY[experiment.dataset]
     vocabulary = ["word%d" % word for word in range(words)]
@@ -139,7 +138,6 @@ def generated_data(experiment, settings, tokens="uniform"):
     text = generated_tokens(random, 6 * rows * length, words, tokens)
     if experiment.kind == AWD:
         text = words - 1 - text                     # its vocabulary goes from rare to frequent
-        return Corpus(vocabulary, text, text, text)
     return LanguageData(vocabulary, text, text, text)
 
 

@@ -13,10 +13,10 @@ from helpers import running
 
 from Experiments.shared import cli
 from Experiments.shared import train_and_evaluate as training
-from Experiments.shared.data.corpus import ordered_vocabulary
-from Experiments.shared.data.demo import generate_tagged
-from Experiments.shared.data.tagging import FILES as DATA_FILES
-from Experiments.shared.data.tagging import read_tagged
+from Experiments.shared.data.vocabulary import ordered_vocabulary
+from Experiments.shared.data.synthetic import generate_tagged
+from Experiments.shared.data.tagged_sentences import FILES as DATA_FILES
+from Experiments.shared.data.tagged_sentences import load_tagged
 from Experiments.shared.tasks import build_task
 from Experiments.shared.tasks.tagging import TaggingTask
 from theano_rnn.npz_store import load_arrays
@@ -77,7 +77,7 @@ def test_files_of_a_run(trained):
                                              "best.npz", "metric.png"}
     assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
     vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
-    assert vocabulary == read_tagged(trained.data).vocabulary
+    assert vocabulary == load_tagged(trained.data).vocabulary
     config = running.config_of(trained.path)
     assert (config["experiment"], config["demo"]) == (EXPERIMENT, False)
     expected = dict(MAIN.defaults, data=trained.data, save=trained.path)
@@ -231,7 +231,7 @@ def test_the_published_command_line(corpus, tmp_path, started):
     assert architecture.embedding.blocks == 20 and architecture.nhid == 10 and task.settings.epochs == 50
     words = len(task.vocabulary)
     assert architecture.embedding.parameters == pytest.approx(0.25 * 20 * words, abs=20)
-    assert task.vocabulary == read_tagged(corpus, "down").vocabulary and task.settings.seed == 1982
+    assert task.vocabulary == load_tagged(corpus, "down").vocabulary and task.settings.seed == 1982
     total = sum(parameter.get_value().size for parameter in task.network.parameters().values())
     assert total == architecture.parameter_counts()["total"]
 
@@ -248,7 +248,7 @@ def test_orders_of_the_vocabulary(order, corpus, tmp_path, started):
 
 def test_the_demonstration_makes_its_data(tmp_path, started):
     assert tag("--demo", data=tmp_path / "data", save=tmp_path / "run", nhid=7) == 0
-    assert len(read_tagged(str(tmp_path / "data")).train.offsets) == 2001
+    assert len(load_tagged(str(tmp_path / "data")).train.offsets) == 2001
     expected = dict(MAIN.demo, nhid=7)
     assert started[0].settings.select(expected) == expected
     assert running.config_of(str(tmp_path / "run"))["demo"] is True

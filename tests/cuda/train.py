@@ -48,11 +48,11 @@ def make_job(network):
     from Experiments.shared import sparse_command_line
     from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
     if experiment == "language_modeling":
-        from Experiments.shared.data.corpus import Corpus
+        from Experiments.shared.data.language_modeling import LanguageData
         from Experiments.shared.tasks.awd_lstm import AWDJob
         structure = language_model_architecture(WORDS, **{name: settings[name] for name in sparse_command_line.STRUCTURE})
-        return AWDJob(Corpus(vocabulary, *_tokens(random)), structure, settings, SEED)
-    from Experiments.shared.data.tagging import TaggedData, TaggedPart
+        return AWDJob(LanguageData(vocabulary, *_tokens(random)), structure, settings, SEED)
+    from Experiments.shared.data.tagged_sentences import TaggedData, TaggedPart
     from Experiments.shared.tasks.tagging import TaggerJob
     structure = tagger_architecture(WORDS, 5, **{name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
     tokens, tags = _tokens(random)[0], random.randint(0, 5, 200).astype(np.int32)
@@ -68,11 +68,11 @@ def _tokens(random):
 def _data(experiment, vocabulary, random):
     tokens = _tokens(random)
     if experiment.kind == "text":
-        from Experiments.shared.data.classification import Documents, TextData
+        from Experiments.shared.data.text_classification import Documents, TextData
         classes = 2 if experiment.dataset == "IMDB" else 4
         texts = Documents(tokens[0], np.arange(0, 201, 10), random.randint(0, classes, 20).astype(np.int32))
         return TextData(vocabulary, texts, texts, classes)
-    from Experiments.shared.data.penn_treebank import LanguageData
+    from Experiments.shared.data.language_modeling import LanguageData
     return LanguageData(vocabulary, *tokens)
 
 
