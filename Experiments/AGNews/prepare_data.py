@@ -4,13 +4,14 @@ import csv
 import io
 import os
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
 from Experiments.shared.data.archives import check_md5, decode, read_file, read_named_files
 from Experiments.shared.data.prepare import main
 from Experiments.shared.data.synthetic import generate_news
 from Experiments.shared.data.text_classification import SPLITS, TextDataSet, checked_document
-from theano_rnn.errors import ReportedError
 
 URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/%s"
 MD5 = {"train.csv": "b1a00f826fdfbd249f79597b59e1dc12", "test.csv": "d52ea96a97a2d943681189a97654912d"}

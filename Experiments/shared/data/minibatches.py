@@ -5,10 +5,10 @@ Any minibatch can be made again: the argument ``first`` is the index of the mini
 
 import collections
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import OUTSIDE_WORD, PADDING_WORD, START_WORD
+
+import numpy as np
 
 __all__ = ["TextPart", "PADDING", "START", "OUTSIDE", "FIRST_WORD", "model_words", "text_split", "epoch_order",
            "minibatch_count", "text_minibatches", "character_sequence_count", "character_sequences",

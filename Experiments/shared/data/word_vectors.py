@@ -5,9 +5,9 @@ import itertools
 import os
 import zlib
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
+
+import numpy as np
 
 from .archives import progress
 

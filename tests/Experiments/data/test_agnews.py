@@ -1,10 +1,11 @@
 """AG's News: the raw format, the hold-out part, and what the reader checks."""
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.AGNews import prepare_data as agnews
-from theano_rnn.errors import ReportedError
 
 
 def test_agnews_is_lower_cased_and_joined(tmp_path):

@@ -9,13 +9,13 @@ import types
 import pytest
 from helpers import raw_corpora
 
+from Experiments.shared.config import default_data_dir
 from Experiments.shared.data import download
 from Experiments.shared.data.archives import read_file
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.language_modeling import load_language
 from Experiments.shared.data.prepare import find_data_set, main
 from Experiments.shared.data.text_classification import TextDataSet, load_text
-from Experiments.shared.config import default_data_dir
 
 
 def sources(kind, folder):
