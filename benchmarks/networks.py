@@ -152,5 +152,5 @@ def minibatches_per_epoch(name, settings):
     if name == "Char_PTB":
         return batches.character_minibatch_count(count, settings["batch_size"], settings["length"])
     if name == AWD:
-        return batches.word_minibatch_count(count, settings["batch_size"], settings["bptt"])
-    return batches.word_minibatch_count(count, settings["streams"], settings["length"])
+        return len(batches.fixed_lengths(count // settings["batch_size"], settings["bptt"]))
+    return len(batches.fixed_lengths(count // settings["streams"], settings["length"]))

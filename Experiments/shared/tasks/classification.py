@@ -10,12 +10,12 @@ from bayes_rnn.models import LanguageModel, TextClassifier
 from bayes_rnn.predictor import log_softmax
 from bayes_rnn.pruning import compression_report
 from bayes_rnn.training_step import training_step
-from bayes_rnn.variational import NormalNoise
 from theano_rnn.errors import ReportedError
+from theano_rnn.ops.normal_noise import NormalNoise
+from theano_rnn.step_function import stacked, step_function
 
 from ..data import minibatches as batches
 from .base import Job, perplexity
-from .minibatch import stacked, step_function
 
 TIMED_REPETITIONS = 5
 
@@ -135,7 +135,7 @@ class TextJob(_BayesianJob):
     def __init__(self, config, data, settings, seed, vectors=None):
         super(TextJob, self).__init__(settings, seed)
         parts = batches.text_split(data, settings["validation_fraction"], settings["words_kept"], settings["length"])
-        self.parts = {"train": parts["train"], "val": parts["validation"], "test": parts["test"]}
+        self.parts = {"train": parts["train"], "val": parts["valid"], "test": parts["test"]}
         if not len(self.parts["val"].labels):
             raise ReportedError("validation_fraction %s leaves none of %d texts for validation"
                                 % (settings["validation_fraction"], len(data.train.labels)))
@@ -298,16 +298,20 @@ class WordJob(_LanguageJob):
         self._check_parts()
 
     def minibatch_count(self, epoch):
-        return batches.word_minibatch_count(len(self.parts["train"]), self.settings["streams"],
-                                            self.settings["length"])
+        return len(batches.fixed_lengths(len(self.parts["train"]) // self.settings["streams"],
+                                         self.settings["length"]))
 
     def minibatches(self, epoch, first=0):
         if first == 0:
             self._carry_nothing()
-        return batches.word_streams(self.parts["train"], self.settings["streams"], self.settings["length"], first)
+        return self._windows("train", first)
 
     def evaluation_minibatches(self, part):
-        return batches.word_streams(self.parts[part], self.settings["streams"], self.settings["length"])
+        return self._windows(part)
+
+    def _windows(self, part, first=0):
+        table = batches.stream_table(self.parts[part], self.settings["streams"], shortest=2)
+        return batches.windows(table, batches.fixed_lengths(table.shape[1], self.settings["length"]), first)
 
     @staticmethod
     def metric_of(nats):

@@ -236,6 +236,6 @@ def test_real_ptb(tmp_path):
 
 def test_new_data_modules_do_not_import_theano():
     import sys
-    program = ("import sys; from Experiments.shared.data import corpus, getdata, sequences, tagging; "
+    program = ("import sys; from Experiments.shared.data import corpus, getdata, minibatches, tagging; "
                "sys.exit(any(name.split('.')[0] in ('theano', 'lasagne') for name in sys.modules))")
     assert subprocess.call([sys.executable, "-c", program], cwd=raw_corpora.ROOT) == 0
