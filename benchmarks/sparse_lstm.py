@@ -19,7 +19,7 @@ from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import interleaved, timed
 from benchmarks.training_runs import AWD, AWD_NETWORKS, training_run
-from sparse_seq_theano.architecture import language_model_structure
+from sparse_seq_theano.architecture import language_model_architecture
 
 STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
 
@@ -35,21 +35,21 @@ def main():
 
 def run(arguments):
     """Measure, print and record."""
-    structures = OrderedDict((name, language_model_structure(WORDS, **options))
+    architectures = OrderedDict((name, language_model_architecture(WORDS, **options))
                              for name, options in AWD_NETWORKS.items())
     results = Results(arguments.json)
-    for part, whole, counted in (("middle LSTM", False, lambda structure: structure.lstms[1:2]),
-                                 ("three LSTMs", False, lambda structure: structure.lstms),
+    for part, whole, counted in (("middle LSTM", False, lambda architecture: architecture.lstms[1:2]),
+                                 ("three LSTMs", False, lambda architecture: architecture.lstms),
                                  ("AWD-LSTM", True, None)):
         if arguments.only == ("lstm" if whole else "model"):
             continue
-        steps = OrderedDict((name, training_run(AWD, name, "zipf").step if whole else lstm_step(counted(structure)))
-                            for name, structure in structures.items())
+        steps = OrderedDict((name, training_run(AWD, name, "zipf").step if whole else lstm_step(counted(architecture)))
+                            for name, architecture in architectures.items())
         seconds = measure(steps, arguments.steps)
         median = {name: statistics.median(values) for name, values in seconds.items()}
-        for name, structure in structures.items():
-            parameters = (structure.parameter_counts()["total"] if whole
-                          else sum(lstm.parameters for lstm in counted(structure)))
+        for name, architecture in architectures.items():
+            parameters = (architecture.parameter_counts()["total"] if whole
+                          else sum(lstm.parameters for lstm in counted(architecture)))
             results.record("sparse_lstm", "%s %s" % (part, name), OrderedDict([
                 ("parameters", parameters), ("median_step_seconds", median[name]),
                 ("fastest_step_seconds", min(seconds[name])), ("to dense-1150", median[name] / median["dense-1150"]),

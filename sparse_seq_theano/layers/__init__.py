@@ -1,4 +1,4 @@
-"""Lasagne layers with predefined sparseness."""
+"""Lasagne layers with predefined sparseness, and dropout layers with shared masks."""
 
 from .dense import dense_layer
 from .dropout import DropoutLayer, LockedDropoutLayer

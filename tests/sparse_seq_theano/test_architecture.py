@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sparse_seq_theano.architecture import SPARSE_MODES, language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture, tagger_architecture
 from sparse_seq_theano.geometry import GeometryError, lstm_geometry
 from theano_rnn.errors import ReportedError
 
@@ -20,7 +20,7 @@ def dense(inputs, units):
 # -- language model ----------------------------------------------------------------------------------------------------
 
 def test_counts_of_a_dense_network():
-    structure = language_model_structure(30, emsize=5, nhid=7)
+    structure = language_model_architecture(30, emsize=5, nhid=7)
     assert [(lstm.input_size, lstm.hidden_size, lstm.components) for lstm in structure.lstms] == [
         (5, 7, 1), (7, 7, 1), (7, 5, 1)]
     assert structure.last_hidden_size == 5 and not structure.has_latent
@@ -33,7 +33,7 @@ def test_counts_of_a_dense_network():
     (-1, 1, 0), (5, 1, 0), (7, 1, 8 * 5), (-1, 3, 6 * 15), (15, 3, 0), (4, 3, 5 * 15)])
 def test_counts_of_the_mixture(nhidlast, n_experts, latent):
     """The latent layer stands exactly where the last LSTM is not as wide as all experts together."""
-    structure = language_model_structure(30, emsize=5, nhid=7, nhidlast=nhidlast, n_experts=n_experts, nlayers=2)
+    structure = language_model_architecture(30, emsize=5, nhid=7, nhidlast=nhidlast, n_experts=n_experts, nlayers=2)
     last = 5 if nhidlast == -1 else nhidlast
     counts = structure.parameter_counts()
     assert structure.last_hidden_size == structure.lstms[-1].hidden_size == last
@@ -44,7 +44,7 @@ def test_counts_of_the_mixture(nhidlast, n_experts, latent):
 
 
 def test_counts_of_a_sparse_embedding():
-    structure = language_model_structure(100, emsize=10, nhid=7, emblocks=5, emdensity=0.4)
+    structure = language_model_architecture(100, emsize=10, nhid=7, emblocks=5, emdensity=0.4)
     assert structure.embedding.blocks == 5
     assert structure.parameter_counts()["encoder"] == structure.embedding.parameters + 100
     assert abs(structure.embedding.parameters - 400) <= 2
@@ -57,14 +57,14 @@ REDUCTIONS = {"sparse_hidden": [(1, 0.6), (0.6, 0.6), (0.6, 1)], "sparse_emb": [
 
 @pytest.mark.parametrize("mode", REDUCED)
 def test_what_a_mode_reduces(mode):
-    structure = language_model_structure(30, emsize=20, nhid=40, sparse_mode=mode, sparse_fract=0.6)
+    structure = language_model_architecture(30, emsize=20, nhid=40, sparse_mode=mode, sparse_fract=0.6)
     sizes = [(20, 40), (40, 40), (40, 20)]
     assert structure.lstms == tuple(
         lstm_geometry(inputs, units, reduce_in=reductions[0], reduce_out=reductions[1]) if reductions
         else lstm_geometry(inputs, units, blocks=1)
         for (inputs, units), reductions in zip(sizes, REDUCTIONS[mode]))
     assert structure.parameter_counts()["rnns"] == sum(lstm.parameters for lstm in structure.lstms)
-    assert structure.parameter_counts()["rnns"] < language_model_structure(
+    assert structure.parameter_counts()["rnns"] < language_model_architecture(
         30, emsize=20, nhid=40).parameter_counts()["rnns"]
 
 
@@ -72,7 +72,7 @@ def test_what_a_mode_reduces(mode):
     ("direct", None), ("sparse_hidden", None), ("sparse_emb", (0.6, 0.6)), ("sparse_all", (0.6, 0.6))])
 def test_one_layer_is_first_and_last(mode, reductions):
     """Both its sizes are the embedding's."""
-    lstm, = language_model_structure(30, emsize=20, nhid=40, nlayers=1, sparse_mode=mode,
+    lstm, = language_model_architecture(30, emsize=20, nhid=40, nlayers=1, sparse_mode=mode,
                                      sparse_fract=1. if mode == "direct" else 0.6).lstms
     assert (lstm.input_size, lstm.hidden_size) == (20, 20)
     assert lstm.reductions == reductions and (lstm.components > 1) == (reductions is not None)
@@ -80,7 +80,7 @@ def test_one_layer_is_first_and_last(mode, reductions):
 
 @pytest.mark.parametrize("mode", sorted(SPARSE_MODES))
 def test_a_fraction_of_1_is_the_dense_network(mode):
-    assert language_model_structure(30, emsize=4, nhid=6, sparse_mode=mode) == language_model_structure(
+    assert language_model_architecture(30, emsize=4, nhid=6, sparse_mode=mode) == language_model_architecture(
         30, emsize=4, nhid=6)
 
 
@@ -88,7 +88,7 @@ def test_a_fraction_of_1_is_the_dense_network(mode):
                                    dict(nhid=1, emsize=1, nlayers=1, vocabulary_size=1)], ids=str)
 def test_one_unit(sizes):
     sizes = dict(dict(vocabulary_size=9, emsize=4, nhid=6), **sizes)
-    structure = language_model_structure(**sizes)
+    structure = language_model_architecture(**sizes)
     assert structure.lstms[0].input_size == sizes["emsize"]
     assert structure.last_hidden_size == sizes.get("nhidlast", sizes["emsize"])
     assert structure.parameter_counts()["total"] > 0
@@ -98,14 +98,14 @@ def test_one_unit(sizes):
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_counts_of_the_tagger(layers):
-    structure = tagger_structure(30, tags=6, emsize=5, nhid=4, layers=layers)
+    structure = tagger_architecture(30, tags=6, emsize=5, nhid=4, layers=layers)
     lstms = 2 * dense(5, 4) + (layers - 1) * 2 * dense(8, 4)
     assert structure.parameter_counts() == {"embedding": 150, "lstms": lstms, "dense": 9 * 4 + 5 * 6,
                                             "total": 150 + lstms + 9 * 4 + 5 * 6}
 
 
 def test_counts_of_the_tagger_with_a_sparse_embedding():
-    structure = tagger_structure(100, tags=1, emsize=10, nhid=1, emb_blocks=5, emb_density=0.4)
+    structure = tagger_architecture(100, tags=1, emsize=10, nhid=1, emb_blocks=5, emb_density=0.4)
     counts = structure.parameter_counts()
     assert counts["embedding"] == structure.embedding.parameters and abs(counts["embedding"] - 400) <= 2
     assert counts["total"] == counts["embedding"] + 2 * dense(10, 1) + 3 + 2
@@ -114,11 +114,11 @@ def test_counts_of_the_tagger_with_a_sparse_embedding():
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 def language_model(**options):
-    return lambda: language_model_structure(**dict(dict(vocabulary_size=30, emsize=8, nhid=9), **options))
+    return lambda: language_model_architecture(**dict(dict(vocabulary_size=30, emsize=8, nhid=9), **options))
 
 
 def tagger(**options):
-    return lambda: tagger_structure(**dict(dict(vocabulary_size=30, tags=3, emsize=8, nhid=9), **options))
+    return lambda: tagger_architecture(**dict(dict(vocabulary_size=30, tags=3, emsize=8, nhid=9), **options))
 
 
 @pytest.mark.parametrize("make, message", [

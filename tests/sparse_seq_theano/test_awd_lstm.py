@@ -8,7 +8,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from sparse_seq_theano.architecture import SPARSE_MODES, language_model_structure
+from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.dropout import DropoutNoise
 from theano_rnn.errors import ReportedError
@@ -79,7 +79,7 @@ def kept(values, expected):
 
 def transparent(nlayers, **dropouts):
     """What comes out of LSTMs that pass all on, with an embedding of ones: (raw, output) of a minibatch."""
-    network = with_dropouts(language_model_structure(V, emsize=E, nhid=E, nlayers=nlayers), **dropouts)
+    network = with_dropouts(language_model_architecture(V, emsize=E, nhid=E, nlayers=nlayers), **dropouts)
     network.encoder.blocks[0].set_value(np.ones((V, E), dtype=theano.config.floatX))
     for lstm in network.lstms:
         pass_through(lstm)
@@ -139,7 +139,7 @@ def test_dropoutl_stands_after_the_latent_layer(dropouts):
 
     There is one LSTM, so that dropouth acts only where it stands for dropoutl.
     """
-    network = with_dropouts(language_model_structure(E, emsize=E, nlayers=1, nhidlast=3), **dropouts)
+    network = with_dropouts(language_model_architecture(E, emsize=E, nlayers=1, nhidlast=3), **dropouts)
     for parameter, value in ((network.encoder.blocks[0], np.eye(E)), (network.latent.W, np.zeros((3, E))),
                              (network.latent.b, np.full(E, np.arctanh(0.9)))):
         parameter.set_value(value.astype(theano.config.floatX))
@@ -155,14 +155,14 @@ def test_dropoutl_stands_after_the_latent_layer(dropouts):
 
 
 def test_without_latent_layer_dropoutl_drops_nothing():
-    network = with_dropouts(language_model_structure(V, emsize=E, nhid=9), dropoutl=0.9)
+    network = with_dropouts(language_model_architecture(V, emsize=E, nhid=9), dropoutl=0.9)
     network.outputs()
     assert network.noise.states() == []
 
 
 def test_wdrop_drops_recurrent_weights_of_every_lstm():
     """What was dropped at all steps of all objects has no gradient."""
-    structure = language_model_structure(V, emsize=14, nhid=18, sparse_mode="sparse_hidden", sparse_fract=0.7)
+    structure = language_model_architecture(V, emsize=14, nhid=18, sparse_mode="sparse_hidden", sparse_fract=0.7)
     assert [lstm.components for lstm in structure.lstms] == [2, 3, 2]
     network = with_dropouts(structure, wdrop=P)
     parameters = network.parameters()
@@ -181,7 +181,7 @@ def test_wdrop_drops_recurrent_weights_of_every_lstm():
 @pytest.mark.parametrize("name", sorted(NONE))
 def test_probabilities_that_are_none(name):
     with pytest.raises(ReportedError, match="^%s is 1.5, expected at least 0 and less than 1" % name):
-        with_dropouts(language_model_structure(V, emsize=4, nhid=5, n_experts=2), **{name: 1.5})
+        with_dropouts(language_model_architecture(V, emsize=4, nhid=5, n_experts=2), **{name: 1.5})
 
 
 # -- two networks with everything in them ------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Everything(object):
     """A randomised network with all dropouts, and what it computes for `TOKENS` and `TARGETS`, by name."""
 
     def __init__(self, **options):
-        structure = language_model_structure(V, emsize=6, nhid=8, nlayers=2, emblocks=3, emdensity=0.6, **options)
+        structure = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, emblocks=3, emdensity=0.6, **options)
         self.network = network = randomise(AWDLanguageModel(structure, dropout=0.5, noise=DropoutNoise(2)))
         self.plain = with_dropouts(structure)
         for own, original in zip(self.plain.parameters().values(), network.parameters().values()):
@@ -200,7 +200,7 @@ class Everything(object):
                                                                                    (2., 3.))]
         function = compiled(
             network.inputs + [network.targets],
-            [network.log_probabilities(outputs), network.token_losses(outputs), network.right_predictions(outputs),
+            [network.log_probabilities(outputs), network.token_losses(outputs), network.correct_predictions(outputs),
              outputs.output, outputs.raw, T.stack(losses)])
         names = ["log_probabilities", "token_losses", "right", "output", "raw", "losses"]
         self.call = lambda *arguments: dict(zip(names, function(*arguments)))
@@ -273,7 +273,7 @@ def test_right_predictions(everything):
     assert values["right"] == expected
     outputs = everything.plain.outputs()
     count = compiled(everything.plain.inputs + [everything.plain.targets],
-                     [everything.plain.right_predictions(outputs), everything.plain.log_probabilities(outputs)])
+                     [everything.plain.correct_predictions(outputs), everything.plain.log_probabilities(outputs)])
     arguments = everything.arguments()
     best = count(*arguments)[1].argmax(axis=1).reshape(TOKENS.shape).astype("int32")
     assert count(*(arguments[:-1] + [best]))[0] == TOKENS.size
@@ -315,7 +315,7 @@ def test_evaluation_is_deterministic_and_that_of_a_network_without_dropouts(ever
 
 
 def test_no_dropout_draws_nothing():
-    network = AWDLanguageModel(language_model_structure(V, emsize=4, nhid=5, n_experts=2))
+    network = AWDLanguageModel(language_model_architecture(V, emsize=4, nhid=5, n_experts=2))
     network.evaluation()
     assert network.noise.states() == []
     network.outputs()
@@ -342,7 +342,7 @@ def test_two_windows_with_the_state_carried_are_one(everything):
 @pytest.mark.parametrize("nhidlast, n_experts, has_latent", [
     (-1, 1, False), (6, 1, False), (7, 1, True), (-1, 2, True), (12, 2, False)])
 def test_the_latent_layer(nhidlast, n_experts, has_latent):
-    structure = language_model_structure(V, emsize=6, nhid=9, nhidlast=nhidlast, n_experts=n_experts)
+    structure = language_model_architecture(V, emsize=6, nhid=9, nhidlast=nhidlast, n_experts=n_experts)
     network = AWDLanguageModel(structure)
     assert (network.latent is not None) == has_latent
     sizes = {name: parameter.get_value().size for name, parameter in network.parameters().items()}
@@ -355,7 +355,7 @@ def test_the_latent_layer(nhidlast, n_experts, has_latent):
 
 
 def test_initial_weights():
-    network = AWDLanguageModel(language_model_structure(200, emsize=30, nhid=50, nhidlast=40, n_experts=2))
+    network = AWDLanguageModel(language_model_architecture(200, emsize=30, nhid=50, nhidlast=40, n_experts=2))
     limits = {"encoder.block0": 0.1, "prior.W": 40 ** -0.5, "latent.W": 40 ** -0.5, "latent.b": 40 ** -0.5}
     for number, units in enumerate((50, 50, 40)):
         limits.update(("rnn%d.component0.%s" % (number, name), units ** -0.5)
@@ -370,7 +370,7 @@ def test_initial_weights():
 
 
 def test_initial_state():
-    network = AWDLanguageModel(language_model_structure(V, emsize=6, nhid=9))
+    network = AWDLanguageModel(language_model_architecture(V, emsize=6, nhid=9))
     state = network.initial_state(4)
     assert [(array.shape, array.dtype) for array in state] == [
         ((4, units), theano.config.floatX) for units in (9, 9, 9, 9, 6, 6)]
@@ -383,7 +383,7 @@ def test_initial_state():
 @pytest.mark.parametrize("sizes", [dict(emsize=20, nhid=40), dict(emsize=30, nhid=60, nlayers=2),
                                    dict(emsize=20, nhid=40, nlayers=1)], ids=str)
 def test_the_layers_are_those_of_the_structure(mode, sizes):
-    structure = language_model_structure(50, sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.6, emblocks=5,
+    structure = language_model_architecture(50, sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.6, emblocks=5,
                                          emdensity=0.4, **sizes)
     network = AWDLanguageModel(structure)
     assert network.encoder.geometry == structure.embedding
@@ -398,7 +398,7 @@ def test_the_layers_are_those_of_the_structure(mode, sizes):
 @pytest.mark.parametrize("mode", sorted(SPARSE_MODES))
 def test_gradient_steps_reach_every_parameter(mode):
     """With all dropouts on."""
-    structure = language_model_structure(V, emsize=6, nhid=8, nlayers=2, n_experts=2, emblocks=3, emdensity=0.6,
+    structure = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, n_experts=2, emblocks=3, emdensity=0.6,
                                          sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.7)
     network = AWDLanguageModel(structure, dropout=0.1, dropouth=0.1, dropouti=0.1, dropoute=0.1, wdrop=0.1,
                                noise=DropoutNoise(4))

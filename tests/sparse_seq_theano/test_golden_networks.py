@@ -9,7 +9,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.layers import SparseLSTMLayer
 from sparse_seq_theano.tagger import Tagger
@@ -138,7 +138,7 @@ def language_model_pairs(network, golden):
 def test_language_model(language_model_path, deterministic):
     golden = Golden(language_model_path)
     name = os.path.basename(language_model_path)[len("awd_lstm_"):-len(".npz")]
-    structure = language_model_structure(30, emsize=12, nhid=20, **MODELS[name])
+    structure = language_model_architecture(30, emsize=12, nhid=20, **MODELS[name])
     network = AWDLanguageModel(structure, dropout=0., dropouth=0., dropouti=0., dropoute=0., wdrop=0.)
     assert structure.parameter_counts()["total"] == golden["total_params"]
     assert sum(p.get_value().size for p in network.parameters().values()) == golden["total_params"]
@@ -166,9 +166,9 @@ def test_tagger(tagger_path):
     golden = Golden(tagger_path)
     lengths = golden["lengths"]
     sizes = {name: golden[name].item() for name in ("emsize", "nhid", "layers", "emb_blocks", "emb_density")}
-    network = Tagger(tagger_structure(len(golden["param.word_embeddings.embedders.0.weight"]),
+    network = Tagger(tagger_architecture(len(golden["param.word_embeddings.embedders.0.weight"]),
                                       golden["scores"].shape[2], **sizes))
-    assert network.structure.parameter_counts()["total"] == sum(
+    assert network.architecture.parameter_counts()["total"] == sum(
         p.get_value().size for p in network.parameters().values())
     mask = (np.arange(7) < lengths[:, np.newaxis]).astype("uint8")
     scores = network.scores()
@@ -198,7 +198,7 @@ def test_parameter_counts_at_full_size(counts):
     options = {"emsize": counts["emsize"], "nhid": counts["nhid"], "sparse_mode": counts["mode"],
                "sparse_fract": counts.get("fract", 1.), "emblocks": counts.get("emblocks", 1),
                "emdensity": counts.get("emdensity", 1.)}
-    structure = language_model_structure(10000, **options)
+    structure = language_model_architecture(10000, **options)
     found = structure.parameter_counts()
     assert {name: found[name] for name in ("encoder", "rnns", "total")} == {
         name: counts[name] for name in ("encoder", "rnns", "total")}

@@ -5,7 +5,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from sparse_seq_theano.architecture import tagger_structure
+from sparse_seq_theano.architecture import tagger_architecture
 from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
@@ -26,7 +26,7 @@ def compiled(inputs, outputs, **options):
 
 
 def structure(**options):
-    return tagger_structure(V, **dict(dict(tags=TAGS, emsize=6, nhid=5, emb_blocks=3, emb_density=0.6), **options))
+    return tagger_architecture(V, **dict(dict(tags=TAGS, emsize=6, nhid=5, emb_blocks=3, emb_density=0.6), **options))
 
 
 def randomise(network, seed=2):
@@ -118,12 +118,12 @@ def test_what_is_counted(tagger):
 
 
 def test_parameters(tagger):
-    counts = tagger.network.structure.parameter_counts()
+    counts = tagger.network.architecture.parameter_counts()
     sizes = {name: parameter.get_value().size for name, parameter in tagger.parameters.items()}
     assert sum(sizes.values()) == counts["total"]
     assert sum(size for name, size in sizes.items() if name.startswith("lstm")) == counts["lstms"]
     directions = {name.rsplit(".", 2)[0] for name in sizes if name.startswith("lstm")}
-    assert directions == {"lstm%d.%s" % (layer, direction) for layer in range(tagger.network.structure.layers)
+    assert directions == {"lstm%d.%s" % (layer, direction) for layer in range(tagger.network.architecture.layers)
                           for direction in ("forwards", "backwards")}
 
 
@@ -172,7 +172,7 @@ def pattern_of_scores(expected, layers=1, **dropouts):
 
     Asserts that the kept ones are as expected and the others 0.
     """
-    network = Tagger(tagger_structure(V, tags=UNITS, emsize=UNITS, nhid=UNITS, layers=layers), noise=DropoutNoise(6),
+    network = Tagger(tagger_architecture(V, tags=UNITS, emsize=UNITS, nhid=UNITS, layers=layers), noise=DropoutNoise(6),
                      **dropouts)
     parameters = network.parameters()
     parameters["embedding.block0"].set_value(np.ones((V, UNITS)))
