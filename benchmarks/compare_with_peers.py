@@ -197,8 +197,8 @@ def read_report(output):
     try:
         report = json.loads(last)
         report["step_seconds"][0]
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise ReportedError("the last line of the peer's output must be a report in JSON, got %r" % last[:200])
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise ReportedError("the last line of a peer's output must be a report in JSON, got %r" % last[:200]) from error
     return report
 
 

@@ -89,7 +89,6 @@ def write_models(folder):
     from bayes_rnn.config import parse_config
     from bayes_rnn.export import compress, save_model
     from bayes_rnn.models import TextClassifier
-    from bayes_rnn.export import compress, save_model
     from bayes_rnn.pruning import compression_report
     from Experiments.shared.data.minibatches import model_words
     vocabulary = model_words(["word%d" % word for word in range(WORDS)], WORDS)
@@ -169,8 +168,8 @@ def check_agreement(probabilities):
     for name, values in probabilities.items():
         difference = np.abs(values - probabilities["numpy"]).max()
         if not difference <= TOLERANCE:
-            raise ReportedError("the probabilities of %s must agree with those of numpy to %.0e, got a difference of %.2g"
-                                % (name, TOLERANCE, difference))
+            raise ReportedError("the probabilities of %s and numpy must differ by at most %.0e, got a difference of "
+                                "%.2g" % (name, TOLERANCE, difference))
 
 
 if __name__ == "__main__":

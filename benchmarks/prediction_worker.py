@@ -1,7 +1,9 @@
 """Measurement of one predictor of text classes. `benchmarks/prediction.py` runs it in new processes.
 
-    python benchmarks/prediction_worker.py numpy compressed.npz texts.json --repetitions 5  # JSON: seconds, probabilities
+    python benchmarks/prediction_worker.py numpy compressed.npz texts.json --repetitions 5
     python benchmarks/prediction_worker.py torch dense.npz --answer "a wonderful film"
+
+The first command prints seconds and probabilities in JSON.
 
     numpy     the compressed model in bayes_rnn.predictor
     theano    the dense network with the pruned means as weights, compiled

@@ -66,7 +66,7 @@ finish() {
 measure() {                                 # measure SCRIPT ARGUMENT...
     local status
     echo "== $*"
-    taskset -c "$CORES" venv/bin/python "benchmarks/$@" --json "$results"
+    taskset -c "$CORES" venv/bin/python "benchmarks/$1" "${@:2}" --json "$results"
     status=$?
     [ $status = 0 ] || failed+=("$*")
     [ $status != 130 ] || finish 130        # Ctrl-C

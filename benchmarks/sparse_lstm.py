@@ -5,9 +5,9 @@
 
 Three networks of three layers at the shapes of the language model (20 streams, 70 steps, 400 embedding units): dense
 LSTMs with 1150 hidden units, sparse LSTMs with 1725 hidden units and the same number of parameters (sparse_hidden,
-fraction 0.66666), dense LSTMs with 1725. First the LSTMs alone (forward, backward, SGD step): the middle layer, then all
-three; then the step of the whole AWD-LSTM with embedding, dropouts, softmax over 10,000 words and gradient clipping, on
-words with the frequencies of natural text (Zipf).
+fraction 0.66666), dense LSTMs with 1725. The middle layer and all three layers are measured alone (forward, backward,
+SGD step), then the step of the whole AWD-LSTM with embedding, dropouts, softmax over 10,000 words and clipped gradient,
+on words with the frequencies of natural text (Zipf).
 """
 
 import statistics
