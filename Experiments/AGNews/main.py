@@ -1,10 +1,10 @@
 """AG's News: which of four topics? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
 
+from Experiments.shared.bayesian import bayesian_experiment
 from Experiments.shared.cli import main
-from Experiments.shared.experiment import Experiment
 
-EXPERIMENT = Experiment(
-    dataset="AGNews",
+EXPERIMENT = bayesian_experiment(
+    name="AGNews",
     kind="text",
     hyperparameters=dict(
         embedding_units=300, hidden_units=512, words_kept=20000, length=100,

@@ -1,10 +1,10 @@
 """Penn Treebank, character by character: ``python main.py LCIL``; ``python main.py --help`` for the rest."""
 
+from Experiments.shared.bayesian import bayesian_experiment
 from Experiments.shared.cli import main
-from Experiments.shared.experiment import Experiment
 
-EXPERIMENT = Experiment(
-    dataset="Char_PTB",
+EXPERIMENT = bayesian_experiment(
+    name="Char_PTB",
     kind="characters",
     hyperparameters=dict(
         hidden_units=1000, length=100, batch_size=64, learning_rate=2e-3, clip=1.,

@@ -1,10 +1,10 @@
 """IMDB: is a film review positive or negative? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
 
+from Experiments.shared.bayesian import bayesian_experiment
 from Experiments.shared.cli import main
-from Experiments.shared.experiment import Experiment
 
-EXPERIMENT = Experiment(
-    dataset="IMDB",
+EXPERIMENT = bayesian_experiment(
+    name="IMDB",
     kind="text",
     hyperparameters=dict(
         embedding_units=300, hidden_units=128, words_kept=20000, length=200,

@@ -1,4 +1,4 @@
-"""Compress trained IMDB runs and compare the small network with the pruned one."""
+"""Compress trained IMDB runs and compare the compressed network with the pruned one."""
 
 from main import EXPERIMENT
 

@@ -1,10 +1,10 @@
 """Penn Treebank, word by word: ``python main.py LCIL``; ``python main.py --help`` for the rest."""
 
+from Experiments.shared.bayesian import bayesian_experiment
 from Experiments.shared.cli import main
-from Experiments.shared.experiment import Experiment
 
-EXPERIMENT = Experiment(
-    dataset="Word_PTB",
+EXPERIMENT = bayesian_experiment(
+    name="Word_PTB",
     kind="words",
     hyperparameters=dict(
         hidden_units=256, length=35, streams=32, learning_rate=2e-3, clip=10.,

@@ -1,4 +1,4 @@
-"""Compress trained Word_PTB runs and compare the small network with the pruned one."""
+"""Compress trained Word_PTB runs and compare the compressed network with the pruned one."""
 
 from main import EXPERIMENT
 

@@ -1,14 +1,16 @@
-"""Go on from the best model of ``main.py`` with averaged SGD: ``python finetune.py --save FOLDER_OF_THE_RUN``."""
+"""Continue from the best model of ``main.py`` with averaged SGD: ``python finetune.py --save FOLDER_OF_THE_RUN``."""
 
-from main import ENTRY
+from main import EXPERIMENT
 
-from Experiments.shared.sparse_command_line import fine_tune
+from Experiments.shared.cli import fine_tune
+from Experiments.shared.sparse import read_best_model
 
-FINE_TUNING = ENTRY._replace(
-    description="Fine-tune a trained language model with averaged SGD; the results go to its folder finetune. What "
-                "decides the model and its data is taken from the run.",
-    fixed=dict(ENTRY.fixed, entry="finetune", average_from_start=True, fewest_epochs=100),
-    demo=dict(ENTRY.demo, epochs=5))
+FINE_TUNING = EXPERIMENT.derive(
+    description="Fine-tune a trained language model with averaged SGD; the results are written to the folder finetune "
+                "inside the folder of the run. The sizes of the network and the data are those of the run.",
+    fixed=dict(EXPERIMENT.fixed, entry="finetune", average_from_start=True, fewest_epochs=100),
+    demo=dict(EXPERIMENT.demo, epochs=5),
+    read_initial=read_best_model)
 
 if __name__ == "__main__":
-    fine_tune(FINE_TUNING)
+    fine_tune(FINE_TUNING, EXPERIMENT)

@@ -1,17 +1,59 @@
 """Part-of-speech tagging with a sparse embedding: ``python main.py``; ``python main.py --help`` for the rest."""
 
-from Experiments.shared.sparse_command_line import EntryPoint, tagger
+from Experiments.shared.cli import main
+from Experiments.shared.config import (
+    Experiment,
+    Setting,
+    choice,
+    non_negative_number,
+    path,
+    positive_integer,
+    positive_number,
+    probability,
+    seed,
+    share,
+)
+from Experiments.shared.data.corpus import ORDERINGS
+from Experiments.shared.data.demo import prepare_tagged_demo
+from Experiments.shared.data.tagging import default_tagged_folder, read_tagged
+from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_tagger
 
-ENTRY = EntryPoint(
+EXPERIMENT = Experiment(
+    name="sequence_labeling",
     description="Train a bidirectional LSTM tagger, with a dense or a sparse embedding. The data are the Wall Street "
                 "Journal's if they are in data/wsj, else CoNLL-2000.",
-    options=dict(
-        data="data/wsj, else data/conll2000", save="results", seed=1982, epochs=300,
-        emsize=100, emb_blocks=1, emb_density=1., vocab_order="up", nhid=50, layers=1,
-        batch_size=20, optimizer="adam", lr=0.001, momentum=0., l2=0.,
-        dropouti=0., dropoute=0., wdrop=0., dropouth=0.),
-    fixed=dict(),
-    demo=dict(emsize=20, emb_blocks=20, emb_density=0.25, nhid=10, epochs=20, lr=0.005))
+    task="Experiments.shared.tasks.tagging:TaggingTask",
+    load_data=lambda settings: read_tagged(settings.data, settings.vocab_order, settings.seed),
+    prepare_demo=lambda settings: prepare_tagged_demo(settings.data),
+    check=architecture_of_tagger,
+    default_data=default_tagged_folder,
+    settings=[
+        Setting("data", "data/wsj, else data/conll2000", path, "folder with wsj_{train,valid,test}.conll and tags.txt, "
+                                                               "from prepare_data.py"),
+        Setting("save", "results", path, "folder of the run"),
+        Setting("seed", 1982, seed, "random seed"),
+        Setting("epochs", 300, positive_integer, "train to this epoch"),
+        Setting("emsize", 100, positive_integer, "embedding units"),
+        Setting("emb_blocks", 1, positive_integer, "column blocks of the sparse embedding"),
+        Setting("emb_density", 1., share, "stored share of the embedding's entries, at least 1/emb_blocks"),
+        Setting("vocab_order", "up", choice(ORDERINGS), "order of the vocabulary: up (least frequent word first, as a "
+                                                        "sparse embedding needs it), down, none (as they occur) or "
+                                                        "rand"),
+        Setting("nhid", 50, positive_integer, "hidden units of each direction, and of the layer before the tags"),
+        Setting("layers", 1, positive_integer, "number of bidirectional LSTMs"),
+        Setting("batch_size", 20, positive_integer, "sentences of a minibatch"),
+        Setting("optimizer", "adam", choice(["adam", "sgd"]), "adam or sgd"),
+        Setting("lr", 0.001, positive_number, "learning rate"),
+        Setting("momentum", 0., probability, "momentum of sgd"),
+        Setting("l2", 0., non_negative_number, "weight of the L2 penalty's gradient"),
+        Setting("dropouti", 0., probability, "dropout of embedding dimensions"),
+        Setting("dropoute", 0., probability, "dropout of words"),
+        Setting("wdrop", 0., probability, "dropout of the first LSTM's recurrent weights"),
+        Setting("dropouth", 0., probability, "dropout between LSTMs and before the tags"),
+    ],
+    fixed=CHECKPOINTS,
+    demo=dict(emsize=20, emb_blocks=20, emb_density=0.25, nhid=10, epochs=20, lr=0.005),
+    free=FREE)
 
 if __name__ == "__main__":
-    tagger(ENTRY)
+    main(EXPERIMENT)

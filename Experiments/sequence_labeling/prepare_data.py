@@ -7,7 +7,7 @@ from Experiments.shared.data import tagging as tagged
 from Experiments.shared.data.corpus import write_files
 from Experiments.shared.data.download import download_corpus
 from Experiments.shared.data.penn_treebank import PARTS
-from Experiments.shared.experiment import experiment_folder
+from Experiments.shared.config import experiment_folder
 from theano_rnn.errors import ArgumentParser, reported_errors
 
 DATA = os.path.join(experiment_folder("sequence_labeling"), "data")

@@ -1,49 +1,170 @@
-"""The command lines of the four Bayesian experiments: ``main.py`` and ``run_compressed.py``.
+"""The command lines of the experiments: ``main.py``, ``finetune.py`` and ``run_compressed.py``.
 
-Arguments, CONFIG and data are checked before Theano is imported, so mistakes are answered at once.
+There are two dialects, ``main.py CONFIG --set name=value --resume`` and ``main.py --name value --continue_train``. Both
+are read into the same `Settings`. Arguments, settings and data are checked before Theano is imported, so mistakes are
+reported at once.
 """
 
 import argparse
 import os
+import re
 import sys
 
-from bayes_rnn.config import EXAMPLES, describe_positions
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
+from theano_rnn.runtime import configuration
 
-from .data.demo import prepare_demo
-from .data.prepared_folder import VOCABULARY_FILE, read_vocabulary
-from .experiment import default_data_dir, experiment_folder, make_settings
-from .options import add_device_option, positive, seed
+from .config import OPTION_DIALECT, path, read_assignments
 from .run_folder import RunFolder
+from .sparse import settings_for_fine_tuning
+from .train_and_evaluate import Interrupted, configure_theano, load_trained_data, restore_task, train_and_evaluate
 
-__all__ = ["main", "run_compressed", "settle_device", "use_theano", "check_vocabulary", "refuse_another_experiment"]
+__all__ = ["main", "fine_tune", "run_compressed", "device", "add_device_option"]
+
 
 def main(experiment, argv=None):
-    """Train, resume or evaluate: the command line of ``main.py``.
+    """Train, resume, or evaluate a checkpoint: the command line of ``main.py``.
+
+    Parameters
+    ----------
+    experiment : Experiments.shared.config.Experiment
+    argv : list of str, optional
+    """
+    if experiment.dialect is OPTION_DIALECT:
+        arguments = _option_parser(experiment).parse_args(argv)
+        with reported_errors():
+            device = _resolve_device(arguments)
+            given = _given_options(experiment, arguments)
+            save = given.get("save", path(experiment.defaults["save"]))
+            _train(experiment, given, save, arguments.continue_train, device)
+        return
+    arguments = _config_parser(experiment).parse_args(argv)
+    with reported_errors():
+        device = _resolve_device(arguments)
+        if arguments.eval_only:
+            _evaluate_only(experiment, arguments, device)
+            return
+        given = _given_config(experiment, arguments)
+        name = given["config"] + ("-demo" if arguments.demo else "")
+        out = arguments.out or os.path.join(experiment.folder, "Results", name)
+        _train(experiment, given, out, arguments.resume, device)
+
+
+def fine_tune(experiment, source_experiment, argv=None):
+    """Continue from the best model of a trained run: the command line of ``finetune.py``.
+
+    Parameters
+    ----------
+    experiment : Experiments.shared.config.Experiment
+    source_experiment : Experiments.shared.config.Experiment
+        Of the trained run.
+    argv : list of str, optional
+    """
+    arguments = _option_parser(experiment).parse_args(argv)
+    with reported_errors():
+        device = _resolve_device(arguments)
+        given = _given_options(experiment, arguments)
+        given.pop("demo", None)
+        given = settings_for_fine_tuning(experiment, source_experiment, given, arguments.continue_train)
+        _train(experiment, given, given["save"], arguments.continue_train, device)
+
+
+def _train(experiment, given, folder, resume, device):
+    """Train with the settings of a new run, or with those of the run that is resumed.
 
     Parameters
     ----------
     experiment : Experiment
-    argv : list of str, optional
+    given : dict
+        The settings that the user gave.
+    folder : str
+        The folder of the run.
+    resume : bool
+    device : str
     """
-    arguments = _main_parser(experiment).parse_args(argv)
-    with reported_errors():
-        _main(experiment, arguments)
+    if resume:
+        settings = experiment.read_settings(RunFolder(folder)).replace(**given)
+    else:
+        settings = experiment.make_settings(**given)
+        RunFolder(folder).refuse_another_run(experiment.dialect.resume, experiment.dialect.out)
+    try:
+        train_and_evaluate(settings, folder, device)
+    except Interrupted:
+        sys.exit(EXIT_INTERRUPTED)
 
 
-def _main_parser(experiment):
-    settings = ", ".join("%s=%s" % item for item in sorted(experiment.hyperparameters.items()))
-    example = _example_config(experiment)
-    parser = ArgumentParser(
-        description="Train a Bayesian network on %s, prune it, report compression." % experiment.dataset,
-        epilog="%s\n\nsettings: %s" % (describe_positions(experiment.task), settings),
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", metavar="CONFIG", nargs="?",
-                        help="%d letters, for example %s" % (len(example), example))
-    parser.add_argument("--epochs", type=positive, help="train to this epoch (published: %d)"
-                        % experiment.hyperparameters["epochs"])
-    parser.add_argument("--seed", type=seed, help="of all randomness (default 0)")
-    parser.add_argument("--data-dir", help="prepared data (default: data/prepared)")
+# -- devices -----------------------------------------------------------------------------------------------------------
+
+def device(text):
+    """Read a device: ``cpu``, ``auto``, ``cuda`` or, with a number, one GPU."""
+    if re.match(r"(cpu|auto|cuda\d*)\Z", text) is None:
+        raise ReportedError("must be cpu, auto, cuda, or cuda0 (or another number), got %r" % text)
+    return text
+
+
+def add_device_option(parser):
+    """Add ``--device`` to a command line."""
+    parser.add_argument("--device", type=_argument(device), default="cpu", metavar="DEVICE",
+                        help="cpu (default), cuda (the first GPU), cuda0 and so on, or auto: a GPU if one can be used. "
+                             "A device in THEANO_FLAGS takes precedence")
+
+
+def _resolve_device(arguments):
+    """Return the device to compute on; a `ReportedError`, before anything else, if it cannot be used."""
+    return configuration.settle_device(arguments.device)
+
+
+def _argument(read):
+    """Return a reader of `config` as the type of an argument of argparse."""
+    def convert(text):
+        try:
+            return read(text)
+        except ReportedError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return convert
+
+
+# -- main.py --name value ----------------------------------------------------------------------------------------------
+
+def _option_parser(experiment):
+    parser = ArgumentParser(description=experiment.description)
+    for setting in experiment.settings:
+        spellings = ["--" + setting.name]
+        if "_" in setting.name:
+            spellings.append("--" + setting.name.replace("_", "-"))
+        parser.add_argument(*spellings, type=_argument(setting.read), default=argparse.SUPPRESS,
+                            metavar=setting.metavar or setting.name.upper(),
+                            help="%s (default: %s)" % (setting.help.replace("%", "%%"), setting.default))
+    parser.add_argument("--continue_train", "--continue-train", action="store_true",
+                        help="continue the run in --save from its last checkpoint, with its settings")
+    parser.add_argument("--demo", action="store_true",
+                        help="a small job on a corpus that the project generates itself; needs no data. Changes %s"
+                        % ", ".join("%s=%s" % item for item in sorted(experiment.demo.items())))
+    add_device_option(parser)
+    return parser
+
+
+def _given_options(experiment, arguments):
+    """Return the settings that the user gave: dict."""
+    given = {name: value for name, value in vars(arguments).items() if experiment.setting(name)}
+    if arguments.demo:
+        given["demo"] = True
+    return given
+
+
+# -- main.py CONFIG --set name=value -----------------------------------------------------------------------------------
+
+def _config_parser(experiment):
+    parser = ArgumentParser(description=experiment.description, epilog=experiment.epilog,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help=experiment.setting("config").help)
+    epochs = experiment.setting("epochs")
+    parser.add_argument("--epochs", type=_argument(epochs.read),
+                        help="train to this epoch (published: %d)" % epochs.default)
+    for name in experiment.dialect.own_options:
+        setting = experiment.setting(name)
+        if setting and name != "config":
+            parser.add_argument("--" + name.replace("_", "-"), type=_argument(setting.read), metavar=setting.metavar,
+                                help=setting.help)
     parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
     parser.add_argument("--eval-only", metavar="CHECKPOINT", help="evaluate a checkpoint (or run folder) and stop")
@@ -52,168 +173,41 @@ def _main_parser(experiment):
     parser.add_argument("--set", metavar="name=value", action="append", default=[], dest="assignments",
                         help="change a hyperparameter; may be repeated")
     add_device_option(parser)
-    if experiment.kind == "text":
-        parser.add_argument("--vectors", metavar="FILE",
-                            help="pretrained word vectors: word2vec binary or GloVe text")
     return parser
 
 
-def _example_config(experiment):
-    return EXAMPLES[experiment.task]
+def _own_options(experiment, arguments):
+    """Return the settings that the user gave by options of their own: dict."""
+    values = {name: getattr(arguments, name, None) for name in experiment.dialect.own_options + ("epochs",)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _main(experiment, arguments):
-    device = settle_device(arguments.device)
-    if arguments.eval_only:
-        return _evaluate_only(experiment, arguments, device)
+def _given_config(experiment, arguments):
+    """Return the settings that the user gave: dict."""
+    config = experiment.setting("config")
     if not arguments.config:
-        raise ReportedError("CONFIG is missing; for example: python main.py %s"
-                            % _example_config(experiment))
-    experiment.parse_config(arguments.config)
-    name = arguments.config + ("-demo" if arguments.demo else "")
-    run = RunFolder(arguments.out or os.path.join(experiment_folder(experiment.dataset), "Results", name))
-    description = _describe(experiment, arguments)
-    if not arguments.resume:
-        run.refuse_another_run()
-    else:
-        description = _resumed(experiment, run, description, arguments)
-    data = load_data(experiment, description)
-    if arguments.resume and run.has(VOCABULARY_FILE):
-        check_vocabulary(run, description["data_dir"], data.vocabulary)
-    starts_fresh = not (arguments.resume and run.has("last.npz"))
-    vectors = _read_vectors(description, data) if starts_fresh else None
-    run.make()
-
-    use_theano(device)
-    from . import finishing
-    from . import train_and_evaluate as training
-    from .tasks.classification import make_job
-    job = make_job(experiment.kind, experiment.parse_config(description["config"]), data,
-                        description["settings"], description["seed"], vectors)
-    run.start(description, data.vocabulary)
-    if vectors:
-        run.log("%d of %d words have a pretrained vector" % (
-            len(vectors[0]), min(description["settings"]["words_kept"], len(data.vocabulary))))
-    run.log("%s %s: %d parameters, %d minibatches per epoch, %d vocabulary elements; compiling ..." % (
-        experiment.dataset, description["config"],
-        sum(parameter.get_value(borrow=True).size for parameter in job.network.parameters().values()),
-        job.minibatch_count(1), len(job.vocabulary)))
-    try:
-        training.train(job, run, description["settings"]["epochs"], description["settings"], arguments.resume)
-    except training.Interrupted:
-        run.log("Stopped; continue with --resume")
-        sys.exit(EXIT_INTERRUPTED)
-    finishing.finish(job, run, experiment)
-
-
-def settle_device(asked):
-    """The device to compute on; a GPU that cannot be used is a ReportedError, before anything else is done."""
-    from theano_rnn.runtime import configuration
-    return configuration.settle_device(asked)
-
-
-def use_theano(device="cpu"):
-    """Configure Theano, when all that can be checked without it has been."""
-    from theano_rnn.runtime import configuration
-    configuration.configure(device)
-
-
-def _describe(experiment, arguments):
-    """What config.json holds, but for the versions."""
-    settings = make_settings(experiment, arguments.demo, arguments.assignments)
-    if arguments.epochs:
-        settings["epochs"] = arguments.epochs
-    data_dir = arguments.data_dir or default_data_dir(experiment.dataset, arguments.demo)
-    return {"dataset": experiment.dataset, "kind": experiment.kind, "config": arguments.config,
-            "seed": arguments.seed or 0, "demo": arguments.demo, "data_dir": os.path.abspath(data_dir),
-            "vectors": _vectors_path(arguments), "settings": settings}
-
-
-def _vectors_path(arguments):
-    path = getattr(arguments, "vectors", None)
-    return path and os.path.abspath(path)
-
-
-def _resumed(experiment, run, asked, arguments):
-    """The description of the run to resume; what was asked for explicitly must agree with it, but for the epochs."""
-    described = run.read_config()
-    refuse_another_experiment(run, described, experiment.dataset)
-    differences = [(name, described.get(name), asked[name]) for name in ("config", "demo")
-                   if described.get(name) != asked[name]]
-    vectors = _vectors_path(arguments)
-    if vectors and vectors != described["vectors"]:
-        differences.append(("vectors", described["vectors"], vectors))
-    if arguments.seed is not None and arguments.seed != described["seed"]:
-        differences.append(("seed", described["seed"], arguments.seed))
-    for assignment in arguments.assignments:
-        name = assignment.partition("=")[0]
-        if name != "epochs" and described["settings"].get(name) != asked["settings"][name]:
-            differences.append((name, described["settings"].get(name), asked["settings"][name]))
-    if differences:
-        raise ReportedError("%s was trained with other settings: %s; give the same ones, or another --out"
-                            % (run.path, ", ".join("%s %s, not %s" % difference for difference in differences)))
-    if arguments.epochs or any(assignment.startswith("epochs=") for assignment in arguments.assignments):
-        described["settings"]["epochs"] = asked["settings"]["epochs"]
-    if arguments.data_dir:
-        described["data_dir"] = os.path.abspath(arguments.data_dir)
-    return described
-
-
-def refuse_another_experiment(run, description, name):
-    """Raise a ReportedError if a run's config.json is of another data set or experiment."""
-    found = description.get("dataset", description.get("experiment"))
-    if found != name:
-        raise ReportedError("%s is a run of %s, not of %s" % (run.path, found, name))
-
-
-def load_data(experiment, description):
-    """The prepared data of a run; generates the demonstration corpus if it is not there yet."""
-    if description["demo"]:
-        prepare_demo(experiment.dataset, description["data_dir"])
-    if experiment.kind == "text":
-        from .data.classification import load_text
-        return load_text(description["data_dir"], experiment.dataset)
-    from .data.penn_treebank import load_language
-    return load_language(description["data_dir"], experiment.dataset)
-
-
-def check_vocabulary(run, data_dir, vocabulary, option="--data-dir"):
-    """Refuse data whose ids mean other words than those the run was trained with; `option` is for the message."""
-    if read_vocabulary(run.path)[0] != list(vocabulary):
-        raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the same "
-                            "data with %s" % (data_dir, run.path, VOCABULARY_FILE, option))
-
-
-def _read_vectors(description, data):
-    if not description["vectors"]:
-        return None
-    from .data.word_vectors import read_vectors
-    settings = description["settings"]
-    words = data.vocabulary[:settings["words_kept"]]
-    return read_vectors(description["vectors"], words, settings["embedding_units"])
+        raise ReportedError("CONFIG is missing, expected %s" % config.help)
+    given = _own_options(experiment, arguments)
+    given["config"] = config.read(arguments.config)
+    return dict(read_assignments(experiment, arguments.assignments), demo=arguments.demo, **given)
 
 
 def _evaluate_only(experiment, arguments, device):
-    if (arguments.assignments or arguments.epochs or arguments.resume or arguments.seed is not None or arguments.demo
-            or arguments.out or _vectors_path(arguments)):
-        raise ReportedError("--eval-only takes everything from the run: it goes with CONFIG and --data-dir only")
-    path = arguments.eval_only
-    if os.path.isdir(path):
-        path = os.path.join(path, "last.npz")
-    run = RunFolder(os.path.dirname(os.path.abspath(path)))
-    description = run.read_config()
-    refuse_another_experiment(run, description, experiment.dataset)
-    if arguments.config and arguments.config != description["config"]:
-        raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, description["config"],
-                                                                       arguments.config))
+    refused = set(_own_options(experiment, arguments)) - {"config", "data_dir"}
+    if refused or arguments.assignments or arguments.resume or arguments.demo or arguments.out:
+        raise ReportedError("--eval-only takes all settings from the run: only CONFIG and --data-dir may be given")
+    checkpoint = arguments.eval_only
+    if os.path.isdir(checkpoint):
+        checkpoint = os.path.join(checkpoint, "last.npz")
+    run = RunFolder(os.path.dirname(os.path.abspath(checkpoint)))
+    settings = experiment.read_settings(run)
+    if arguments.config and arguments.config != settings.config:
+        raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, settings.config, arguments.config))
     if arguments.data_dir:
-        description["data_dir"] = os.path.abspath(arguments.data_dir)
-    data = load_data(experiment, description)
-    check_vocabulary(run, description["data_dir"], data.vocabulary)
-    use_theano(device)
-    from . import finishing
-    job = finishing.restore(experiment, description, data, path)
-    finishing.print_evaluation(job)
+        settings = settings.replace(data_dir=arguments.data_dir)
+    data = load_trained_data(settings, run.path)
+    configure_theano(device)
+    restore_task(settings, data, checkpoint).print_evaluation()
 
 
 def run_compressed(experiment, argv=None):
@@ -221,39 +215,35 @@ def run_compressed(experiment, argv=None):
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiments.shared.config.Experiment
     argv : list of str, optional
     """
     parser = ArgumentParser(
-        description="Build the small network of a trained %s run, compare it with the pruned one and save it."
-        % experiment.dataset)
+        description="Build the compressed network of a trained %s run, compare it with the pruned one and save it."
+        % experiment.name)
     parser.add_argument("runs", metavar="RUN", nargs="*",
                         help="folder of a run (default: every finished run in Results)")
     parser.add_argument("--checkpoint", default="last", help="which one: last, best, epoch_200 (default: last)")
     parser.add_argument("--data-dir", help="prepared data (default: as the run was trained)")
     arguments = parser.parse_args(argv)
     with reported_errors():
-        runs = [RunFolder(path) for path in arguments.runs] or _finished_runs(experiment)
+        runs = [RunFolder(folder) for folder in arguments.runs] or _finished_runs(experiment)
         prepared = []
         for run in runs:
-            description = run.read_config()
-            refuse_another_experiment(run, description, experiment.dataset)
+            settings = experiment.read_settings(run)
             if not run.has(arguments.checkpoint + ".npz"):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:
-                description["data_dir"] = os.path.abspath(arguments.data_dir)
-            data = load_data(experiment, description)
-            check_vocabulary(run, description["data_dir"], data.vocabulary)
-            prepared.append((run, description, data))
-        use_theano()
-        from . import finishing
-        for run, description, data in prepared:
-            job = finishing.restore(experiment, description, data, run.file(arguments.checkpoint + ".npz"))
-            finishing.compare_compressed(job, run, experiment, arguments.checkpoint)
+                settings = settings.replace(data_dir=arguments.data_dir)
+            prepared.append((run, settings, load_trained_data(settings, run.path)))
+        configure_theano()
+        for run, settings, data in prepared:
+            task = restore_task(settings, data, run.file(arguments.checkpoint + ".npz"))
+            task.compare_compressed(run, arguments.checkpoint)
 
 
 def _finished_runs(experiment):
-    folder = os.path.join(experiment_folder(experiment.dataset), "Results")
+    folder = os.path.join(experiment.folder, "Results")
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     runs = [RunFolder(os.path.join(folder, name)) for name in names]
     runs = [run for run in runs if run.has("config.json") and run.has("compressed.npz")]

@@ -1,7 +1,7 @@
 """The folder of one training run: settings, log, metrics, checkpoints, vocabulary, plots, the compressed model.
 
-Everything but the log is written atomically, so a run killed at any moment leaves a folder from which it can go on. The
-log is appended to: after a resumption it repeats the epochs since the last checkpoint, below a line "Resumed at".
+All files but the log are written atomically, so a run that is killed at any moment can be resumed. The log is appended
+to: after a resumption it repeats the epochs since the last checkpoint, below a line "Resumed at".
 """
 
 import csv
@@ -15,17 +15,17 @@ from collections import OrderedDict
 
 from bayes_rnn import __version__
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
+from theano_rnn.npz_store import save_arrays, write_atomically
 
-from .data.prepared_folder import write_vocabulary
+from .data.prepared_folder import VOCABULARY_FILE, read_vocabulary, write_vocabulary
 
-__all__ = ["RunFolder", "versions", "load_checkpoint"]
+__all__ = ["RunFolder", "versions"]
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def versions():
-    """Versions of everything that decides what a run computes: OrderedDict of str to str."""
+    """Return the versions of all that affects the numbers of a run: OrderedDict of str to str."""
     import lasagne
     import numpy
     import theano
@@ -56,7 +56,7 @@ class RunFolder(object):
         self.path = path
 
     def file(self, name):
-        """The path of a file of the run."""
+        """Return the path of a file of the run."""
         return os.path.join(self.path, name)
 
     def has(self, name):
@@ -66,13 +66,13 @@ class RunFolder(object):
     # -- settings ----------------------------------------------------------------------------------------------------
 
     def refuse_another_run(self, resume="--resume", out="--out"):
-        """Raise a `ReportedError` if the folder already holds a run; the options are for its message."""
+        """Raise a `ReportedError` if the folder holds a run; the options are for the message."""
         if self.has("config.json"):
             raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
                                 % (self.path, resume, out))
 
     def make(self):
-        """Make the folder if it is not there; a `ReportedError` if it cannot be made."""
+        """Make the folder if it does not exist; a `ReportedError` if it cannot be made."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
@@ -80,12 +80,12 @@ class RunFolder(object):
                                 % error) from error
 
     def start(self, config, vocabulary):
-        """Write what a run begins with, and remove half-written files that a killed run left behind.
+        """Write the files of the start of a run, and remove incomplete files that a killed run left behind.
 
         Parameters
         ----------
         config : dict
-            The settings, for ``config.json``. Versions are added; those of a resumption beside the first ones.
+            For ``config.json``. Versions are added; those of a resumption beside the first ones.
         vocabulary : list of str
             For ``vocabulary.txt``: one word per line, in the order of the ids.
         """
@@ -100,7 +100,7 @@ class RunFolder(object):
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):
-        """Read ``config.json``: dict."""
+        """Return the contents of ``config.json``: dict."""
         if not self.has("config.json"):
             raise ReportedError("no run in %s (no config.json); train one with main.py first" % self.path)
         try:
@@ -109,21 +109,36 @@ class RunFolder(object):
         except ValueError as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
 
-    # -- what is said while it trains --------------------------------------------------------------------------------
+    def check_vocabulary(self, vocabulary, data_dir, option):
+        """Raise a `ReportedError` if the run was trained with another vocabulary, in which ids are other words.
+
+        Parameters
+        ----------
+        vocabulary : sequence of str
+        data_dir : str
+            Where it comes from, for the message.
+        option : str
+            The option that chooses the data, for the message.
+        """
+        if self.has(VOCABULARY_FILE) and read_vocabulary(self.path)[0] != list(vocabulary):
+            raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the "
+                                "same data with %s" % (data_dir, self.path, VOCABULARY_FILE, option))
+
+    # -- log and metrics ---------------------------------------------------------------------------------------------
 
     def log(self, text):
-        """Print a line, and append it to the run's log."""
+        """Print a line, and append it to the log of the run."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
         self.append_to_log(text)
 
     def append_to_log(self, text):
-        """Append a line to the run's log without printing it."""
+        """Append a line to the log of the run without printing it."""
         with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
             stream.write(text + "\n")
 
     def write_metrics(self, rows):
-        """Write ``metrics.csv``: one row per evaluation, everything that was printed, as numbers."""
+        """Write ``metrics.csv``: one row per evaluation, with all printed numbers."""
         text = io.StringIO(newline="")
         if rows:
             writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -142,44 +157,6 @@ class RunFolder(object):
             ``"last"``, ``"best"`` or ``"epoch_200"``.
         arrays : dict of str to numpy.ndarray
         progress : dict
-            Where training is; see `training.Progress`.
+            See `Experiments.shared.checkpoints.Progress`.
         """
         save_arrays(self.file(name + ".npz"), arrays, progress)
-
-
-def load_checkpoint(path, shapes, what, training_state=False):
-    """Load a checkpoint and check that it is one of this network.
-
-    Parameters
-    ----------
-    path : str
-    shapes : dict of str to tuple, or callable
-        Names and shapes that are expected; or what gives them, from the checkpoint's progress.
-    what : str
-        What expects them, for the message.
-    training_state : bool
-        Whether arrays beside those may be there: optimiser, random states.
-
-    Returns
-    -------
-    arrays, progress : dict
-
-    Raises
-    ------
-    ReportedError
-        If it is missing, damaged or of another model.
-    """
-    arrays, progress = load_arrays(path, "checkpoint")
-    if callable(shapes):
-        shapes = shapes(progress)
-    missing = [name for name in shapes if name not in arrays]
-    if missing:
-        raise ReportedError("checkpoint %s is not of %s: it lacks %s" % (path, what, ", ".join(missing[:3])))
-    extra = [name for name in sorted(arrays) if name not in shapes]
-    if extra and not training_state:
-        raise ReportedError("checkpoint %s is not of %s: it has %s too" % (path, what, ", ".join(extra[:3])))
-    for name, shape in shapes.items():
-        if arrays[name].shape != tuple(shape):
-            raise ReportedError("checkpoint %s is not of %s: %s has shape %s, expected %s"
-                                % (path, what, name, arrays[name].shape, tuple(shape)))
-    return arrays, progress

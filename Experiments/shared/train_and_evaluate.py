@@ -1,4 +1,4 @@
-"""The training loop of all experiments: epochs, evaluations, checkpoints, interruption, resumption."""
+"""A training run: data, task, epochs, evaluations, checkpoints, interruption, resumption, results."""
 
 import signal
 import sys
@@ -10,10 +10,13 @@ from tqdm import tqdm
 
 from theano_rnn.errors import ReportedError
 
+from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint
+from .config import refuse_other_settings
 from .plots import plot_run
-from .run_folder import load_checkpoint
+from .run_folder import RunFolder
+from .tasks import build_task
 
-__all__ = ["train", "Interrupted", "NotFinite", "Chore"]
+__all__ = ["train_and_evaluate", "restore_task", "load_data", "train", "Interrupted", "NotFinite"]
 
 
 class Interrupted(Exception):
@@ -22,7 +25,7 @@ class Interrupted(Exception):
     Attributes
     ----------
     by_user : bool
-        By Ctrl-C, not by the system.
+        Whether it was Ctrl-C, not a signal of the system.
     """
 
     def __init__(self, by_user):
@@ -32,45 +35,6 @@ class Interrupted(Exception):
 
 class NotFinite(ReportedError):
     """The loss or the gradient is not a finite number."""
-
-
-class Progress(object):
-    """How far a run is: what a checkpoint holds beside the arrays.
-
-    Attributes
-    ----------
-    epoch : int
-        The epoch being trained, from 1.
-    minibatch : int
-        Minibatches of it that are done.
-    losses, gradient_norms : list of float
-        Of those minibatches.
-    seconds : float
-        Spent on them.
-    best : float or None
-        The best validation metric so far.
-    rows : list of dict
-        The rows of ``metrics.csv`` so far.
-    notes : dict
-        The job's own.
-    """
-
-    FIELDS = OrderedDict([("epoch", 1), ("minibatch", 0), ("losses", ()), ("gradient_norms", ()), ("seconds", 0.),
-                          ("best", None), ("rows", ()), ("notes", None)])
-
-    def __init__(self, **values):
-        for name, default in self.FIELDS.items():
-            value = values.get(name, default)
-            setattr(self, name, list(value) if isinstance(default, tuple) else value)
-        self.rows = [OrderedDict(row) for row in self.rows]
-
-    def to_dict(self):
-        """For a checkpoint; rows as lists of pairs, because the order of their columns counts."""
-        values = {name: getattr(self, name) for name in self.FIELDS}
-        return dict(values, rows=[list(row.items()) for row in self.rows])
-
-    def start_epoch(self):
-        self.epoch, self.minibatch, self.losses, self.gradient_norms, self.seconds = self.epoch + 1, 0, [], [], 0.
 
 
 class InterruptSwitch(object):
@@ -92,120 +56,179 @@ class InterruptSwitch(object):
             signal.signal(number, handler)
 
 
-class Chore(object):
-    """What keeps training waiting, and may: a twentieth of the time. Epochs of seconds are saved and drawn less often.
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+def train_and_evaluate(settings, run_folder, device="cpu"):
+    """Train to the last epoch and write the results: the only entry point of a training run.
+
+    If the folder holds a run of the same settings, that run is resumed from its last checkpoint and ends with the same
+    bits as an uninterrupted run. Data and settings are checked before Theano is imported.
+
+    Parameters
+    ----------
+    settings : Experiments.shared.config.Settings
+        From `Experiment.make_settings`.
+    run_folder : str
+    device : str
+        For `theano_rnn.runtime.configure`; has no effect if Theano has been imported.
+
+    Returns
+    -------
+    Experiments.shared.tasks.base.Task
+        Trained.
+
+    Raises
+    ------
+    ReportedError
+        If the settings, the data and the run in the folder do not fit, or the loss is not finite.
+    Interrupted
+        After Ctrl-C or SIGTERM; the state has been saved. After Ctrl-C, tasks with `finishes_early` do not raise it:
+        they write the results.
 
     Examples
     --------
-    >>> from Experiments.shared.train_and_evaluate import Chore
-    >>> saving = Chore()
-    >>> if saving.is_due():
-    ...     with saving:
-    ...         pass
+    >>> from Experiments.IMDB.main import EXPERIMENT                             # doctest: +SKIP
+    >>> settings = EXPERIMENT.make_settings(config="LLLCCL", epochs=2)           # doctest: +SKIP
+    >>> task = train_and_evaluate(settings, "Results/two-epochs")                # doctest: +SKIP
     """
+    experiment, run = settings.experiment, RunFolder(run_folder)
+    config = {}
+    if run.has("config.json"):
+        config = run.read_config()
+        refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
+                              experiment.dialect.out)
+    data = load_data(settings)
+    if config:
+        _check_vocabulary(run, settings, data)
+    if experiment.check:
+        experiment.check(settings, data)
+    resumes = bool(config) and run.has("last.npz")
+    initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
+    run.make()
 
-    SHARE = 0.05
+    configure_theano(device)
+    task = build_task(experiment, settings, data)
+    best = None if resumes else task.begin(run, initial)
+    run.start(dict(config, **settings.to_config()), data.vocabulary)
+    for line in task.describe():
+        run.log(line)
+    try:
+        train(task, run, settings, resumes, best)
+    except Interrupted as interruption:
+        early = interruption.by_user and task.finishes_early
+        run.log("%s; continue with %s" % ("Training ends early" if early else "Stopped", experiment.dialect.resume))
+        if not early:
+            raise
+    task.finish(run)
+    return task
 
-    def __init__(self):
-        self._ended, self._seconds = None, 0.
 
-    def is_due(self):
-        """Whether it has been long enough since the last time; the first time it is."""
-        return self._ended is None or (time.time() - self._ended) * self.SHARE >= self._seconds
-
-    def __enter__(self):
-        self._started = time.time()
-
-    def __exit__(self, *exception):
-        self._ended = time.time()
-        self._seconds = self._ended - self._started
+def load_data(settings):
+    """Return the data of a run; make the demonstration corpus first if the run is a demonstration."""
+    experiment = settings.experiment
+    if settings.demo and experiment.prepare_demo:
+        experiment.prepare_demo(settings)
+    return experiment.load_data(settings)
 
 
-class _Checkpoints(object):
-    """Writes ``last.npz`` and ``best.npz``, always both, so that after a kill they belong together.
+def _check_vocabulary(run, settings, data):
+    dialect = settings.experiment.dialect
+    run.check_vocabulary(data.vocabulary, getattr(settings, dialect.data), dialect.data_option)
 
-    While it is not time to write, a copy of the best state waits in memory.
+
+def configure_theano(device="cpu"):
+    """Configure Theano, unless it has been imported."""
+    if "theano" not in sys.modules:
+        from theano_rnn.runtime import configuration
+        configuration.configure(device)
+
+
+def load_trained_data(settings, run_folder):
+    """Return the data of a trained run; a `ReportedError` if their vocabulary differs.
+
+    Parameters
+    ----------
+    settings : Settings
+        From `Experiment.read_settings`.
+    run_folder : str
     """
+    data = load_data(settings)
+    _check_vocabulary(RunFolder(run_folder), settings, data)
+    return data
 
-    def __init__(self, job, run):
-        self._job, self._run, self._chore = job, run, Chore()
-        self._best_progress = self._best_arrays = None
 
-    def note_best(self, progress):
-        """The job's state is the best so far."""
-        progress.notes = self._job.notes()
-        self._best_progress, self._best_arrays = progress.to_dict(), None
+def restore_task(settings, data, checkpoint):
+    """Return the task of a trained run with the parameters of a checkpoint.
 
-    def end_epoch(self, progress, at_once):
-        """Write, if it is time or `at_once`; the job's state has not changed since the evaluation."""
-        if at_once or self._chore.is_due():
-            self.write(progress)
-        elif self._best_progress is not None and self._best_arrays is None:
-            self._best_arrays = OrderedDict((name, np.array(array)) for name, array in self._job.best_state().items())
+    Parameters
+    ----------
+    settings : Settings
+    data : object
+        From `load_data`.
+    checkpoint : str
 
-    def write(self, progress, name="last"):
-        """Write a checkpoint of now, and the best state."""
-        with self._chore:
-            self.write_best()
-            progress.notes = self._job.notes()
-            self._run.save_checkpoint(name, self._job.state(), progress.to_dict())
+    Returns
+    -------
+    Experiments.shared.tasks.base.Task
 
-    def write_best(self):
-        """Write the best state, unless it is written."""
-        if self._best_progress is not None:
-            arrays = self._job.best_state() if self._best_arrays is None else self._best_arrays
-            self._run.save_checkpoint("best", arrays, self._best_progress)
-            self._best_progress = self._best_arrays = None
+    Raises
+    ------
+    ReportedError
+        If the checkpoint is damaged or of another network.
+    """
+    task = build_task(settings.experiment, settings, data)
+    task.restore(checkpoint)
+    return task
 
+
+# -- the training loop -------------------------------------------------------------------------------------------------
 
 class _Plots(object):
     """Draws the rows of ``metrics.csv``."""
 
-    def __init__(self, job, run, progress):
-        self._job, self._run, self._progress, self._chore, self._drawn = job, run, progress, Chore(), 0
+    def __init__(self, task, run, progress):
+        self._task, self._run, self._progress, self._throttle, self._drawn = task, run, progress, Throttle(), 0
 
     def draw(self, at_once=True):
         """Draw the rows that are new, if it is time or `at_once`."""
         rows = self._progress.rows
-        if len(rows) > self._drawn and (at_once or self._chore.is_due()):
-            with self._chore:
-                plot_run(rows, self._job.figures(), self._run.path)
+        if len(rows) > self._drawn and (at_once or self._throttle.is_due()):
+            with self._throttle:
+                plot_run(rows, self._task.figures(), self._run.path)
             self._drawn = len(rows)
 
 
-def train(job, run, epochs, settings, resume=False, best=None):
-    """Train a job to the given epoch.
+def train(task, run, settings, resume=False, best=None):
+    """Train a task to the last epoch.
 
     Parameters
     ----------
-    job : Experiments.shared.tasks.base.Job
+    task : Experiments.shared.tasks.base.Task
     run : RunFolder
-    epochs : int
-        The last epoch; a job may end earlier.
-    settings : dict
-        ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``.
+    settings : Settings
+        ``epochs`` (a task may end earlier), ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``.
     resume : bool
-        Continue from the run's last checkpoint.
+        Continue from the last checkpoint of the run, if there is one.
     best : float, optional
-        What an earlier run reached, whose ``best.npz`` is in the folder: to be improved on.
+        The best value of an earlier run, whose ``best.npz`` is in the folder.
 
     Raises
     ------
     Interrupted
         After Ctrl-C; the state has been saved.
     ReportedError
-        If the loss is not finite, or the checkpoint is not one of this job.
+        If the loss is not finite, or the checkpoint is not one of this task.
     """
     started = time.time()
-    job.compile()
+    task.compile()
     run.log("Compiled in %.1fs" % (time.time() - started))
-    progress = Progress(best=best)
+    progress, epochs = Progress(best=best), settings.epochs
     if resume and run.has("last.npz"):
         def shapes(saved):
-            job.set_notes(saved.get("notes") or {})
-            return job.state_shapes()
+            task.set_notes(saved.get("notes") or {})
+            return task.state_shapes()
         arrays, saved = load_checkpoint(run.file("last.npz"), shapes, run.path)
-        job.set_state(arrays)
+        task.set_state(arrays)
         progress = Progress(**saved)
         run.write_metrics(progress.rows)
         run.log("Resumed at epoch %d, minibatch %d" % (progress.epoch, progress.minibatch))
@@ -216,27 +239,28 @@ def train(job, run, epochs, settings, resume=False, best=None):
         run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
         return
     try:
-        _train_epochs(job, run, epochs, settings, progress)
+        _train_epochs(task, run, settings, progress)
     except NotFinite as error:
         run.append_to_log("error: %s" % error)
         raise
 
 
-def _train_epochs(job, run, epochs, settings, progress):
-    checkpoints, plots = _Checkpoints(job, run), _Plots(job, run, progress)
+def _train_epochs(task, run, settings, progress):
+    checkpoints, plots = CheckpointWriter(task, run), _Plots(task, run, progress)
     try:
         with InterruptSwitch() as switch:
-            while progress.epoch <= epochs and not job.finished(progress.rows):
-                _train_epoch(job, run, progress, settings, switch, checkpoints)
+            while progress.epoch <= settings.epochs and not task.finished(progress.rows):
+                _train_epoch(task, run, progress, settings, switch, checkpoints)
                 _print_epoch(run, progress)
-                if progress.epoch % settings["evaluate_every"] == 0 or progress.epoch == epochs:
-                    _evaluate(job, run, progress, checkpoints)
-                snapshot = progress.epoch % settings["save_every"] == 0
+                if progress.epoch % settings.evaluate_every == 0 or progress.epoch == settings.epochs:
+                    _evaluate(task, run, progress, checkpoints)
+                snapshot = progress.epoch % settings.save_every == 0
                 finished = progress.epoch
                 progress.start_epoch()
-                done, interrupted = progress.epoch > epochs or job.finished(progress.rows), switch.pressed
+                done = progress.epoch > settings.epochs or task.finished(progress.rows)
+                interrupted = switch.pressed
                 plots.draw(at_once=done)
-                checkpoints.end_epoch(progress, at_once=done or interrupted or not settings["checkpoint_minutes"])
+                checkpoints.end_epoch(progress, at_once=done or interrupted or not settings.checkpoint_minutes)
                 if snapshot:
                     checkpoints.write(progress, "epoch_%d" % finished)
                 if interrupted and not done:
@@ -247,14 +271,14 @@ def _train_epochs(job, run, epochs, settings, progress):
         raise
 
 
-def _train_epoch(job, run, progress, settings, switch, checkpoints):
+def _train_epoch(task, run, progress, settings, switch, checkpoints):
     saved_at = time.time()
     started = time.time() - progress.seconds
-    bar = tqdm(total=job.minibatch_count(progress.epoch), initial=progress.minibatch, disable=not sys.stderr.isatty(),
+    bar = tqdm(total=task.minibatch_count(progress.epoch), initial=progress.minibatch, disable=not sys.stderr.isatty(),
                desc="Epoch %d" % progress.epoch, unit="minibatch", leave=False, file=sys.stderr)
     with bar:
-        for minibatch in job.minibatches(progress.epoch, progress.minibatch):
-            loss, gradient_norm, diagnosis = job.step(minibatch)
+        for minibatch in task.minibatches(progress.epoch, progress.minibatch):
+            loss, gradient_norm, diagnosis = task.step(minibatch)
             if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
                 raise NotFinite(
                     "epoch %d, minibatch %d: %s is not finite (loss %s, gradient norm %s); training stopped. The last "
@@ -267,11 +291,11 @@ def _train_epoch(job, run, progress, settings, switch, checkpoints):
             progress.seconds = time.time() - started
             bar.update()
             bar.set_postfix(loss="%.3f" % loss, refresh=False)
-            job.after_step(run, progress)
+            task.after_step(run, progress)
             if switch.pressed:
                 checkpoints.write(progress)
                 raise Interrupted(switch.by_user)
-            if time.time() - saved_at > 60 * settings["checkpoint_minutes"]:
+            if time.time() - saved_at > 60 * settings.checkpoint_minutes:
                 checkpoints.write(progress)
                 saved_at = time.time()
 
@@ -282,15 +306,15 @@ def _print_epoch(run, progress):
                np.mean(progress.gradient_norms)))
 
 
-def _evaluate(job, run, progress, checkpoints):
+def _evaluate(task, run, progress, checkpoints):
     row = OrderedDict([("epoch", progress.epoch), ("train_seconds", round(progress.seconds, 3)),
                        ("train_loss", float(np.mean(progress.losses))),
                        ("max_grad_norm", max(progress.gradient_norms)),
                        ("mean_grad_norm", float(np.mean(progress.gradient_norms)))])
-    columns, value = job.evaluate_epoch(run, progress)
+    columns, value = task.evaluate_epoch(run, progress)
     row.update(columns)
     progress.rows.append(row)
     run.write_metrics(progress.rows)
-    if job.better(value, progress.best):
+    if task.better(value, progress.best):
         progress.best = value
         checkpoints.note_best(progress)

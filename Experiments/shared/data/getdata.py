@@ -7,7 +7,7 @@ import sys
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
-from ..experiment import experiment_folder
+from ..config import experiment_folder
 from .archives import check_md5, read_file, read_named_files, source_names
 from .corpus import corpus_words, folder_source, is_intact, refuse_foreign_files, write_files
 from .demo import DEMO_SOURCE

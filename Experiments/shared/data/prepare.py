@@ -5,7 +5,7 @@ import sys
 
 from theano_rnn.errors import ArgumentParser, ReportedError
 
-from ..experiment import default_data_dir, experiment_folder
+from ..config import default_data_dir, experiment_folder
 
 __all__ = ["main"]
 

@@ -1,6 +1,7 @@
 """The AWD-LSTM: training, fine-tuning with averaged SGD, learning to recite."""
 
 import contextlib
+import json
 import time
 from collections import OrderedDict
 
@@ -9,106 +10,155 @@ import theano
 import theano.tensor as T
 
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
-from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
 from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
 from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
 
+from ..checkpoints import check_shapes, load_checkpoint
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
-from .base import Job, perplexity
+from ..sparse import architecture_of_language_model
+from .base import perplexity
+from .network_task import NetworkTask
 
-__all__ = ["AWDJob", "PARTS"]
+__all__ = ["AWDTask", "EVALUATION_STREAMS"]
 
-#: Streams in which a part is evaluated; training takes ``batch_size``.
-PARTS = OrderedDict([("val", 10), ("test", 1)])
+#: Streams in which a part is evaluated; training has ``batch_size``.
+EVALUATION_STREAMS = {"valid": 10, "test": 1}
 #: Averaged training ends when the validation loss has risen in so many epochs in a row.
 RISING_EPOCHS = 20
-#: Learning to recite ends when so many predictions of training tokens are right.
+#: Learning to recite ends above this share of right predictions of the training tokens.
 RECITED = 0.9999
 DROPOUTS = ("dropout", "dropouth", "dropouti", "dropoute", "wdrop", "dropoutl")
 
 
-class AWDJob(Job):
+class AWDTask(NetworkTask):
     """Word-level language model; the metric is the mean validation loss in nats.
 
     Parameters
     ----------
-    data : Experiments.shared.data.corpus.Corpus
-    structure : sparse_seq_theano.architecture.LanguageModelArchitecture
-    settings : dict
-        The options of ``main.py`` by name, and of the entry point: ``average_from_start``, ``fewest_epochs`` (before an
-        early end), ``recite``, ``momentum``, ``learning_rate_decay`` (per epoch).
-    seed : int
+    settings : Experiments.shared.config.Settings
+        Beside the options of ``main.py``, the fixed settings ``average_from_start``, ``fewest_epochs`` (before an early
+        end), ``recite``, ``momentum`` and ``learning_rate_decay`` (factor per epoch).
+    data : Corpus
 
     Attributes
     ----------
     averaging : bool
-        Whether the weights are averaged, and the averages evaluated and saved.
+        Whether the weights are averaged. Then the averages are evaluated and saved as the best state.
     """
 
-    metric = "loss"
+    finishes_early = True
 
-    def __init__(self, data, structure, settings, seed):
-        super(AWDJob, self).__init__(settings, seed)
-        self.noise = DropoutNoise()
-        self.network = AWDLanguageModel(structure, noise=self.noise, **{name: settings[name] for name in DROPOUTS})
+    def __init__(self, settings, data):
+        super(AWDTask, self).__init__(settings, data)
+        self.network = AWDLanguageModel(architecture_of_language_model(settings, data), **settings.select(DROPOUTS))
         self.vocabulary = data.vocabulary
-        self.train_table = stream_table(data.train, settings["batch_size"])
-        self.tables = {"val": stream_table(data.valid, PARTS["val"]), "test": stream_table(data.test, PARTS["test"])}
+        self.tables = {"train": stream_table(data.train, settings.batch_size)}
+        for part, tokens in (("valid", data.valid), ("test", data.test)):
+            self.tables[part] = stream_table(tokens, EVALUATION_STREAMS[part])
         self._refuse_short_parts(data)
-        self._carry([variable.name for variable in self.network.state], settings["batch_size"])
+        self._carry([variable.name for variable in self.network.state], settings.batch_size)
         self._recited = np.zeros(2, dtype=np.int64)        # right predictions and all, in this epoch
         self._averages, self._averaged_steps = None, 0
-        if settings["average_from_start"]:
+        if settings.average_from_start:
             self._start_averaging()
 
     def _refuse_short_parts(self, data):
-        parts = [("train", self.train_table, data.train), ("valid", self.tables["val"], data.valid),
-                 ("test", self.tables["test"], data.test)]
-        for name, table, tokens in parts:
+        for part, table in self.tables.items():
             if table.shape[1] < 3:
                 raise ReportedError("%s.txt has %d words, too few for %d streams: expected at least %d"
-                                    % (name, len(tokens), len(table), 3 * len(table)))
+                                    % (part, len(getattr(data, part)), len(table), 3 * len(table)))
+
+    # -- start and end of a run ----------------------------------------------------------------------------------------
+
+    def begin(self, run, initial):
+        """Continue another run from its best parameters.
+
+        Parameters
+        ----------
+        run : RunFolder
+        initial : Experiments.shared.sparse.BestModel or None
+
+        Returns
+        -------
+        float or None
+            The best validation loss of the other run.
+        """
+        if initial is None:
+            return None
+        check_shapes(initial.arrays, self.parameter_shapes(), initial.path, initial.run)
+        self.load_best(initial.arrays)
+        run.save_checkpoint("best", initial.arrays, initial.progress)
+        best = initial.progress["best"]
+        run.log("Going on from %s, epoch %d, validation loss %.4f" % (initial.run, initial.progress["epoch"], best))
+        return best
+
+    def describe(self):
+        architecture = self.network.architecture
+        counts = architecture.parameter_counts()
+        lines = ["%d parameters (%s), %d words; compiling ..." % (
+            counts["total"], ", ".join("%s %d" % (name, counts[name])
+                                       for name in ("encoder", "rnns", "prior", "latent")), len(self.vocabulary))]
+        return lines + ["LSTM %d: %s" % (number, ", ".join("%s %s" % item for item in lstm.info().items()))
+                        for number, lstm in enumerate(architecture.lstms)]
+
+    def finish(self, run):
+        """Test the best parameters and write ``test.json``."""
+        epoch = None
+        if run.has("best.npz"):
+            arrays, progress = load_checkpoint(run.file("best.npz"), self.parameter_shapes(), run.path)
+            self.load_best(arrays)
+            epoch = progress["epoch"]
+        run.log("Testing %s ..." % ("the parameters of now: no epoch is complete" if epoch is None
+                                    else "the best parameters, of epoch %d" % epoch))
+        loss = self.evaluate("test")
+        result = OrderedDict([("epoch", epoch), ("test_loss", loss), ("test_perplexity", perplexity(loss))])
+        write_atomically(run.file("test.json"), json.dumps(result, indent=2) + "\n")
+        run.log("=" * 89)
+        run.log("| End of training | test loss %5.4f | test ppl %8.2f" % (loss, result["test_perplexity"]))
+        run.log("=" * 89)
 
     # -- minibatches -------------------------------------------------------------------------------------------------
 
     def _lengths(self, epoch):
-        return window_lengths(self.train_table.shape[1], self.settings["bptt"], self.settings["max_seq_len_delta"],
-                              self.seed, epoch)
+        return window_lengths(self.tables["train"].shape[1], self.settings.bptt, self.settings.max_seq_len_delta,
+                              self.settings.seed, epoch)
 
     def learning_rate(self, epoch):
-        """Of an epoch, for a window of ``bptt`` tokens."""
-        return self.settings["lr"] * self.settings["learning_rate_decay"] ** (epoch - 1)
+        """Return the learning rate of an epoch, for a window of ``bptt`` tokens."""
+        return self.settings.lr * self.settings.learning_rate_decay ** (epoch - 1)
 
     def minibatch_count(self, epoch):
         return len(self._lengths(epoch))
 
     def minibatches(self, epoch, first=0):
-        """Yields tokens, targets (streams, time) and the learning rate, which is proportional to the length."""
+        """Yield tokens, targets ``(streams, time)`` and the learning rate, which is proportional to the length."""
         if first == 0:
-            self._carry_nothing()
+            self._reset_carried()
             self._recited[:] = 0
-        for tokens, targets in windows(self.train_table, self._lengths(epoch), first):
-            yield tokens, targets, self.learning_rate(epoch) * tokens.shape[1] / self.settings["bptt"]
+        for tokens, targets in windows(self.tables["train"], self._lengths(epoch), first):
+            yield tokens, targets, self.learning_rate(epoch) * tokens.shape[1] / self.settings.bptt
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def _gradients(self):
         outputs = self.network.outputs()
-        loss = self.network.training_loss(outputs, self.settings["alpha"], self.settings["beta"])
+        loss = self.network.training_loss(outputs, self.settings.alpha, self.settings.beta)
         raw_loss = self.network.token_losses(outputs).mean()
-        right = self.network.correct_predictions(outputs) if self.settings["recite"] else T.constant(0)
+        right = self.network.right_predictions(outputs) if self.settings.recite else T.constant(0)
         gradients = theano.grad(loss, list(self.network.parameters().values()))
         return gradients, loss, [raw_loss, right], outputs.final_state
 
     def _updates(self, gradients, loss, learning_rate, final_state):
         parameters = list(self.network.parameters().values())
-        clipped, norm = clip_by_total_norm(gradients, self.settings["clip"])
-        updates = sgd(clipped, parameters, learning_rate, self.settings["wdecay"], self.settings["momentum"])
+        clipped, norm = clip_by_total_norm(gradients, self.settings.clip)
+        updates = sgd(clipped, parameters, learning_rate, self.settings.wdecay, self.settings.momentum)
         self._keep_optimiser_state(updates)
         updates.update(zip(self._carried.values(), final_state))
         diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
-        return [norm, diagnostics], self._guarded(updates, loss, norm)
+        return [norm, diagnostics], guarded_updates(updates, loss, norm)
 
     def _make_step(self, profile=False):
         if self.accumulates:
@@ -121,18 +171,18 @@ class AWDJob(Job):
 
     @property
     def accumulates(self):
-        """Whether the streams of a minibatch are taken a few at a time and their gradients added up."""
-        return 0 < self.settings["small_batch_size"] < self.settings["batch_size"]
+        """Whether gradients of a few streams at a time are accumulated for each minibatch."""
+        return 0 < self.settings.small_batch_size < self.settings.batch_size
 
     def _make_accumulated_step(self, profile):
-        """A function with the same inputs and outputs, made of two: one part's gradients, and the update."""
+        """Return a step made of two functions: the gradients of some streams, and the update."""
         share, learning_rate, total_loss = T.scalar("share"), T.scalar("learning_rate"), T.scalar("loss")
         begin = T.iscalar("begin")
         end = begin + self.network.tokens.shape[0]
         gradients, loss, results, final_state = self._gradients()
         sums = [theano.shared(np.zeros_like(parameter.get_value(borrow=True)), broadcastable=parameter.broadcastable)
                 for parameter in self.network.parameters().values()]
-        # The streams' state must stay as it is where the whole minibatch turns out not to be finite.
+        # If the whole minibatch turns out not to be finite, the state of the streams must not change.
         after = [theano.shared(state.get_value(), broadcastable=(False, False)) for state in self._carried.values()]
         additions = OrderedDict((total, total + share * gradient) for total, gradient in zip(sums, gradients))
         additions.update((state, T.set_subtensor(state[begin:end], final)) for state, final in zip(after, final_state))
@@ -145,7 +195,7 @@ class AWDJob(Job):
 
         def step(*arguments):
             arrays, rate = arguments[:-1], arguments[-1]
-            streams, size = len(arrays[0]), self.settings["small_batch_size"]
+            streams, size = len(arrays[0]), self.settings.small_batch_size
             loss, raw_loss, right = 0., 0., 0
             for first in range(0, streams, size):
                 part = [array[first:first + size] for array in arrays]
@@ -171,7 +221,7 @@ class AWDJob(Job):
         return [raw_loss, norm, diagnostics]
 
     def after_step(self, run, progress):
-        interval = self.settings["log_interval"]
+        interval = self.settings.log_interval
         if progress.minibatch % interval == 0:
             loss = np.mean(progress.losses[-interval:])
             run.log("| epoch %3d | %5d/%5d batches | lr %g | ms/batch %.1f | loss %5.2f | ppl %8.2f" % (
@@ -189,11 +239,11 @@ class AWDJob(Job):
         parameters = self.network.parameters()
         self._averages = OrderedDict(zip(parameters, make_averages(list(parameters.values()))))
         self._averaged_steps = 0
-        self._functions.pop("average", None)        # it is of the averages before these
+        self._functions.pop("average", None)        # compiled for other variables
 
     @contextlib.contextmanager
     def _evaluated_weights(self):
-        """While this lasts, the parameters have the values that count: the averages, if there are any."""
+        """Return a context in which the parameters have the values that are evaluated: the averages, if any."""
         if not self._averaged_steps:
             yield
             return
@@ -213,27 +263,31 @@ class AWDJob(Job):
         return theano.function(self.network.inputs + [self.network.targets], self.network.evaluation())
 
     def evaluation_minibatches(self, part):
-        """The minibatches of a part, in order."""
         table = self.tables[part]
-        return windows(table, fixed_lengths(table.shape[1], self.settings["bptt"]))
+        return windows(table, fixed_lengths(table.shape[1], self.settings.bptt))
 
     def evaluate(self, part):
-        """Mean loss in nats of a part, "val" or "test"."""
-        total, count, state = 0., 0, self.network.initial_state(PARTS[part])
+        """Return the mean loss of a part in nats.
+
+        Parameters
+        ----------
+        part : {"valid", "test"}
+        """
+        total, count, state = 0., 0, self.network.initial_state(EVALUATION_STREAMS[part])
         with self._evaluated_weights():
-            for tokens, targets in self._watched(part):
-                values = self._function("evaluation")(*([tokens] + state + [targets]))
-                total, count, state = total + float(values[0]), count + int(values[1]), values[2:]
+            for tokens, targets in self._with_progress_bar(part):
+                nats, predictions, *state = self._function("evaluation")(*([tokens] + state + [targets]))
+                total, count = total + float(nats), count + int(predictions)
         return total / count
 
     def evaluate_epoch(self, run, progress):
         columns = OrderedDict([("learning_rate", self.learning_rate(progress.epoch)),
                                ("averaged", int(self.averaging))])
-        if self.settings["recite"]:
+        if self.settings.recite:
             columns["train_accuracy"] = self._recited[0] / float(self._recited[1])
             run.log("Recited: %.4f %% of the training words" % (100 * columns["train_accuracy"]))
         started = time.time()
-        loss = columns["val"] = self.evaluate("val")
+        loss = columns["val"] = self.evaluate("valid")
         columns["val_perplexity"] = perplexity(loss)
         columns["test_seconds"] = round(time.time() - started, 3)
         run.log("| end of epoch %3d | time: %.2fs | valid loss %5.4f | valid ppl %8.2f%s" % (
@@ -242,19 +296,19 @@ class AWDJob(Job):
         if self._should_average(progress.rows, loss):
             self._start_averaging()
             run.log("Switching to averaged SGD")
-        return columns, (-columns["train_accuracy"] if self.settings["recite"] else loss)
+        return columns, (-columns["train_accuracy"] if self.settings.recite else loss)
 
     def _should_average(self, rows, loss):
-        """Merity et al., arXiv 1708.02182, algorithm 1: the loss is above the best of all but the last few epochs."""
+        """Whether the loss is above the best of all but the last few epochs: arXiv 1708.02182, algorithm 1."""
         losses = [row["val"] for row in rows]
-        nonmono = self.settings["nonmono"]
-        return (not self.averaging and not self.settings["recite"] and len(losses) > nonmono
+        nonmono = self.settings.nonmono
+        return (not self.averaging and not self.settings.recite and len(losses) > nonmono
                 and loss > min(losses[:-nonmono]))
 
     def finished(self, rows):
-        if not rows or len(rows) < self.settings["fewest_epochs"]:
+        if not rows or len(rows) < self.settings.fewest_epochs:
             return False
-        if self.settings["recite"]:
+        if self.settings.recite:
             return rows[-1]["train_accuracy"] > RECITED
         losses = [row["val"] for row in rows if row["averaged"]][-RISING_EPOCHS - 1:]
         return len(losses) > RISING_EPOCHS and all(after > before for before, after in zip(losses, losses[1:]))
@@ -262,7 +316,7 @@ class AWDJob(Job):
     def figures(self):
         figures = [("loss", "loss (nats)", ("train_loss", "val"), "linear"),
                    ("perplexity", "validation perplexity", ("val_perplexity",), "log")]
-        if self.settings["recite"]:
+        if self.settings.recite:
             figures.append(("recited", "training words recited", ("train_accuracy",), "linear"))
         return figures
 
@@ -284,35 +338,29 @@ class AWDJob(Job):
                                for name, parameter in self.network.parameters().items())
 
     def load_best(self, arrays):
-        """Take over the parameters that `best_state` returned, and no averages."""
-        for name, parameter in self.network.parameters().items():
-            parameter.set_value(arrays[name])
+        """Take the parameters that `best_state` returned, without averages."""
+        self.set_parameters(arrays)
         self._averages = None
         self._averaged_steps = 0
-        if self.settings["average_from_start"]:
+        if self.settings.average_from_start:
             self._start_averaging()
 
-    def parameter_shapes(self):
-        """OrderedDict of name to shape of what `best_state` returns."""
-        return OrderedDict((name, parameter.get_value(borrow=True).shape)
-                           for name, parameter in self.network.parameters().items())
-
     def _shared(self):
-        variables = super(AWDJob, self)._shared()
+        variables = super(AWDTask, self)._shared()
         if self.averaging:
             variables.update((variable.name, variable) for variable in self._averages.values())
         return variables
 
     def state(self):
-        arrays = super(AWDJob, self).state()
+        arrays = super(AWDTask, self).state()
         arrays["recited"] = self._recited
         return arrays
 
     def set_state(self, arrays):
-        super(AWDJob, self).set_state(arrays)
+        super(AWDTask, self).set_state(arrays)
         self._recited = np.array(arrays["recited"])
 
     def state_shapes(self):
-        shapes = super(AWDJob, self).state_shapes()
+        shapes = super(AWDTask, self).state_shapes()
         shapes["recited"] = self._recited.shape
         return shapes

@@ -1,4 +1,4 @@
-"""The part-of-speech tagger."""
+"""Part-of-speech tagging."""
 
 import time
 from collections import OrderedDict
@@ -7,86 +7,107 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
 from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
 
+from ..checkpoints import load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
-from .base import Job
+from ..sparse import architecture_of_tagger
+from .network_task import LABELS, NetworkTask
 
-__all__ = ["TaggerJob"]
+__all__ = ["TaggingTask"]
 
 DROPOUTS = ("dropouti", "dropoute", "wdrop", "dropouth")
 
 
-class TaggerJob(Job):
-    """Sentences of tagged words; the metric is the share of words with the right tag.
+class TaggingTask(NetworkTask):
+    """Tagging of sentences; the metric is the share of words with the right tag.
 
     Parameters
     ----------
-    data : Experiments.shared.data.tagging.TaggedData
-    structure : sparse_seq_theano.architecture.TaggerArchitecture
-    settings : dict
-        The options of ``main.py`` by name.
-    seed : int
+    settings : Experiments.shared.config.Settings
+        The options of ``main.py``.
+    data : TaggedData
     """
 
     metric, higher_is_better = "accuracy", True
+    finishes_early = True
 
-    def __init__(self, data, structure, settings, seed):
-        super(TaggerJob, self).__init__(settings, seed)
-        self.noise = DropoutNoise()
-        self.network = Tagger(structure, noise=self.noise, **{name: settings[name] for name in DROPOUTS})
-        self.vocabulary = data.vocabulary
-        self.parts = {"train": data.train, "val": data.valid, "test": data.test}
+    def __init__(self, settings, data):
+        super(TaggingTask, self).__init__(settings, data)
+        self.network = Tagger(architecture_of_tagger(settings, data), **settings.select(DROPOUTS))
+        self.vocabulary, self.tags = data.vocabulary, data.tags
+        self.parts = {"train": data.train, "valid": data.valid, "test": data.test}
         self.sentences = len(data.train.offsets) - 1
-        if self.sentences < settings["batch_size"]:
-            raise ReportedError("batch_size is %d, but train has %d sentences: the incomplete last minibatch is not "
-                                "trained on; choose a smaller one" % (settings["batch_size"], self.sentences))
+        if self.sentences < settings.batch_size:
+            raise ReportedError("batch_size is %d, but train has %d sentences: an incomplete minibatch is not trained "
+                                "on; choose a smaller batch_size" % (settings.batch_size, self.sentences))
+
+    def describe(self):
+        counts = self.network.architecture.parameter_counts()
+        return ["%d parameters (%s), %d words, %d tags, %d sentences; compiling ..." % (
+            counts["total"], ", ".join("%s %d" % (name, counts[name]) for name in ("embedding", "lstms", "dense")),
+            len(self.vocabulary), len(self.tags), self.sentences)]
+
+    def finish(self, run):
+        """Log the results of the best epoch."""
+        if not run.has("best.npz"):
+            run.log("No epoch is complete, so there is no result")
+            return
+        _, progress = load_checkpoint(run.file("best.npz"), self.state_shapes(), run.path)
+        best = progress["rows"][-1]
+        run.log("Best epoch %d: validation accuracy %.4f, test accuracy %.4f" % tuple(
+            dict(best)[name] for name in ("epoch", "val", "test")))
 
     def minibatch_count(self, epoch):
-        return self.sentences // self.settings["batch_size"]
+        return self.sentences // self.settings.batch_size
 
     def minibatches(self, epoch, first=0):
-        order = epoch_order(self.seed, epoch, self.sentences)
-        return sentence_minibatches(self.parts["train"], self.settings["batch_size"], order, drop_last=True,
+        order = epoch_order(self.settings.seed, epoch, self.sentences)
+        return sentence_minibatches(self.parts["train"], self.settings.batch_size, order, drop_last=True,
                                     first=first)
 
     def evaluation_minibatches(self, part):
-        """The minibatches of a part, in order."""
-        return sentence_minibatches(self.parts[part], self.settings["batch_size"])
+        return sentence_minibatches(self.parts[part], self.settings.batch_size)
 
     def _make_step(self, profile=False):
         loss = self.network.loss(self.network.scores())
         parameters = list(self.network.parameters().values())
         gradients = theano.grad(loss, parameters)
-        rate, decay = self.settings["lr"], self.settings["l2"]
-        if self.settings["optimizer"] == "adam":
+        rate, decay = self.settings.lr, self.settings.l2
+        if self.settings.optimizer == "adam":
             updates = adam(gradients, parameters, rate, decay)
         else:
-            updates = sgd(gradients, parameters, rate, decay, self.settings["momentum"])
+            updates = sgd(gradients, parameters, rate, decay, self.settings.momentum)
         self._keep_optimiser_state(updates)
         norm = total_norm(gradients)
         diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
         return step_function([self.network.tokens, self.network.tags, self.network.mask], [loss, norm, diagnostics],
-                             self._guarded(updates, loss, norm), profile=profile)
+                             guarded_updates(updates, loss, norm), profile=profile)
 
     def _make_evaluation(self):
         return theano.function([self.network.tokens, self.network.tags, self.network.mask], self.network.evaluation())
 
     def evaluate(self, part):
-        """Accuracy and mean cross-entropy in nats on a part, "train", "val" or "test"."""
-        totals = sum(np.array([float(value) for value in self._function("evaluation")(*minibatch)])
-                     for minibatch in self._watched(part))
-        return totals[0] / totals[1], totals[2] / totals[1]
+        """Return the accuracy and the mean cross-entropy in nats on a part.
+
+        Parameters
+        ----------
+        part : {"train", "valid", "test"}
+        """
+        right, tokens, nats = sum(np.array([float(value) for value in self._function("evaluation")(*minibatch)])
+                                  for minibatch in self._with_progress_bar(part))
+        return right / tokens, nats / tokens
 
     def evaluate_epoch(self, run, progress):
         columns = OrderedDict()
         started = time.time()
-        for part in ("val", "test"):
-            columns[part], columns[part + "_loss"] = self.evaluate(part)
-            run.log("%s: accuracy %.4f, loss %.4f" % (part.capitalize(), columns[part], columns[part + "_loss"]))
+        for part in ("valid", "test"):
+            label = LABELS[part]
+            columns[label], columns[label + "_loss"] = self.evaluate(part)
+            run.log("%s: accuracy %.4f, loss %.4f" % (label.capitalize(), columns[label], columns[label + "_loss"]))
         columns["test_seconds"] = round(time.time() - started, 3)
         return columns, columns["val"]

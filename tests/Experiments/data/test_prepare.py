@@ -11,7 +11,7 @@ from helpers import raw_corpora
 from Experiments.shared.data import classification as text
 from Experiments.shared.data import download, prepare
 from Experiments.shared.data import penn_treebank as ptb
-from Experiments.shared.experiment import default_data_dir
+from Experiments.shared.config import default_data_dir
 from theano_rnn.errors import ReportedError
 
 

@@ -1,0 +1,441 @@
+"""Experiments and the settings of their training runs: defaults, checks, ``config.json``, comparison.
+
+Nothing here imports Theano, so that wrong settings are reported at once. `Experiments.shared.cli` has the command
+lines, which read settings by the functions of this module.
+"""
+
+import importlib
+import math
+import os
+from collections import OrderedDict, namedtuple
+
+from theano_rnn.errors import ReportedError
+
+__all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "number", "choice",
+           "text", "path", "positive_integer", "non_negative_integer", "positive_integer_or_unset", "seed",
+           "positive_number", "positive_number_or_none", "non_negative_number", "share", "open_share", "probability",
+           "probability_or_unset", "read_assignments", "refuse_other_settings", "experiment_folder",
+           "default_data_dir"]
+
+
+# -- readers: from text or a value to a checked value -----------------------------------------------------------------
+
+def number(kind, is_valid, expected, none=False):
+    """Return a function that reads a number.
+
+    Parameters
+    ----------
+    kind : {int, float}
+    is_valid : callable
+        Whether a number of this kind is accepted.
+    expected : str
+        For the error message, after "must be".
+    none : bool
+        Whether None (as text, ``none``) is accepted.
+
+    Returns
+    -------
+    callable
+        Maps text or a number to a number of this kind. Raises a `ReportedError` for everything else.
+
+    Examples
+    --------
+    >>> read = number(int, lambda value: value > 0, "a positive integer")
+    >>> read("3"), read(3)
+    (3, 3)
+    """
+    def read(value):
+        if none and (value is None or str(value).lower() == "none"):
+            return None
+        try:
+            converted = kind(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ReportedError("must be %s, got %r" % (expected, value)) from error
+        is_exact = isinstance(value, str) or not isinstance(value, bool) and converted == value
+        if not is_exact or math.isinf(converted) or not is_valid(converted):
+            raise ReportedError("must be %s, got %s" % (expected, value))
+        return converted
+    return read
+
+
+def choice(choices):
+    """Return a function that reads one of some words; see `number`."""
+    def read(value):
+        if value not in choices:
+            raise ReportedError("must be one of %s, got %r" % (", ".join(choices), value))
+        return value
+    return read
+
+
+def text(value):
+    """Return text as it is."""
+    return value
+
+
+def path(value):
+    """Return an absolute path; None stays None."""
+    return value if value is None else os.path.abspath(value)
+
+
+positive_integer = number(int, lambda value: value >= 1, "a positive integer")
+non_negative_integer = number(int, lambda value: value >= 0, "a non-negative integer")
+positive_integer_or_unset = number(int, lambda value: value >= 1 or value == -1, "a positive integer or -1")
+seed = number(int, lambda value: 0 <= value < 2 ** 32, "an integer in [0, 2**32)")
+positive_number = number(float, lambda value: value > 0, "a positive number")
+positive_number_or_none = number(float, lambda value: value > 0, "a positive number or none", none=True)
+non_negative_number = number(float, lambda value: value >= 0, "a non-negative number")
+share = number(float, lambda value: 0 < value <= 1, "a number in (0, 1]")
+open_share = number(float, lambda value: 0 < value < 1, "a number in (0, 1)")
+probability = number(float, lambda value: 0 <= value < 1, "a number in [0, 1)")
+probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1, "a number in [0, 1), or -1")
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar"])):
+    """One setting of an experiment.
+
+    Attributes
+    ----------
+    name : str
+    default : object
+    read : callable
+        Maps text or a value to a checked value; raises a `ReportedError` "must be ..., got ...".
+    help : str
+        For ``--help``.
+    metavar : str or None
+        Placeholder of the value in ``--help``.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name, default, read, help="", metavar=None):
+        return super(Setting, cls).__new__(cls, name, default, read, help, metavar)
+
+    def checked(self, value):
+        """Return the value as `read` returns it; the error message begins with the name of the setting."""
+        try:
+            return self.read(value)
+        except ReportedError as error:
+            raise ReportedError("%s %s" % (self.name, error)) from error
+
+
+#: How an experiment spells its command line and its ``config.json``.
+#:
+#: identity: key of the experiment's name in config.json. top_level: names of the settings that are beside it; all
+#: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
+#: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option: spellings of
+#: options, for messages.
+Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option"])
+
+#: ``main.py CONFIG --set name=value``
+CONFIG_DIALECT = Dialect(
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"), ("config", "seed", "data_dir", "vectors"),
+    "data_dir", "--resume", "--out", "--data-dir")
+#: ``main.py --name value``
+OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data")
+
+
+class Settings(object):
+    """All settings of one run, as attributes. A name that does not exist is an error, in reading and in writing.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    values : dict
+        Checked values by name; see `Experiment.make_settings`.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        All other attributes are the settings.
+
+    Examples
+    --------
+    >>> settings = experiment.make_settings(epochs=3)            # doctest: +SKIP
+    >>> settings.epochs                                          # doctest: +SKIP
+    3
+    >>> settings.epoch                                           # doctest: +SKIP
+    AttributeError: unknown setting 'epoch'; known: batch_size, ...
+    """
+
+    def __init__(self, experiment, values):
+        object.__setattr__(self, "experiment", experiment)
+        object.__setattr__(self, "_values", OrderedDict(values))
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name not in self._values:
+            raise AttributeError(self._unknown(name))
+        return self._values[name]
+
+    def __setattr__(self, name, value):
+        if name not in self._values:
+            raise AttributeError(self._unknown(name))
+        self._values[name] = self.experiment.check_setting(name, value)
+
+    def __contains__(self, name):
+        return name in self._values
+
+    def __repr__(self):
+        return "Settings(%s)" % ", ".join("%s=%r" % item for item in self._values.items())
+
+    def _unknown(self, name):
+        return "unknown setting %r; known: %s" % (name, ", ".join(sorted(self._values)))
+
+    def to_dict(self):
+        """Return a copy of all settings: OrderedDict."""
+        return OrderedDict(self._values)
+
+    def select(self, names):
+        """Return some settings: OrderedDict, for the keyword arguments of a function."""
+        return OrderedDict((name, getattr(self, name)) for name in names)
+
+    def replace(self, **changes):
+        """Return a copy with other values."""
+        copy = Settings(self.experiment, self._values)
+        for name, value in changes.items():
+            setattr(copy, name, value)
+        return copy
+
+    def to_config(self):
+        """Return the contents of ``config.json`` without the versions: dict."""
+        dialect = self.experiment.dialect
+        config = {dialect.identity: self.experiment.name}
+        if dialect is OPTION_DIALECT:
+            config["entry"] = self.experiment.entry
+        config.update(self.select(dialect.top_level))
+        config["settings"] = {name: value for name, value in self._values.items() if name not in dialect.top_level}
+        return config
+
+
+def read_assignments(experiment, assignments):
+    """Read ``name=value`` texts.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    assignments : sequence of str
+
+    Returns
+    -------
+    dict
+        For `Experiment.make_settings`.
+
+    Raises
+    ------
+    ReportedError
+        For an unknown name or a value that is not accepted.
+    """
+    known = OrderedDict((setting.name, setting) for setting in experiment.assignable_settings())
+    values = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ReportedError("--set %s: expected name=value, for example --set batch_size=64" % assignment)
+        if name not in known:
+            raise ReportedError("--set %s: unknown name '%s'; known: %s" % (assignment, name, ", ".join(sorted(known))))
+        try:
+            values[name] = known[name].read(value)
+        except ReportedError as error:
+            raise ReportedError("--set %s: %s (default: %s)" % (assignment, error, known[name].default)) from error
+    return values
+
+
+def refuse_other_settings(folder, saved, given, free, out):
+    """Raise a `ReportedError` if settings differ from those with which a run was trained.
+
+    Parameters
+    ----------
+    folder : str
+        The folder of the run.
+    saved : Settings
+        The settings of the run.
+    given : dict
+        Settings by name.
+    free : sequence of str
+        Settings that may change.
+    out : str
+        The option that chooses another folder, for the message.
+    """
+    differences = ["%s %s, not %s" % (name, getattr(saved, name, None), given[name])
+                   for name in list(saved.to_dict()) + sorted(set(given) - set(saved.to_dict()))
+                   if name in given and name not in free and given[name] != getattr(saved, name, None)]
+    if differences:
+        raise ReportedError("%s was trained with other settings: %s; give the same settings, or another folder with %s"
+                            % (folder, ", ".join(differences), out))
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+class Experiment(object):
+    """One script that trains: its settings, its task and its data. A new experiment makes one of these.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set or task; ``config.json`` holds it. By default also the folder under ``Experiments``.
+    description : str
+        For ``--help``.
+    settings : sequence of Setting
+        The settings that the user can change, with their published values. ``epochs`` must be among them.
+    task : str or type
+        A subclass of `Experiments.shared.tasks.base.Task`, or where it is: ``"module:Class"``. The module is imported
+        when the task is built, after the checks that need no Theano.
+    load_data : callable
+        Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
+    prepare_demo : callable, optional
+        Makes the demonstration corpus in the data folder if it is not there; gets the `Settings`.
+    demo : dict
+        Settings that ``--demo`` changes.
+    fixed : dict
+        Settings that the user cannot change. The training loop needs ``evaluate_every``, ``save_every`` and
+        ``checkpoint_minutes``, here or in `settings`.
+    free : sequence of str
+        Settings that may change when a run is resumed.
+    dialect : Dialect
+    default_data : str or callable
+        The data folder, relative to the folder of the experiment; or a function of that folder that returns it.
+    check : callable, optional
+        Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
+    read_initial : callable, optional
+        Maps the `Settings` and the data to what a new run starts from (pretrained vectors, another run), for
+        `Task.begin`.
+    examples : sequence of str
+        Texts for which the finished model is shown.
+    folder : str, optional
+        The folder of the script.
+    epilog : str
+        The end of ``--help``.
+    """
+
+    def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
+                 dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
+                 examples=(), folder=None, epilog=""):
+        self.name, self.description, self.task, self.dialect = name, description, task, dialect
+        self.settings = tuple(settings)
+        self.demo, self.fixed, self.free = dict(demo), dict(fixed), tuple(free)
+        self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
+        self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
+        self.folder = folder or experiment_folder(name)
+        self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
+
+    def derive(self, **changes):
+        """Return an experiment that differs in some arguments of the constructor."""
+        arguments = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return type(self)(**dict(arguments, **changes))
+
+    @property
+    def entry(self):
+        """Name of the script, without ``.py``: experiments of one name may have several."""
+        return self.fixed.get("entry", "main")
+
+    @property
+    def defaults(self):
+        """The published settings: OrderedDict of name to value."""
+        return OrderedDict((setting.name, setting.default) for setting in self.settings)
+
+    def setting(self, name):
+        """Return the `Setting` of a name, or None if the user cannot change it."""
+        return self._by_name.get(name)
+
+    def assignable_settings(self):
+        """Return the settings that ``--set name=value`` can change: list of Setting."""
+        own = self.dialect.own_options or ()
+        return [setting for setting in self.settings if setting.name not in own]
+
+    def check_setting(self, name, value):
+        """Return a value as it is stored; a `ReportedError` if it is not accepted."""
+        return self._by_name[name].checked(value) if name in self._by_name else value
+
+    def data_folder(self, demo=False):
+        """Return the data folder unless the user gives another."""
+        if demo:
+            return os.path.join(self.folder, "data", "demo")
+        if callable(self.default_data):
+            return self.default_data(self.folder)
+        return os.path.join(self.folder, self.default_data)
+
+    def make_settings(self, demo=False, **given):
+        """Return the settings of a new run.
+
+        Parameters
+        ----------
+        demo : bool
+            With the changes of ``--demo``.
+        **given
+            Settings that differ from the defaults, as text or as values. Fixed ones may be given too.
+
+        Returns
+        -------
+        Settings
+
+        Raises
+        ------
+        ReportedError
+            For an unknown name or a value that is not accepted.
+        """
+        values = self.defaults
+        values.update(self.fixed)
+        values["demo"] = demo
+        if self.dialect.data in values:
+            values[self.dialect.data] = self.data_folder(demo)
+        if "save" in values:
+            values["save"] = path(values["save"])
+        settings = Settings(self, values)
+        for changes in (self.demo if demo else {}, given):
+            for name, value in changes.items():
+                if name not in settings:
+                    raise ReportedError(settings._unknown(name))
+                setattr(settings, name, value)
+        return settings
+
+    def read_settings(self, run):
+        """Return the settings of a run in a folder.
+
+        Parameters
+        ----------
+        run : Experiments.shared.run_folder.RunFolder
+
+        Returns
+        -------
+        Settings
+
+        Raises
+        ------
+        ReportedError
+            If the run is of another experiment or script, or its ``config.json`` is damaged.
+        """
+        config = run.read_config()
+        found = config.get("dataset", config.get("experiment"))
+        if found != self.name:
+            raise ReportedError("%s is a run of %s, not of %s" % (run.path, found, self.name))
+        if config.get("entry", "main") != self.entry:
+            raise ReportedError("%s is a run of %s.py, not of %s.py" % (run.path, config["entry"], self.entry))
+        values = dict(config.get("settings", {}))
+        values.update((name, config[name]) for name in self.dialect.top_level if name in config)
+        names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
+        wrong = sorted(set(names).symmetric_difference(values))
+        if wrong:
+            raise ReportedError("%s is damaged: it %s the setting %s" % (
+                run.file("config.json"), "lacks" if wrong[0] in names else "has the unknown setting", wrong[0]))
+        try:
+            return Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
+        except ReportedError as error:
+            raise ReportedError("%s is damaged: %s" % (run.file("config.json"), error)) from error
+
+    def task_class(self):
+        """Return the class of the task."""
+        if not isinstance(self.task, str):
+            return self.task
+        module, _, name = self.task.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def experiment_folder(name):
+    """Return the folder of an experiment under ``Experiments``, whatever the working directory is."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name)
+
+
+def default_data_dir(name, demo=False):
+    """Return where the prepared data of an experiment are, or its demonstration data."""
+    return os.path.join(experiment_folder(name), "data", "demo" if demo else "prepared")

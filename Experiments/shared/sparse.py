@@ -1,0 +1,84 @@
+"""The experiments with predefined sparseness: sizes of the networks, fine-tuning. Needs no Theano."""
+
+import os
+from collections import namedtuple
+
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays
+
+from .config import path, refuse_other_settings
+from .run_folder import RunFolder
+
+__all__ = ["CHECKPOINTS", "FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",
+           "architecture_of_tagger", "FINE_TUNED", "BestModel", "settings_for_fine_tuning", "read_best_model"]
+
+#: Settings that decide the network of the language model and of the tagger.
+LANGUAGE_MODEL_SIZES = ("emsize", "nhid", "nhidlast", "nlayers", "n_experts", "emblocks", "emdensity", "sparse_mode",
+                        "sparse_fract")
+TAGGER_SIZES = ("emsize", "nhid", "layers", "emb_blocks", "emb_density")
+#: Settings that may change when a run is resumed; all others decide what it computes.
+FREE = ("data", "save", "epochs", "log_interval")
+#: What the training loop needs and the command line does not offer. No epoch is kept beside the last and the best.
+CHECKPOINTS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
+#: The folder of a fine-tuned run inside the folder of its source.
+FINE_TUNED = "finetune"
+
+#: The best checkpoint of another run: the folder of the run, path of the checkpoint, its arrays and its progress.
+BestModel = namedtuple("BestModel", ["run", "path", "arrays", "progress"])
+
+
+def architecture_of_language_model(settings, data):
+    """Return the `LanguageModelArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    return language_model_architecture(len(data.vocabulary), **settings.select(LANGUAGE_MODEL_SIZES))
+
+
+def architecture_of_tagger(settings, data):
+    """Return the `TaggerArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    return tagger_architecture(len(data.vocabulary), len(data.tags), **settings.select(TAGGER_SIZES))
+
+
+def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
+    """Return the settings that fine-tuning takes from a trained run, and those that the user gave.
+
+    Parameters
+    ----------
+    experiment, source_experiment : Experiment
+        Of fine-tuning, and of the run that is fine-tuned.
+    given : dict
+        What the user gave; ``save`` is the folder of the trained run.
+    resumes : bool
+        Whether a fine-tuning run is resumed.
+
+    Returns
+    -------
+    dict
+        Settings that are given to fine-tuning; ``save`` is its own folder.
+    """
+    source = RunFolder(given.get("save", path(experiment.defaults["save"])))
+    config = source.read_config()
+    if config.get("entry") == "main_overfit":
+        raise ReportedError("%s is a run of main_overfit.py, whose best model is not the one with the lowest "
+                            "validation loss; fine-tune a run of main.py" % source.path)
+    trained = (experiment if config.get("entry") == experiment.entry else source_experiment).read_settings(source)
+    if not source.has("best.npz"):
+        raise ReportedError("%s has no best.npz yet; train it for an epoch with main.py first" % source.path)
+    # The network and the ids of its words must be those of the trained run.
+    kept = LANGUAGE_MODEL_SIZES + ("ordering",) + (("seed",) if trained.ordering == "rand" else ())
+    kept += () if resumes else ("data",)
+    refuse_other_settings(source.path, trained, {name: value for name, value in given.items() if name in kept},
+                          ("data",), experiment.dialect.out)
+    given = dict(trained.select(kept), **given)
+    given.update(save=source.file(FINE_TUNED), demo=trained.demo)
+    if not resumes and RunFolder(given["save"]).has("config.json"):
+        raise ReportedError("%s is fine-tuned already, in %s: continue that with %s, or move it away"
+                            % (source.path, FINE_TUNED, experiment.dialect.resume))
+    return given
+
+
+def read_best_model(settings, data):
+    """Return the `BestModel` of the run that is fine-tuned, whose folder holds the folder of this run."""
+    source = RunFolder(os.path.dirname(settings.save))
+    source.check_vocabulary(data.vocabulary, settings.data, settings.experiment.dialect.data_option)
+    checkpoint = source.file("best.npz")
+    return BestModel(source.path, checkpoint, *load_arrays(checkpoint, "checkpoint"))

@@ -1,0 +1,152 @@
+"""Base class of the tasks that train a Theano network."""
+
+import itertools
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import theano
+from tqdm import tqdm
+
+from theano_rnn.lasagne_compat import lasagne
+
+from ..checkpoints import load_checkpoint
+from .base import Task
+
+__all__ = ["NetworkTask", "LABELS"]
+
+#: How the log and ``metrics.csv`` call the parts of the data.
+LABELS = OrderedDict([("train", "train"), ("valid", "val"), ("test", "test")])
+
+
+class NetworkTask(Task):
+    """A network whose parameters, optimiser, random streams and carried state are addressed by name.
+
+    Subclasses set `network` in their constructor and define ``_make_step(profile)`` and ``_make_evaluation()``, which
+    compile functions when they are first needed.
+
+    Attributes
+    ----------
+    network : theano_rnn.network.Network
+    vocabulary : list of str
+        One entry for each vocabulary element of the network.
+    """
+
+    def __init__(self, settings, data):
+        super(NetworkTask, self).__init__(settings, data)
+        lasagne.random.set_rng(np.random.RandomState(settings.seed))
+        self._optimiser_state = OrderedDict()
+        self._functions = {}
+        self._carried = OrderedDict()
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def state(self):
+        return OrderedDict((name, np.asarray(value.get_value(borrow=True))) for name, value in self._shared().items())
+
+    def set_state(self, arrays):
+        for name, variable in self._shared().items():
+            variable.set_value(arrays[name])
+
+    def state_shapes(self):
+        return _shapes(self._shared())
+
+    def parameter_shapes(self):
+        """Return the shapes of the parameters: OrderedDict of name to tuple."""
+        return _shapes(self.network.parameters())
+
+    def set_parameters(self, arrays):
+        """Take the values of the parameters from arrays, by name."""
+        for name, parameter in self.network.parameters().items():
+            parameter.set_value(arrays[name])
+
+    def restore(self, checkpoint):
+        arrays, _ = load_checkpoint(checkpoint, self.parameter_shapes(), self._title(), training_state=True)
+        self.set_parameters(arrays)
+
+    def _title(self):
+        """Return the name of the network for error messages."""
+        return self.settings.experiment.name
+
+    def _shared(self):
+        self.compile()      # the states of optimiser and noise are created with the training graph
+        variables = OrderedDict(self.network.parameters())
+        variables.update(self._optimiser_state)
+        variables.update(("noise.%d" % index, state) for index, state in enumerate(self.network.noise.states()))
+        variables.update((state.name, state) for state in self._carried.values())
+        return variables
+
+    def _carry(self, names, streams):
+        """Keep the state of the network from minibatch to minibatch, in shared variables ``"carried.<name>"``."""
+        self._carried = OrderedDict(
+            (variable, theano.shared(array, "carried." + name, broadcastable=(False, False)))
+            for name, variable, array in zip(names, self.network.state, self.network.initial_state(streams)))
+
+    def _reset_carried(self):
+        """Set the carried state to zero."""
+        for state in self._carried.values():
+            state.set_value(np.zeros_like(state.get_value(borrow=True)))
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def compile(self, profile=False):
+        """Compile the training step, so that its time does not count as training time.
+
+        Parameters
+        ----------
+        profile : bool
+            Compile it again, with Theano's profiler.
+
+        Returns
+        -------
+        callable
+            A `theano.function`, or a function that calls several.
+        """
+        if profile:
+            self._functions["step"] = self._make_step(profile=True)
+        return self._function("step")
+
+    def step(self, minibatch):
+        values = self._run_step(minibatch)
+        diagnostics = values[2]
+        return float(values[0]), float(values[1]), lambda: self._diagnose(diagnostics)
+
+    def _run_step(self, minibatch):
+        """Return [loss, gradient norm, diagnostics, ...]."""
+        return self._function("step")(*minibatch)
+
+    def _diagnose(self, diagnostics):
+        for name, parameter in self.network.parameters().items():
+            if not np.isfinite(parameter.get_value(borrow=True)).all():
+                return "parameter " + name
+        for name, value in zip(self._diagnostic_names(), diagnostics):
+            if not np.isfinite(value):
+                return name
+        return "the norm of the gradient"
+
+    def _diagnostic_names(self):
+        """Return the names of the values in `diagnostics`."""
+        return ["the loss"] + ["the gradient of " + name for name in self.network.parameters()]
+
+    def _keep_optimiser_state(self, updates):
+        """Keep the variables of the optimiser, by name: those of the updates that are not parameters."""
+        parameters = set(self.network.parameters().values())
+        self._optimiser_state = OrderedDict(
+            (variable.name, variable) for variable in updates if variable not in parameters)
+
+    # -- functions, evaluation -----------------------------------------------------------------------------------------
+
+    def _function(self, name):
+        """Return a function, compiled when it is first needed."""
+        if name not in self._functions:
+            self._functions[name] = getattr(self, "_make_" + name)()
+        return self._functions[name]
+
+    def _with_progress_bar(self, part, minibatches=None):
+        """Return the minibatches of a part, or the first few, with a progress bar on a terminal."""
+        return tqdm(itertools.islice(self.evaluation_minibatches(part), minibatches), desc="Testing", leave=False,
+                    disable=not sys.stderr.isatty(), file=sys.stderr)
+
+
+def _shapes(variables):
+    return OrderedDict((name, tuple(variable.get_value(borrow=True).shape)) for name, variable in variables.items())
