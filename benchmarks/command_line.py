@@ -5,7 +5,7 @@ import os
 
 from benchmarks.timing import ROOT
 from benchmarks.training_runs import NAMES, TOKENS
-from Experiments.shared.options import add_device_option
+from Experiments.shared.cli import add_device_option
 from theano_rnn.errors import reported_errors
 from theano_rnn.runtime import configuration
 

@@ -27,7 +27,7 @@ __all__ = ["TARGET", "first_step", "gradient_names", "set_portable_parameters", 
 TARGET = 1e-4
 SKETCH_SIZE = 2 ** 15
 #: SGD keeps the gradient only if it has momentum, as the velocity.
-AWD_SETTINGS = ["momentum=0.5"]
+AWD_SETTINGS = {"momentum": 0.5}
 #: Prefix and suffix of a parameter's name in the state of an optimiser.
 MOMENTS = (("adam.", ".mean"), ("sgd.", ".velocity"))
 #: Standard deviation for parameters whose initial values are all equal.
@@ -75,7 +75,7 @@ def first_step(name, config, assignments=()):
     facts : dict
         ``loss``, and ``noise``: a digest of the states of all random streams after the step.
     """
-    task, step = training_run(name, config, assignments=(AWD_SETTINGS if name == AWD else []) + list(assignments))
+    task, step = training_run(name, config, "uniform", assignments, **(AWD_SETTINGS if name == AWD else {}))
     set_portable_parameters(task.network.parameters())
     if hasattr(task, "train_size"):
         # With the few generated examples, the KL divergence would hide the gradient of the data.

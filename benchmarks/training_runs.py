@@ -32,7 +32,7 @@ TRAINING_TOKENS = {"Char_PTB": 5017482, "Word_PTB": 929589, AWD: 929589}
 TrainingRun = namedtuple("TrainingRun", ["task", "step"])
 
 
-def training_run(name, config, tokens="uniform", assignments=()):
+def training_run(name, config, tokens="uniform", assignments=(), **fixed):
     """Return a training run that repeats a few full minibatches. Theano must be configured.
 
     Parameters
@@ -45,17 +45,19 @@ def training_run(name, config, tokens="uniform", assignments=()):
         Distribution of the words, see `benchmarks.generated_data`.
     assignments : sequence of str
         ``name=value`` for settings that differ from the published values.
+    **fixed
+        Settings that the command line cannot change.
 
     Returns
     -------
     TrainingRun
     """
     from Experiments.shared.tasks import build_task
-    experiment, settings = experiment_settings(name, config, assignments)
+    experiment, settings = experiment_settings(name, config, assignments, **fixed)
     task = build_task(experiment, settings, generated_data(settings, tokens=tokens))
     if name == AWD:
         # The windows of a training epoch have random lengths; take one of the nominal length.
-        tokens, targets = next(minibatches.windows(task.train_table, [settings.bptt]))
+        tokens, targets = next(minibatches.windows(task.tables["train"], [settings.bptt]))
         full = [(tokens, targets, settings.lr)]
     else:
         batches = list(task.minibatches(1))
@@ -78,16 +80,22 @@ def training_step(name, config, tokens="uniform", assignments=(), device="cpu"):
     return training_run(name, config, tokens, assignments).step
 
 
-def experiment_settings(name, config, assignments=()):
-    """Return the Experiment and its Settings; a misspelt name is a `ReportedError`."""
+def experiment_settings(name, config, assignments=(), **fixed):
+    """Return the Experiment and its Settings, with seed 0; a misspelt name is a `ReportedError`.
+
+    The parameters are those of `training_run`.
+    """
     from Experiments.shared.config import read_assignments
     experiment = importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
-    given = read_assignments(experiment, assignments)
     if name != AWD:
-        return experiment, experiment.make_settings(config=config, **given)
-    if config not in AWD_NETWORKS:
+        network = dict(config=config)
+    elif config in AWD_NETWORKS:
+        network = AWD_NETWORKS[config]
+    else:
         raise ReportedError("%s has no network %r; known: %s" % (name, config, ", ".join(AWD_NETWORKS)))
-    return experiment, experiment.make_settings(**dict(AWD_NETWORKS[config], **given))
+    given = dict(network, seed=0, **fixed)
+    given.update(read_assignments(experiment, assignments))
+    return experiment, experiment.make_settings(**given)
 
 
 def minibatches_per_epoch(name, settings):

@@ -42,7 +42,8 @@ def finished(gpu_sh, *parts, **variables):
     """Return the exit status of gpu.sh, the arguments of each call of the interpreter, and the output."""
     process = gpu_sh(*parts, **variables)
     output, _ = process.communicate()
-    return process.returncode, [line for line in gpu_sh.notes.read_text().splitlines() if "benchmarks/report.py" not in line], output
+    called = gpu_sh.notes.read_text().splitlines()
+    return process.returncode, [line for line in called if "benchmarks/report.py" not in line], output
 
 
 def test_existing_results_are_kept(gpu_sh, tmp_path):

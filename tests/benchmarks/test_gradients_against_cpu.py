@@ -48,7 +48,8 @@ def test_a_wrong_gradient_is_detected(steps, wrong):
 
 
 def test_other_random_numbers_are_detected(steps):
-    figures = gradients_against_cpu.compare((steps[1][0], dict(steps[1][1], noise="another")), steps[0], "reference.npz")
+    other = (steps[1][0], dict(steps[1][1], noise="another"))
+    figures = gradients_against_cpu.compare(other, steps[0], "reference.npz")
     assert not figures["same_noise"]
 
 
