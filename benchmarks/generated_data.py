@@ -45,13 +45,12 @@ def generated_data(settings, words=None, tokens="uniform"):
 
     Returns
     -------
-    TextData, LanguageData, Corpus or TaggedData
+    TextData, LanguageData or TaggedData
         As the experiment's ``load_data``. Training, validation and test part are equal.
     """
-    from Experiments.shared.data.classification import Documents, TextData
-    from Experiments.shared.data.corpus import Corpus
-    from Experiments.shared.data.penn_treebank import LanguageData
-    from Experiments.shared.data.tagging import TaggedData, TaggedPart
+    from Experiments.shared.data.language_modeling import LanguageData
+    from Experiments.shared.data.tagged_sentences import TaggedData, TaggedPart
+    from Experiments.shared.data.text_classification import Documents, TextData
     random, name = np.random.RandomState(0), settings.experiment.name
     words = words or (settings.words_kept if name in CLASSES else VOCABULARY[name])
     vocabulary = ["word%d" % word for word in range(words)]
@@ -68,7 +67,7 @@ def generated_data(settings, words=None, tokens="uniform"):
     if name == "language_modeling":
         text = generated_tokens(random, 6 * settings.batch_size * settings.bptt, words, tokens)
         text = words - 1 - text                     # its vocabulary is sorted from rare to frequent
-        return Corpus(vocabulary, text, text, text)
-    streams = settings.streams if "streams" in settings else settings.batch_size
-    text = generated_tokens(random, 6 * streams * settings.length, words, tokens)
+    else:
+        streams = settings.streams if "streams" in settings else settings.batch_size
+        text = generated_tokens(random, 6 * streams * settings.length, words, tokens)
     return LanguageData(vocabulary, text, text, text)

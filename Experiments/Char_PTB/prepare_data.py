@@ -1,8 +1,9 @@
-"""Prepare the data of this experiment: see ``python prepare_data.py --help``."""
+"""Prepare the characters of the Penn Treebank: see ``python prepare_data.py --help``."""
 
-import sys
-
+from Experiments.shared.data.penn_treebank import PennTreebank
 from Experiments.shared.data.prepare import main
 
+DATA_SET = PennTreebank("Char_PTB", "characters")
+
 if __name__ == "__main__":
-    sys.exit(main("Char_PTB"))
+    main(DATA_SET)

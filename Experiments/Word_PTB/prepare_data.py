@@ -1,8 +1,9 @@
-"""Prepare the data of this experiment: see ``python prepare_data.py --help``."""
+"""Prepare the words of the Penn Treebank: see ``python prepare_data.py --help``."""
 
-import sys
-
+from Experiments.shared.data.penn_treebank import PennTreebank
 from Experiments.shared.data.prepare import main
 
+DATA_SET = PennTreebank("Word_PTB", "words")
+
 if __name__ == "__main__":
-    sys.exit(main("Word_PTB"))
+    main(DATA_SET)

@@ -18,8 +18,9 @@ from Experiments.shared.config import (
     seed,
     share,
 )
-from Experiments.shared.data.corpus import ORDERINGS, read_corpus
-from Experiments.shared.data.demo import prepare_language_demo
+from Experiments.shared.data.demo import prepare_demo
+from Experiments.shared.data.language_modeling import load_corpus
+from Experiments.shared.data.vocabulary import ORDERINGS
 from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_language_model
 from sparse_seq_theano.architecture import SPARSE_MODES
 
@@ -27,8 +28,8 @@ EXPERIMENT = Experiment(
     name="language_modeling",
     description="Train an AWD-LSTM language model, dense or with predefined sparseness.",
     task="Experiments.shared.tasks.awd_lstm:AWDTask",
-    load_data=lambda settings: read_corpus(settings.data, settings.ordering, settings.seed),
-    prepare_demo=lambda settings: prepare_language_demo(settings.data),
+    load_data=lambda settings: load_corpus(settings.data, settings.ordering, settings.seed),
+    prepare_demo=lambda settings: prepare_demo("language_modeling", settings.data),
     check=architecture_of_language_model,
     default_data=os.path.join("data", "penn"),
     settings=[

@@ -13,9 +13,9 @@ from Experiments.shared.config import (
     seed,
     share,
 )
-from Experiments.shared.data.corpus import ORDERINGS
-from Experiments.shared.data.demo import prepare_tagged_demo
-from Experiments.shared.data.tagging import default_tagged_folder, read_tagged
+from Experiments.shared.data.demo import prepare_demo
+from Experiments.shared.data.tagged_sentences import default_tagged_folder, load_tagged
+from Experiments.shared.data.vocabulary import ORDERINGS
 from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(
@@ -23,8 +23,8 @@ EXPERIMENT = Experiment(
     description="Train a bidirectional LSTM tagger, with a dense or a sparse embedding. The data are the Wall Street "
                 "Journal's if they are in data/wsj, else CoNLL-2000.",
     task="Experiments.shared.tasks.tagging:TaggingTask",
-    load_data=lambda settings: read_tagged(settings.data, settings.vocab_order, settings.seed),
-    prepare_demo=lambda settings: prepare_tagged_demo(settings.data),
+    load_data=lambda settings: load_tagged(settings.data, settings.vocab_order, settings.seed),
+    prepare_demo=lambda settings: prepare_demo("sequence_labeling", settings.data),
     check=architecture_of_tagger,
     default_data=default_tagged_folder,
     settings=[

@@ -1,44 +1,123 @@
-"""Prepare the data of this experiment: see ``python prepare_data.py --help``."""
+"""Prepare CoNLL-2000, or the licensed Wall Street Journal part: see ``python prepare_data.py --help``."""
 
 import os
-import sys
 
-from Experiments.shared.data import tagging as tagged
-from Experiments.shared.data.corpus import write_files
-from Experiments.shared.data.download import download_corpus
-from Experiments.shared.data.penn_treebank import PARTS
+from Experiments.shared.data.archives import check_md5, decode, read_named_files, source_names
+from Experiments.shared.data.prepare import DataSet, main
+from Experiments.shared.data.prepared_folder import PARTS, is_intact, write_text_folder
+from Experiments.shared.data.synthetic import generate_tagged
+from Experiments.shared.data.tagged_sentences import (
+    FILES,
+    TAGS_FILE,
+    RawPart,
+    parse_sentences,
+    parse_tagged,
+    tagged_files,
+)
 from Experiments.shared.config import experiment_folder
-from theano_rnn.errors import ArgumentParser, reported_errors
+from theano_rnn.errors import ReportedError
 
-DATA = os.path.join(experiment_folder("sequence_labeling"), "data")
+MD5 = {"train.txt": "2e2f24e90e20fcb910ab2251b5ed8cd0", "test.txt": "56944df34be553b72a2a634e539a0951"}
+VALIDATION_SHARE = 0.1
 
 
-def main(argv=None):
-    """Write the folder of tagged sentences; leaves with exit status 2 after an error that was reported."""
-    parser = ArgumentParser(description="Download CoNLL-2000 (or take a local copy, or the licensed Wall Street "
-                            "Journal part), check it, and write wsj_{train,valid,test}.conll and tags.txt.")
-    parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: a folder or archive with "
-                        "train.txt and test.txt (CoNLL-2000), or with wsj_train.conll, wsj_valid.conll, wsj_test.conll")
-    parser.add_argument("--data-dir", metavar="DIR", help="the folder to write (default: data/conll2000, or data/wsj "
-                        "for the Wall Street Journal)")
-    parser.add_argument("--no-checksum", action="store_true",
-                        help="accept another corpus in the format of CoNLL-2000: digests are not compared")
-    options = parser.parse_args(argv)
-    with reported_errors():
-        source = options.source or download_corpus("conll2000", os.path.join(DATA, "download"))
-        if tagged.is_wsj_source(source):
-            name, origin = "wsj", "the Wall Street Journal part, a local copy"
-            parts, tags = tagged.read_wsj(source)
-        else:
-            name, origin = "conll2000", "CoNLL-2000, the last 10 % of train as valid"
-            parts, tags = tagged.read_conll2000(source, not options.no_checksum)
-        folder = options.data_dir or os.path.join(DATA, name)
-        written = write_files(folder, tagged.tagged_files(parts, tags), origin)
-        print("%s %s" % (folder, "written" if written else "is there and intact"))
-        for part in PARTS:
-            print("%s: %d sentences, %d tokens" % (part, len(parts[part].offsets) - 1, len(parts[part].words)))
-        print("%d tags, %d words in train" % (len(tags), len(set(parts["train"].words))))
+class TaggedSentences(DataSet):
+    """CoNLL-2000, or the Wall Street Journal part of the Penn Treebank if the source has its files.
 
+    A corpus is a dict of `RawPart` by part and the list of tags.
+    """
+
+    experiment = "sequence_labeling"
+    description = ("Download CoNLL-2000 (or take a local copy, or the licensed Wall Street Journal part), check it, "
+                   "and write wsj_{train,valid,test}.conll and tags.txt.")
+    source_help = ("a folder or archive with train.txt and test.txt (CoNLL-2000), or with wsj_train.conll, "
+                   "wsj_valid.conll, wsj_test.conll")
+    folder_help = "the folder to write (default: data/conll2000, or data/wsj for the Wall Street Journal)"
+    checksum_help = "accept another corpus in the format of CoNLL-2000: do not compare digests"
+    default_folder = None
+    downloads = [("https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/conll2000.zip",
+                  "sha256:01e65164f268366e7caa0db92332a1955d081908c87016e2c7640c3c5279b7cd")]
+
+    def read(self, source, options):
+        return read_wsj(source) if _is_wsj(source) else read_conll2000(source, not options.no_checksum)
+
+    def folder_of(self, source):
+        name = "wsj" if _is_wsj(source) else "conll2000"
+        return os.path.join(experiment_folder(self.experiment), "data", name)
+
+    def details(self, source, options):
+        return {"source": "the Wall Street Journal part, a local copy" if _is_wsj(source) else
+                "CoNLL-2000, the last 10 % of train as valid"}
+
+    def write(self, corpus, folder, details):
+        parts, tags = corpus
+        written = write_text_folder(folder, tagged_files(parts, tags), details["source"])
+        lines = ["%s %s" % (folder, "written" if written else "is there and intact")]
+        lines += ["%s: %d sentences, %d tokens" % (part, len(parts[part].offsets) - 1, len(parts[part].words))
+                  for part in PARTS]
+        return lines + ["%d tags, %d words in train" % (len(tags), len(set(parts["train"].words)))]
+
+    def generate(self):
+        parts = {}
+        for part, sentences in zip(PARTS, generate_tagged()):
+            lines = ["".join("%s\t%s\n" % pair for pair in sentence) for sentence in sentences]
+            parts[part] = parse_sentences("\n".join(lines), part)
+        return parts, sorted(set(parts["train"].tags))
+
+    def is_prepared(self, folder):
+        return is_intact(folder)
+
+
+def read_wsj(source):
+    """Read ``wsj_*.conll`` (and ``tags.txt``, if present) from a folder or archive; see `parse_tagged`."""
+    optional = [TAGS_FILE] if TAGS_FILE in source_names(source) else []
+    return parse_tagged(read_named_files(source, list(FILES.values()) + optional), source)
+
+
+def read_conll2000(source, check=True):
+    """Read CoNLL-2000; the last 10 % of the training sentences become the validation part.
+
+    Parameters
+    ----------
+    source : str
+        Folder or archive with ``train.txt`` and ``test.txt``: lines "token tag chunk".
+    check : bool
+        Require the published files.
+
+    Returns
+    -------
+    parts : dict of str to RawPart
+    tags : list of str
+        Of all parts, sorted.
+    """
+    contents = read_named_files(source, ["train.txt", "test.txt"])
+    read = {}
+    for name in contents:
+        where = "%s of %s" % (name, source)
+        if check:
+            check_md5(contents[name], MD5[name], where)
+        read[name] = parse_sentences(decode(contents[name], where), where, ("token", "tag", "chunk"), None)
+    count = len(read["train.txt"].offsets) - 1
+    border = count - int(round(VALIDATION_SHARE * count))
+    if border == count:
+        raise ReportedError("train.txt of %s has only %d sentences, too few for a validation part of 10 %%; use a "
+                            "larger corpus" % (source, count))
+    parts = {"train": _sentences(read["train.txt"], 0, border), "valid": _sentences(read["train.txt"], border, count),
+             "test": read["test.txt"]}
+    return parts, sorted(set(read["train.txt"].tags) | set(read["test.txt"].tags))
+
+
+def _is_wsj(source):
+    return FILES["train"] in source_names(source)
+
+
+def _sentences(raw, first, end):
+    begin, stop = raw.offsets[first], raw.offsets[end]
+    return RawPart(raw.words[begin:stop], raw.tags[begin:stop],
+                   [offset - begin for offset in raw.offsets[first:end + 1]])
+
+
+DATA_SET = TaggedSentences()
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(DATA_SET)

@@ -15,9 +15,9 @@ from .config import (
     positive_number_or_none,
     seed,
 )
-from .data.classification import load_text
 from .data.demo import prepare_demo
-from .data.penn_treebank import load_language
+from .data.language_modeling import load_language
+from .data.text_classification import load_text
 from .data.word_vectors import read_vectors
 
 __all__ = ["bayesian_experiment", "NETWORKS"]

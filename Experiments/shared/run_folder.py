@@ -17,7 +17,7 @@ from bayes_rnn import __version__
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import save_arrays, write_atomically
 
-from .data.prepared_folder import VOCABULARY_FILE, read_vocabulary, write_vocabulary
+from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 
 __all__ = ["RunFolder", "versions"]
 
@@ -96,7 +96,7 @@ class RunFolder(object):
             config.setdefault("resumed_with", []).append(versions())
         else:
             config["versions"] = versions()
-        write_vocabulary(self.path, vocabulary)
+        Vocabulary(vocabulary).write(self.path)
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):
@@ -120,7 +120,7 @@ class RunFolder(object):
         option : str
             The option that chooses the data, for the message.
         """
-        if self.has(VOCABULARY_FILE) and read_vocabulary(self.path)[0] != list(vocabulary):
+        if self.has(VOCABULARY_FILE) and Vocabulary.read(self.path) != vocabulary:
             raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the "
                                 "same data with %s" % (data_dir, self.path, VOCABULARY_FILE, option))
 

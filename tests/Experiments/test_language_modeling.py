@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from Experiments.shared import sparse_command_line
 from Experiments.shared import train_and_evaluate as training
-from Experiments.shared.data.corpus import read_corpus
-from Experiments.shared.data.demo import generate_language
+from Experiments.shared.data.language_modeling import load_corpus
+from Experiments.shared.data.synthetic import generate_language
 from Experiments.shared.tasks.awd_lstm import AWDJob
 from sparse_seq_theano.architecture import language_model_architecture
 from theano_rnn.npz_store import load_arrays
@@ -107,7 +107,7 @@ def test_files_of_a_run(trained):
     for name in ("loss.png", "perplexity.png"):
         assert running.read_bytes(os.path.join(trained.path, name)).startswith(b"\x89PNG")
     vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
-    assert vocabulary == read_corpus(trained.data).vocabulary
+    assert vocabulary == load_corpus(trained.data).vocabulary
     assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
 
 
@@ -389,7 +389,7 @@ def test_a_corpus_that_is_too_short(corpus, tmp_path, capsys):
     path = str(tmp_path / "run")
     assert train(**run_options(corpus, path, batch_size=500)) == 2
     line = "error: train.txt has %d words, too few for 500 streams: expected at least 1500\n"
-    assert capsys.readouterr().err == line % len(read_corpus(corpus).train)
+    assert capsys.readouterr().err == line % len(load_corpus(corpus).train)
     assert not os.path.exists(os.path.join(path, "config.json"))
 
 
@@ -476,7 +476,7 @@ def test_the_demonstration_makes_its_data(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", pretend_to_train)
     path = str(tmp_path / "run")
     assert train("--demo", data=tmp_path / "data", save=path, lr=3) == 0
-    assert len(read_corpus(str(tmp_path / "data")).train) > 50000
+    assert len(load_corpus(str(tmp_path / "data")).train) > 50000
     _, settings, _ = RecordedJob.made[0]
     assert dict(settings, **dict(MAIN.demo, lr=3.)) == settings
     assert fine_tune(save=path) == 0
@@ -491,7 +491,7 @@ def make_job(folder, **changed):
     settings = dict(MAIN.options, **MAIN.fixed)
     settings.update(SIZES, **TRAINING)
     settings.update(changed)
-    corpus = read_corpus(folder)
+    corpus = load_corpus(folder)
     names = sparse_command_line.STRUCTURE
     structure = language_model_architecture(len(corpus.vocabulary), **{name: settings[name] for name in names})
     return AWDJob(corpus, structure, settings, settings["seed"])

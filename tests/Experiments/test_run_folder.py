@@ -13,7 +13,7 @@ from helpers.corpora import OPINIONS
 from bayes_rnn.predictor import load_model
 from Experiments.shared import run_folder
 from Experiments.shared.data import minibatches as batches
-from Experiments.shared.data.prepared_folder import read_vocabulary
+from Experiments.shared.data.vocabulary import Vocabulary
 from Experiments.shared.run_folder import RunFolder
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays
@@ -215,7 +215,7 @@ def test_kept_words(dataset, finished):
     row = running.read_metrics(os.path.join(run.path, "metrics.csv"))[-1]
     column = "z_voc" if dataset == "IMDB" else "z_x"
     assert len(words) == int(row["kept_" + column])
-    vocabulary = read_vocabulary(run.data)[0]
+    vocabulary = Vocabulary.read(run.data)
     model_words = batches.model_words(vocabulary) if dataset == "IMDB" else vocabulary
     assert set(words) <= set(model_words) and len(set(words)) == len(words)
     assert "\n%d of %d vocabulary elements kept (" % (len(words), len(model_words)) in run.output
@@ -240,7 +240,7 @@ def test_compressed_model_predicts(dataset, finished, without_theano):
 
 
 def test_rows_with_pretrained_vectors_are_reported(finished):
-    vocabulary = read_vocabulary(finished("AGNews").data)[0]
+    vocabulary = Vocabulary.read(finished("AGNews").data)
     assert finished("AGNews").output.startswith("2 of %d words have a pretrained vector\n" % len(vocabulary))
 
 

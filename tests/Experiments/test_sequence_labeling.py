@@ -13,10 +13,10 @@ from helpers import running
 
 from Experiments.shared import sparse_command_line
 from Experiments.shared import train_and_evaluate as training
-from Experiments.shared.data.corpus import ordered_vocabulary
-from Experiments.shared.data.demo import generate_tagged
-from Experiments.shared.data.tagging import FILES as DATA_FILES
-from Experiments.shared.data.tagging import read_tagged
+from Experiments.shared.data.synthetic import generate_tagged
+from Experiments.shared.data.tagged_sentences import FILES as DATA_FILES
+from Experiments.shared.data.tagged_sentences import load_tagged
+from Experiments.shared.data.vocabulary import ordered_vocabulary
 from Experiments.shared.tasks.tagging import TaggerJob
 from sparse_seq_theano.architecture import tagger_architecture
 from theano_rnn.npz_store import load_arrays
@@ -77,7 +77,7 @@ def test_files_of_a_run(trained):
                                              "best.npz", "metric.png"}
     assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
     vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
-    assert vocabulary == read_tagged(trained.data).vocabulary
+    assert vocabulary == load_tagged(trained.data).vocabulary
     config = running.config_of(trained.path)
     assert (config["experiment"], config["demo"]) == (EXPERIMENT, False)
     expected = dict(MAIN.options, data=trained.data, save=trained.path)
@@ -230,7 +230,7 @@ def test_the_published_command_line(corpus, tmp_path, started):
     assert structure.embedding.blocks == 20 and structure.nhid == 10 and job.settings["epochs"] == 50
     words = len(job.vocabulary)
     assert structure.embedding.parameters == pytest.approx(0.25 * 20 * words, abs=20)
-    assert job.vocabulary == read_tagged(corpus, "down").vocabulary and job.seed == 1982
+    assert job.vocabulary == load_tagged(corpus, "down").vocabulary and job.seed == 1982
     total = sum(parameter.get_value().size for parameter in job.network.parameters().values())
     assert total == structure.parameter_counts()["total"]
 
@@ -247,7 +247,7 @@ def test_orders_of_the_vocabulary(order, corpus, tmp_path, started):
 
 def test_the_demonstration_makes_its_data(tmp_path, started):
     assert tag("--demo", data=tmp_path / "data", save=tmp_path / "run", nhid=7) == 0
-    assert len(read_tagged(str(tmp_path / "data")).train.offsets) == 2001
+    assert len(load_tagged(str(tmp_path / "data")).train.offsets) == 2001
     expected = dict(MAIN.demo, nhid=7)
     assert {name: started[0].settings[name] for name in expected} == expected
     assert running.config_of(str(tmp_path / "run"))["demo"] is True
@@ -258,7 +258,7 @@ def test_the_demonstration_makes_its_data(tmp_path, started):
 def make_job(folder, **changed):
     settings = dict(MAIN.options, emsize=8, nhid=5, batch_size=8)
     settings.update(changed)
-    data = read_tagged(folder, settings["vocab_order"], settings["seed"])
+    data = load_tagged(folder, settings["vocab_order"], settings["seed"])
     structure = tagger_architecture(len(data.vocabulary), len(data.tags), **{
         name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
     return TaggerJob(data, structure, settings, settings["seed"])

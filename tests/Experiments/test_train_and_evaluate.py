@@ -349,7 +349,7 @@ def test_damaged_and_foreign_checkpoints(run):
 # -- jobs, without training --------------------------------------------------------------------------------------------
 
 def make_job(data, seed=0, **more):
-    from Experiments.shared.data.classification import load_text
+    from Experiments.shared.data.text_classification import load_text
     from Experiments.shared.tasks import bayesian as jobs
     experiment = running.load_experiment("AGNews")
     settings = dict(experiment.hyperparameters, **running.SETTINGS["AGNews"])

@@ -11,7 +11,7 @@ from bayes_rnn.models import LanguageModel, TextClassifier
 from bayes_rnn.predictor import CompressedClassifier, CompressedLanguageModel, load_model, log_softmax, save_model
 from bayes_rnn.pruning import CompressionReport, compress, compression_report, keep_masks, kept_words
 from Experiments.shared.data import minibatches as batches
-from Experiments.shared.data.classification import TextData, encode_documents
+from Experiments.shared.data.text_classification import TextData, encode_documents
 
 VOCABULARY = ["good", "bad", "film", "the", "a", "plot", "</s>"]
 E, H, LENGTH = 3, 3, 7

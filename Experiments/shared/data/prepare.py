@@ -1,110 +1,154 @@
-"""The command line of every ``Experiments/<data set>/prepare_data.py``."""
+"""The description of a data set, and the command line of every ``Experiments/<experiment>/prepare_data.py``."""
 
+import hashlib
+import importlib
 import os
-import sys
 
-from theano_rnn.errors import ArgumentParser, ReportedError
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..config import default_data_dir, experiment_folder
+from . import download
+from .archives import read_file
 
-__all__ = ["main"]
+__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
+           "DOWNLOADED_SOURCE"]
 
-TEXT_DATASETS = ("IMDB", "AGNews")
-SOURCE_HELP = {
-    "IMDB": "the folder aclImdb (or the one that holds it), or a .tar.gz, .tar.xz, .tar or .zip archive of it",
-    "AGNews": "a folder with train.csv and test.csv, or a single csv file (with --holdout)",
-    "Char_PTB": "a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them",
-    "Word_PTB": "a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them",
-}
+# Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
-OTHER_SOURCE = "a local copy, not compared with the published files"
+LOCAL_SOURCE = "a local copy, not compared with the published files"
+DOWNLOADED_SOURCE = "downloaded, not compared with the published files"
 
 
-def main(dataset, argv=None):
-    """Prepare a data set as the command line says.
+class DataSet(object):
+    """Description of a data set: its files on the web, its readers and its prepared form.
+
+    A subclass defines `read`, `write` and, for ``--demo``, `generate` and `is_prepared`. An experiment names its data
+    set ``DATA_SET`` in its ``prepare_data.py``.
+
+    Attributes
+    ----------
+    experiment : str
+        Folder under ``Experiments``.
+    downloads : sequence of (str, str or None)
+        Pairs of URL and digest; see `Experiments.shared.data.download.fetch`.
+    description, source_help, folder_help, checksum_help : str
+        Help texts of the command line.
+    """
+
+    experiment = source_help = None
+    downloads = ()
+    folder_help = "the folder to write (default: %(default)s)"
+    checksum_help = "accept another corpus in the same format: do not compare digests"
+
+    @property
+    def description(self):
+        return ("Prepare the data of the %s experiment: download them (or take a local copy), check them, and write "
+                "ids and vocabulary." % self.experiment)
+
+    @property
+    def default_folder(self):
+        """The folder to write without ``--data-dir``; None if it depends on the source."""
+        return default_data_dir(self.experiment)
+
+    def add_options(self, parser):
+        """Add the options that only this data set has."""
+
+    def read(self, source, options):
+        """Read the raw data.
+
+        Parameters
+        ----------
+        source : str
+            File or folder.
+        options : argparse.Namespace
+            ``no_checksum`` and the options of `add_options`.
+
+        Returns
+        -------
+        object
+            The corpus, as `write` takes it.
+        """
+        raise NotImplementedError
+
+    def folder_of(self, source):
+        """Return the folder to write for a source, if `default_folder` is None."""
+        raise NotImplementedError
+
+    def details(self, source, options):
+        """Return the metadata of the prepared data: a dict, at least ``"source"``, their origin in words."""
+        return {"source": LOCAL_SOURCE if options.no_checksum else PUBLISHED_SOURCE}
+
+    def write(self, corpus, folder, details):
+        """Write the prepared folder and return the lines to print."""
+        raise NotImplementedError
+
+    def generate(self):
+        """Return a generated corpus for the demonstration, as `write` takes it."""
+        raise NotImplementedError
+
+    def is_prepared(self, folder):
+        """Return whether the folder holds the prepared data; another data set in it is an error."""
+        raise NotImplementedError
+
+    def prepare(self, folder, options, download_folder=None):
+        """Get the raw data, write the prepared folder, and print a summary.
+
+        Parameters
+        ----------
+        folder : str or None
+            The folder to write; None for the default.
+        options : argparse.Namespace
+        download_folder : str, optional
+            Folder of the downloads.
+        """
+        source = options.source or self._downloaded(
+            download_folder or os.path.join(experiment_folder(self.experiment), "data", "download"))
+        try:
+            corpus = self.read(source, options)
+        except ReportedError:
+            if not options.source and self._unverified:
+                os.remove(source)           # or the next run would read the same damaged file
+            raise
+        for line in self.write(corpus, folder or self.folder_of(source), self.details(source, options)):
+            print(line)
+
+    @property
+    def _unverified(self):
+        """Whether the download is a single file without a known digest."""
+        return len(self.downloads) == 1 and self.downloads[0][1] is None
+
+    def _downloaded(self, folder):
+        source = download.fetch_all(self.downloads, folder)
+        if self._unverified:
+            print("%s: sha256 %s (no published digest was known to compare it with)"
+                  % (source, hashlib.sha256(read_file(source)).hexdigest()))
+        return source
+
+
+def add_source_options(parser, data_set, folder_default):
+    """Add ``--source``, ``--data-dir``, the options of the data set and ``--no-checksum``."""
+    parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + data_set.source_help)
+    parser.add_argument("--data-dir", metavar="DIR", default=folder_default, help=data_set.folder_help)
+    data_set.add_options(parser)
+    parser.add_argument("--no-checksum", action="store_true", help=data_set.checksum_help)
+
+
+def main(data_set, argv=None):
+    """Prepare a data set as the command line says. Exit with status 2 after a reported error, 130 after Ctrl-C.
 
     Parameters
     ----------
-    dataset : str
-        ``"IMDB"``, ``"AGNews"``, ``"Char_PTB"`` or ``"Word_PTB"``.
+    data_set : DataSet
     argv : list of str, optional
         The arguments; those of the process if omitted.
-
-    Returns
-    -------
-    int
-        The exit status: 0, 2 after an error that was reported, 130 after Ctrl-C.
     """
-    options = _parser(dataset).parse_args(argv)
-    try:
-        _prepare(dataset, options)
-    except ReportedError as error:
-        print("error: %s" % error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    parser = ArgumentParser(description=data_set.description)
+    add_source_options(parser, data_set, data_set.default_folder)
+    options = parser.parse_args(argv)
+    with reported_errors():
+        data_set.prepare(options.data_dir, options)
 
 
-def _parser(dataset):
-    parser = ArgumentParser(description="Prepare the data of the %s experiment: download it (or take a local "
-                                                 "copy), check it, and write ids and vocabulary." % dataset)
-    parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + SOURCE_HELP[dataset])
-    parser.add_argument("--data-dir", metavar="DIR", default=default_data_dir(dataset),
-                        help="the folder to write (default: %(default)s)")
-    if dataset == "AGNews":
-        parser.add_argument("--holdout", metavar="FRACTION", type=float,
-                            help="with a single csv file: the fraction of its rows that becomes the test part")
-    parser.add_argument("--no-checksum", action="store_true",
-                        help="accept another corpus in the same format: digests and document counts are not compared")
-    return parser
-
-
-def _prepare(dataset, options):
-    source, check = options.source, not options.no_checksum
-    if source is None:
-        from .download import download_corpus
-        source = download_corpus(dataset, os.path.join(experiment_folder(dataset), "data", "download"))
-    details = {"source": PUBLISHED_SOURCE if check else OTHER_SOURCE}
-    if dataset in TEXT_DATASETS:
-        _prepare_text(dataset, source, check, options, details)
-    else:
-        _prepare_language(dataset, source, check, options, details)
-    _print_digests(options.data_dir)
-
-
-def _prepare_text(dataset, source, check, options, details):
-    from . import classification as text
-    if dataset == "IMDB":
-        corpus = text.read_imdb(source, check)
-    else:
-        corpus = text.read_agnews(source, options.holdout, check)
-        if options.holdout is not None:
-            details["holdout"] = options.holdout
-    data = text.prepare_text(*corpus["train"], *corpus["test"], data_dir=options.data_dir, dataset=dataset,
-                             details=details)
-    print("%s prepared in %s" % (dataset, options.data_dir))
-    for split, part in (("train", data.train), ("test", data.test)):
-        classes = ", ".join("%d %s" % (int((part.labels == label).sum()), name)
-                            for label, name in enumerate(text.CLASS_NAMES[dataset]))
-        print("%s: %d documents (%s), %d tokens" % (split, len(part.labels), classes, len(part.tokens)))
-    print("vocabulary: %d entries (words in at least two training documents, and %s)"
-          % (len(data.vocabulary), text.END_OF_DOCUMENT))
-    print("train tokens that are one of the 20,000 most frequent words: %.2f %%" % (100 * text.covered_share(data)))
-
-
-def _prepare_language(dataset, source, check, options, details):
-    from . import penn_treebank as ptb
-    data = ptb.prepare_language(ptb.read_ptb(source, check), options.data_dir, dataset, details, published=check)
-    print("%s prepared in %s" % (dataset, options.data_dir))
-    for part in ptb.PARTS:
-        print("%s: %d %s" % (part, len(getattr(data, part)), ptb.KINDS[dataset]))
-    print("vocabulary: %d %s" % (len(data.vocabulary), ptb.KINDS[dataset]))
-
-
-def _print_digests(data_dir):
-    from .prepared_folder import file_digests
-    print("sha256 of the files:")
-    for name, digest in file_digests(data_dir):
-        print("  %s  %s" % (digest, name))
+def find_data_set(experiment):
+    """Return the `DataSet` that ``Experiments/<experiment>/prepare_data.py`` describes."""
+    return importlib.import_module("Experiments.%s.prepare_data" % experiment).DATA_SET

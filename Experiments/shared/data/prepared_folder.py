@@ -1,4 +1,8 @@
-"""The prepared folder: written whole or not at all, and checked when it is read."""
+"""Prepared folders: written completely or not at all, and checked when they are read.
+
+There are two kinds. A folder of arrays has ``vocabulary.txt`` and one ``.npz`` file per part. A folder of text files
+has ``SHA256SUMS`` beside them, which ``sha256sum --check`` understands.
+"""
 
 import contextlib
 import hashlib
@@ -8,129 +12,186 @@ import shutil
 import zlib
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, write_atomically
+from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
 
 from .archives import decode, read_file
+from .vocabulary import VOCABULARY_FILE, Vocabulary
 
-__all__ = ["VOCABULARY_FILE", "replaced_folder", "write_vocabulary", "read_vocabulary", "load_parts", "file_digests",
-           "is_prepared"]
+__all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "is_array_folder", "write_text_folder",
+           "is_intact", "folder_source", "file_digests", "refuse_foreign_files"]
 
-VOCABULARY_FILE = "vocabulary.txt"
-KNOWN_FILES = re.compile(r"(vocabulary\.txt|(train|valid|test)\.npz|ptb\.char\.(train|valid|test)\.txt)$")
+PARTS = ("train", "valid", "test")
+DIGEST_FILE = "SHA256SUMS"
+ARRAY_FOLDER_FILE = re.compile(r"(vocabulary\.txt|(train|valid|test)\.npz|\w+\.char\.(train|valid|test)\.txt)$")
+
+
+def write_array_folder(folder, dataset, kind, vocabulary, parts, metadata, files=None):
+    """Make a folder of arrays, or replace one.
+
+    Parameters
+    ----------
+    folder : str
+    dataset, kind : str
+        Stored in the metadata of every part.
+    vocabulary : Vocabulary
+    parts : dict of str to (dict, dict)
+        Arrays and metadata of each part, by its name.
+    metadata : dict
+        Metadata of all parts; at least ``"source"``, the origin of the data (no path: the bytes must not depend on it).
+    files : dict of str to bytes, optional
+        More files, by name.
+    """
+    common = dict(metadata, dataset=dataset, kind=kind, vocabulary_size=len(vocabulary),
+                  vocabulary_sha256=vocabulary.digest)
+    with _replaced_folder(folder, lambda name: ARRAY_FOLDER_FILE.match(name)) as unfinished:
+        vocabulary.write(unfinished)
+        for name, content in (files or {}).items():
+            write_atomically(os.path.join(unfinished, name), content)
+        for part, (arrays, details) in parts.items():
+            save_arrays(os.path.join(unfinished, part + ".npz"), arrays, dict(common, split=part, **details),
+                        compress=True)
+
+
+def load_array_folder(folder, dataset, parts=PARTS):
+    """Load the vocabulary and the arrays of each part, and check that they belong together.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+    arrays : dict of str to dict
+        Named arrays of each part.
+    metadata : dict of str to dict
+    """
+    missing = _missing_files(folder, parts)
+    if len(missing) == len(parts) + 1:
+        raise ReportedError("no prepared data in %s: run 'python prepare_data.py' (or 'python prepare_data.py "
+                            "--source PATH' for a local copy), or try 'python main.py CONFIG --demo'" % folder)
+    if missing:
+        raise ReportedError("prepared data in %s lacks %s; run prepare_data.py again" % (folder, missing[0]))
+    path = os.path.join(folder, VOCABULARY_FILE)
+    content = read_file(path)
+    vocabulary = Vocabulary.from_bytes(content, path)
+    expected = {"dataset": dataset, "vocabulary_size": len(vocabulary),
+                "vocabulary_sha256": hashlib.sha256(content).hexdigest()}
+    arrays, metadata = {}, {}
+    for part in parts:
+        path = os.path.join(folder, part + ".npz")
+        arrays[part], metadata[part] = _load(path)
+        _check_metadata(path, metadata[part], dict(expected, split=part))
+    return vocabulary, arrays, metadata
+
+
+def is_array_folder(folder, dataset, parts=PARTS):
+    """Return whether a folder holds all files of a data set; files of another data set are an error."""
+    if _missing_files(folder, parts):
+        return False
+    load_array_folder(folder, dataset, parts)
+    return True
+
+
+def write_text_folder(folder, contents, source):
+    """Make a folder of text files, or replace one.
+
+    Parameters
+    ----------
+    folder : str
+    contents : dict of str to bytes
+        By file name.
+    source : str
+        Origin of the files, in words. It is the first line of ``SHA256SUMS``.
+
+    Returns
+    -------
+    bool
+        False if the folder had exactly these files already.
+    """
+    digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in contents}
+    if _holds(folder, digests):
+        return False
+    listing = "# %s\n" % source + "".join("%s  %s\n" % (digests[name], name) for name in sorted(digests))
+    contents = dict(contents, **{DIGEST_FILE: listing})
+    try:
+        with _replaced_folder(folder, _listed_files(folder)) as unfinished:
+            for name in sorted(contents):
+                write_atomically(os.path.join(unfinished, name), contents[name])
+    except ReportedError:
+        if _holds(folder, digests):         # another process was faster
+            return False
+        raise
+    return True
+
+
+def is_intact(folder):
+    """Return whether all files of a folder of text files are present and unchanged."""
+    digests = _recorded_digests(folder)
+    return bool(digests) and all(
+        os.path.isfile(os.path.join(folder, name)) and _file_digest(folder, name) == digests[name] for name in digests)
+
+
+def folder_source(folder):
+    """Return the recorded origin of a prepared folder, or None if there is no record."""
+    path = os.path.join(folder, DIGEST_FILE)
+    if os.path.isfile(path):
+        first_line = decode(read_file(path), path).split("\n")[0]
+        return first_line[len("# "):] if first_line.startswith("# ") else None
+    path = os.path.join(folder, "train.npz")
+    return _load(path)[1].get("source") if os.path.isfile(path) else None
+
+
+def file_digests(folder):
+    """Return the sha256 of every file of a folder, as a sorted list of (name, digest)."""
+    return [(name, _file_digest(folder, name)) for name in sorted(os.listdir(folder))]
+
+
+def refuse_foreign_files(folder, is_own=None):
+    """Raise a `ReportedError` if a folder holds a file that was not prepared.
+
+    Parameters
+    ----------
+    folder : str
+    is_own : callable, optional
+        Takes the name of a file; true if it was prepared. The files that ``SHA256SUMS`` lists if omitted.
+    """
+    if not os.path.exists(folder):
+        return
+    if not os.path.isdir(folder):
+        raise ReportedError("%s is not a folder; choose another one with --data-dir" % folder)
+    is_own = is_own or _listed_files(folder)
+    foreign = [name for name in sorted(os.listdir(folder)) if not is_own(name)]
+    if foreign:
+        raise ReportedError("folder %s holds %s, which is not prepared data and would be lost; move it away, or choose "
+                            "another folder with --data-dir" % (folder, foreign[0]))
 
 
 @contextlib.contextmanager
-def replaced_folder(data_dir):
-    """Yield a temporary sibling of `data_dir` to write into; it takes the place of `data_dir` only on success.
+def _replaced_folder(folder, is_own):
+    """Yield a temporary sibling of `folder` to write into, which replaces `folder` on success.
 
-    An earlier prepared folder is replaced; a folder that holds anything else is refused.
+    On failure the old folder stays. A folder with files that are not `is_own` is refused.
     """
-    data_dir = os.path.abspath(data_dir)
-    _refuse_foreign_files(data_dir)
-    _remove_abandoned(data_dir)
-    unfinished = "%s.%d.unfinished" % (data_dir, os.getpid())
-    replaced = "%s.%d.replaced" % (data_dir, os.getpid())
+    folder = os.path.abspath(folder)
+    refuse_foreign_files(folder, is_own)
+    _remove_abandoned(folder)
+    unfinished, replaced = ["%s.%d.%s" % (folder, os.getpid(), ending) for ending in ("unfinished", "replaced")]
     try:
         os.makedirs(unfinished)
-    except OSError as error:
-        raise ReportedError("cannot write beside %s (%s); choose another folder with --data-dir"
-                            % (data_dir, error.strerror or error)) from error
-    try:
         yield unfinished
-        if os.path.isdir(data_dir):
-            os.rename(data_dir, replaced)
-        os.rename(unfinished, data_dir)
+        if os.path.isdir(folder):
+            os.rename(folder, replaced)
+        os.rename(unfinished, folder)
+    except OSError as error:
+        raise ReportedError("cannot write %s (%s); choose another folder with --data-dir"
+                            % (folder, error.strerror or error)) from error
     finally:
+        if os.path.isdir(replaced) and not os.path.exists(folder):
+            os.rename(replaced, folder)
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def write_vocabulary(folder, entries):
-    r"""Write one entry a line in the order of ids and return the sha256 of the file.
-
-    A backslash is written ``\\`` and a newline ``\n`` (as Python would), so that every line is one entry.
-    """
-    lines = [entry.replace("\\", "\\\\").replace("\n", "\\n") + "\n" for entry in entries]
-    content = "".join(lines).encode("utf-8")
-    write_atomically(os.path.join(folder, VOCABULARY_FILE), content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def read_vocabulary(folder):
-    """Read what `write_vocabulary` wrote: the list of entries and the sha256 of the file."""
-    path = os.path.join(folder, VOCABULARY_FILE)
-    content = read_file(path)
-    unescape = {"\\\\": "\\", "\\n": "\n"}
-    entries = [re.sub(r"\\.", lambda match: unescape.get(match.group(), match.group()), line)
-               for line in decode(content, path).split("\n")[:-1]]
-    return entries, hashlib.sha256(content).hexdigest()
-
-
-def is_prepared(data_dir, parts):
-    """Whether the folder holds the files of a prepared data set."""
-    return all(os.path.isfile(os.path.join(data_dir, name)) for name in _file_names(parts))
-
-
-def load_parts(data_dir, dataset, kind, parts):
-    """Load the vocabulary and the arrays of each part, checked against each other.
-
-    Returns
-    -------
-    vocabulary : list of str
-    arrays : dict of str to dict
-        For each part its named arrays.
-    metadata : dict of str to dict
-    """
-    missing = [name for name in _file_names(parts) if not os.path.isfile(os.path.join(data_dir, name))]
-    if len(missing) == len(parts) + 1:
-        raise ReportedError("no prepared data in %s: run 'python prepare_data.py' (or 'python prepare_data.py "
-                            "--source PATH' for a local copy), or try 'python main.py CONFIG --demo'" % data_dir)
-    if missing:
-        raise ReportedError("prepared data in %s lacks %s; run prepare_data.py again" % (data_dir, missing[0]))
-    vocabulary, digest = read_vocabulary(data_dir)
-    arrays, metadata = {}, {}
-    for part in parts:
-        path = os.path.join(data_dir, part + ".npz")
-        try:
-            arrays[part], metadata[part] = load_arrays(path, "prepared data")
-        except zlib.error as error:
-            raise ReportedError("prepared data %s is damaged (%s); run prepare_data.py again"
-                                % (path, error)) from error
-        _check_metadata(path, metadata[part], {"dataset": dataset, "kind": kind, "split": part,
-                                               "vocabulary_size": len(vocabulary), "vocabulary_sha256": digest})
-    return vocabulary, arrays, metadata
-
-
-def file_digests(data_dir):
-    """The sha256 of every file of a prepared folder, as a sorted list of (name, digest)."""
-    return [(name, hashlib.sha256(read_file(os.path.join(data_dir, name))).hexdigest())
-            for name in sorted(os.listdir(data_dir))]
-
-
-def _check_metadata(path, metadata, expected):
-    for key in sorted(expected):
-        if metadata.get(key) != expected[key]:
-            raise ReportedError("%s does not belong here: its %s is %s, expected %s; run prepare_data.py again"
-                                % (path, key, metadata.get(key), expected[key]))
-
-
-def _file_names(parts):
-    return [VOCABULARY_FILE] + [part + ".npz" for part in parts]
-
-
-def _refuse_foreign_files(data_dir):
-    if os.path.exists(data_dir) and not os.path.isdir(data_dir):
-        raise ReportedError("%s is not a folder; choose another one with --data-dir" % data_dir)
-    foreign = [name for name in sorted(os.listdir(data_dir)) if not KNOWN_FILES.match(name)] \
-        if os.path.isdir(data_dir) else []
-    if foreign:
-        raise ReportedError("folder %s holds %s, which is no prepared data and would be lost; choose an empty or new "
-                            "folder with --data-dir" % (data_dir, foreign[0]))
-
-
-def _remove_abandoned(data_dir):
-    """Remove what killed preparations left beside the folder."""
-    parent, name = os.path.split(data_dir)
+def _remove_abandoned(folder):
+    """Remove what killed processes left beside a folder."""
+    parent, name = os.path.split(folder)
     if not os.path.isdir(parent):
         return
     pattern = re.compile(re.escape(name) + r"\.(\d+)\.(unfinished|replaced)$")
@@ -148,3 +209,44 @@ def _is_running(process):
     except OSError:
         return True
     return process != os.getpid()
+
+
+def _load(path):
+    try:
+        return load_arrays(path, "prepared data")
+    except zlib.error as error:
+        raise ReportedError("prepared data %s is damaged (%s); run prepare_data.py again" % (path, error)) from error
+
+
+def _check_metadata(path, metadata, expected):
+    for key in sorted(expected):
+        if metadata.get(key) != expected[key]:
+            raise ReportedError("%s does not belong here: its %s is %s, expected %s; run prepare_data.py again"
+                                % (path, key, metadata.get(key), expected[key]))
+
+
+def _missing_files(folder, parts):
+    names = [VOCABULARY_FILE] + [part + ".npz" for part in parts]
+    return [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+
+
+def _file_digest(folder, name):
+    return hashlib.sha256(read_file(os.path.join(folder, name))).hexdigest()
+
+
+def _recorded_digests(folder):
+    """Return the digests in ``SHA256SUMS`` by file name, or None without such a file."""
+    path = os.path.join(folder, DIGEST_FILE)
+    if not os.path.isfile(path):
+        return None
+    lines = [line.split("  ", 1) for line in decode(read_file(path), path).split("\n") if not line.startswith("#")]
+    return {line[1]: line[0] for line in lines if len(line) == 2}
+
+
+def _listed_files(folder):
+    digests = _recorded_digests(folder)
+    return (set() if digests is None else set(digests) | {DIGEST_FILE}).__contains__
+
+
+def _holds(folder, digests):
+    return is_intact(folder) and _recorded_digests(folder) == digests

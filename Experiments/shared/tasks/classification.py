@@ -6,7 +6,7 @@ from bayes_rnn.models import TextClassifier
 from theano_rnn.errors import ReportedError
 
 from ..data import minibatches as batches
-from ..data.classification import CLASS_NAMES, LOWER_CASED
+from ..data.prepare import find_data_set
 from .bayesian import BayesianTask
 
 __all__ = ["TextTask"]
@@ -74,9 +74,8 @@ class TextTask(BayesianTask):
         return right / float(count)
 
     def model_details(self):
-        dataset = self.settings.experiment.name
-        return dict(classes=list(CLASS_NAMES[dataset]), length=self.settings.length,
-                    lower_case=dataset in LOWER_CASED)
+        data_set = find_data_set(self.settings.experiment.name)
+        return dict(classes=list(data_set.class_names), length=self.settings.length, lower_case=data_set.lower_case)
 
     def compressed_evaluation(self, model):
         """Return the `function` with which `evaluate` evaluates a `CompressedClassifier` of this network.

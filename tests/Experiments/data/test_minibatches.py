@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Experiments.shared.data import minibatches as batches
-from Experiments.shared.data.classification import Documents, TextData
-from Experiments.shared.data.tagging import TaggedPart
+from Experiments.shared.data.tagged_sentences import TaggedPart
+from Experiments.shared.data.text_classification import Documents, TextData
 from theano_rnn.errors import ReportedError
 
 QUICK = settings(max_examples=50, deadline=None)

@@ -1,18 +1,18 @@
 """The real prepare_data.py scripts, run in processes of their own on tiny data in the real formats."""
 
-import http.server
 import os
-import threading
+import subprocess
+import sys
 import time
 
 import pytest
 from helpers import raw_corpora
 
-from Experiments.shared.data import classification as text
-from Experiments.shared.data import download, prepare
-from Experiments.shared.data import penn_treebank as ptb
+from Experiments.shared.data import download
+from Experiments.shared.data.language_modeling import load_language
+from Experiments.shared.data.prepare import find_data_set, main
+from Experiments.shared.data.text_classification import load_text
 from Experiments.shared.config import default_data_dir
-from theano_rnn.errors import ReportedError
 
 
 def sources(kind, folder):
@@ -28,7 +28,7 @@ def sources(kind, folder):
     if kind == "ptb-zip":
         return raw_corpora.write_zip(folder / "p.zip", raw_corpora.ptb_files(), "x/")
     if kind == "agnews-folder":
-        return raw_corpora.write_tree(folder / "ag", {"train.csv": raw_corpora.agnews_csv(), "test.csv": raw_corpora.agnews_csv(repeat=1)})
+        return raw_corpora.agnews_folder(folder / "ag")
     return os.path.join(raw_corpora.write_tree(folder / "ag", {"one.csv": raw_corpora.agnews_csv()}), "one.csv")
 
 
@@ -46,18 +46,15 @@ def test_scripts_prepare_the_same_bytes_whatever_the_hash_seed(tmp_path, dataset
     source = sources(kind, tmp_path)
     folders = [str(tmp_path / "deep" / name) for name in "ab"]
     for folder, seed in zip(folders, ("1", "2")):
-        status, output, errors = raw_corpora.run_script(dataset, "--source", source, "--data-dir", folder, "--no-checksum",
-                                                 *options, PYTHONHASHSEED=seed)
+        status, output, errors = raw_corpora.run_script(dataset, "--source", source, "--data-dir", folder,
+                                                        "--no-checksum", *options, PYTHONHASHSEED=seed)
         assert (status, errors) == (0, "")
         for line in expected:
             assert line in output
         assert "  vocabulary.txt" in output
     assert raw_corpora.folder_bytes(folders[0]) == raw_corpora.folder_bytes(folders[1])
     assert sorted(os.listdir(str(tmp_path / "deep"))) == ["a", "b"]
-    if dataset in text.CLASS_NAMES:
-        text.load_text(folders[0], dataset)
-    else:
-        ptb.load_language(folders[0], dataset)
+    (load_text if dataset in ("IMDB", "AGNews") else load_language)(folders[0], dataset)
 
 
 @pytest.mark.parametrize("dataset, kinds", [("IMDB", ["imdb-folder", "imdb-tar.gz", "imdb-zip"]),
@@ -67,8 +64,8 @@ def test_bytes_do_not_depend_on_the_form_of_the_source(tmp_path, capsys, dataset
     for kind in kinds:
         work = tmp_path / kind
         work.mkdir()
-        assert prepare.main(dataset, ["--source", sources(kind, work), "--data-dir", str(work / "out"),
-                                      "--no-checksum"]) == 0
+        main(find_data_set(dataset),
+             ["--source", sources(kind, work), "--data-dir", str(work / "out"), "--no-checksum"])
         contents.append(raw_corpora.folder_bytes(work / "out"))
     assert all(content == contents[0] for content in contents)
 
@@ -78,9 +75,10 @@ def test_bytes_do_not_depend_on_the_form_of_the_source(tmp_path, capsys, dataset
     ("AGNews", "agnews-folder", "train.csv of"), ("AGNews", "agnews-csv", "--holdout FRACTION"),
 ])
 def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, dataset, kind, message):
-    status = prepare.main(dataset, ["--source", sources(kind, tmp_path), "--data-dir", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as leaving:
+        main(find_data_set(dataset), ["--source", sources(kind, tmp_path), "--data-dir", str(tmp_path / "out")])
     captured = capsys.readouterr()
-    assert status == 2 and captured.out == ""
+    assert leaving.value.code == 2 and captured.out == ""
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and message in captured.err
     assert not (tmp_path / "out").exists()
 
@@ -91,7 +89,8 @@ def test_script_reports_a_truncated_archive(tmp_path):
         content = stream.read()
     with open(path, "wb") as stream:
         stream.write(content[:len(content) // 2])
-    status, output, errors = raw_corpora.run_script("IMDB", "--source", path, "--data-dir", tmp_path / "out", "--no-checksum")
+    status, output, errors = raw_corpora.run_script("IMDB", "--source", path, "--data-dir", tmp_path / "out",
+                                                    "--no-checksum")
     assert (status, output) == (2, "")
     assert errors.startswith("error: archive %s ends early or is damaged" % path) and errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -100,8 +99,8 @@ def test_script_reports_a_truncated_archive(tmp_path):
 def test_preparing_again_replaces(tmp_path, capsys):
     source = sources("ptb-folder", tmp_path)
     arguments = ["--source", source, "--data-dir", str(tmp_path / "out"), "--no-checksum"]
-    assert prepare.main("Char_PTB", arguments) == 0
-    assert prepare.main("Word_PTB", arguments) == 0
+    main(find_data_set("Char_PTB"), arguments)
+    main(find_data_set("Word_PTB"), arguments)
     assert sorted(os.listdir(str(tmp_path / "out"))) == ["test.npz", "train.npz", "valid.npz", "vocabulary.txt"]
 
 
@@ -119,61 +118,15 @@ def test_default_folder_belongs_to_the_experiment():
 
 def test_without_a_source_it_downloads(tmp_path, capsys, monkeypatch):
     source = sources("ptb-folder", tmp_path)
-    monkeypatch.setattr(download, "download_corpus", lambda dataset, folder: source)
+    monkeypatch.setattr(download, "fetch_all", lambda files, folder: source)
     arguments = ["--data-dir", str(tmp_path / "out"), "--no-checksum"]
-    assert prepare.main("Word_PTB", arguments) == 0
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "file.txt").write_bytes(b"content\n")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def translate_path(self, path):
-            return str(folder) + path
-
-        def log_message(self, *_arguments):
-            pass
-    listening = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-    yield "http://127.0.0.1:%d/" % listening.server_address[1]
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
-
-
-def test_fetch(server, tmp_path, capsys):
-    pytest.importorskip("pooch")
-    known_hash = "md5:f75b8179e4bbe7e2b4a074dcef62de95"
-    path = download.fetch(server + "file.txt", known_hash, str(tmp_path / "cache"))
-    assert path == str(tmp_path / "cache" / "file.txt")
-    with open(path, "rb") as stream:
-        assert stream.read() == b"content\n"
-    for name, digest in (("file.txt", "md5:" + "0" * 32), ("nothing.txt", known_hash)):
-        with pytest.raises(ReportedError, match="downloading %s%s failed .*--source PATH" % (server, name)):
-            download.fetch(server + name, digest, str(tmp_path / "other"))
-        assert os.listdir(str(tmp_path / "other")) == []
-    assert capsys.readouterr().err == ""
-
-
-def test_download_corpus_gives_an_archive_or_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "fetch", lambda url, known_hash, folder: os.path.join(folder, os.path.basename(url)))
-    assert download.download_corpus("IMDB", str(tmp_path)) == str(tmp_path / "aclImdb_v1.tar.gz")
-    assert download.download_corpus("AGNews", str(tmp_path)) == str(tmp_path)
-    names = [url.rsplit("/", 1)[1] for url, _ in download.SOURCES["Word_PTB"]]
-    assert names == ["ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"]
-    assert all(known.startswith("md5:") for files in download.SOURCES.values() for _, known in files)
+    main(find_data_set("Word_PTB"), arguments)
+    assert "Word_PTB prepared in %s" % (tmp_path / "out") in capsys.readouterr().out
 
 
 def test_data_modules_do_not_import_theano():
-    import subprocess
-    import sys
-    program = ("import sys; from Experiments.shared.data import minibatches, demo, download, prepare, "
-               "penn_treebank, classification, word_vectors; "
+    program = ("import sys; from Experiments.shared.data import demo, minibatches, penn_treebank, tagged_sentences, "
+               "text_classification, word_vectors; from Experiments.language_modeling import prepare_data; "
+               "[demo.find_data_set(name) for name in ('IMDB', 'AGNews', 'Char_PTB', 'sequence_labeling')]; "
                "sys.exit(any(name.split('.')[0] in ('theano', 'lasagne') for name in sys.modules))")
     assert subprocess.call([sys.executable, "-c", program], cwd=raw_corpora.ROOT) == 0

@@ -5,9 +5,16 @@ import os
 import pytest
 from helpers import raw_corpora
 
-from Experiments.shared.data import archives as sources
-from Experiments.shared.data import classification as text
+from Experiments.AGNews.prepare_data import read_agnews
+from Experiments.IMDB.prepare_data import read_imdb
+from Experiments.shared.data import archives
 from Experiments.shared.data import penn_treebank as ptb
+from Experiments.shared.data.language_modeling import load_corpus, prepare_language
+from Experiments.shared.data.prepared_folder import PARTS
+from Experiments.shared.data.tagged_sentences import load_tagged
+from Experiments.shared.data.text_classification import covered_share, prepare_text
+from theano_rnn.tokens import character_tokens
+
 
 REAL_DATA = os.environ.get("REAL_DATA", os.path.join(os.path.dirname(raw_corpora.ROOT), "shared", "data"))
 
@@ -21,29 +28,47 @@ def real(name):
 
 def test_ptb_characters():
     texts = ptb.read_ptb(real("ptb.zip"))
-    for part in ptb.PARTS:
+    for part in PARTS:
         content = ptb.character_version(texts[part]).encode("utf-8")
-        assert sources.git_blob_id(content) == ptb.CHARACTER_BLOB_IDS[part]
-    characters = ptb.character_tokens(texts["train"])
+        assert archives.git_blob_id(content) == ptb.CHARACTER_BLOB_IDS[part]
+    characters = character_tokens(texts["train"])
     assert len(characters) == 5017482 and len(set(characters)) == 50
 
 
 def test_ptb_words(tmp_path):
-    data = ptb.prepare_language(ptb.read_ptb(real("ptb.zip")), str(tmp_path / "p"), "Word_PTB", {"source": "real"})
+    data = prepare_language(ptb.read_ptb(real("ptb.zip")), str(tmp_path / "p"), "Word_PTB", "words", {"source": "real"})
     assert (len(data.vocabulary), len(data.train), len(data.valid), len(data.test)) == (10000, 929589, 73760, 82430)
     assert data.vocabulary[:3] == ["the", "<unk>", "<eos>"]
 
 
 def test_agnews_rows():
-    corpus = text.read_agnews(real("ag_news_test.csv"), 0.2)
+    corpus = read_agnews(real("ag_news_test.csv"), 0.2)
     assert len(corpus["train"][0]) == 6080 and len(corpus["test"][0]) == 1520
 
 
 @pytest.mark.skipif("REAL_DATA" not in os.environ, reason="takes half a minute: only if REAL_DATA is set")
 def test_imdb_vocabulary(tmp_path):
-    corpus = text.read_imdb(real("aclImdb.tar.xz"))
-    data = text.prepare_text(*corpus["train"], *corpus["test"], data_dir=str(tmp_path / "p"), dataset="IMDB",
-                             details={"source": "real"})
+    corpus = read_imdb(real("aclImdb.tar.xz"))
+    data = prepare_text(corpus, str(tmp_path / "p"), "IMDB", 2, {"source": "real"})
     assert len(data.vocabulary) == 53785
     assert (len(data.train.tokens), len(data.test.tokens)) == (6081873, 5945022)
-    assert text.covered_share(data) == pytest.approx(0.9671, abs=5e-5)
+    assert covered_share(data) == pytest.approx(0.9671, abs=5e-5)
+
+
+def test_ptb_text_files(tmp_path):
+    status, output, errors = raw_corpora.run_getdata("penn", "--source", real("ptb.zip"), "--data-dir", tmp_path)
+    assert (status, errors) == (0, "") and "train.txt: 929589 tokens" in output
+    data = load_corpus(str(tmp_path / "penn"))
+    assert [len(entry) for entry in data] == [10000, 929589, 73760, 82430]
+    assert data.vocabulary[-3:] == ["<eos>", "<unk>", "the"]
+    assert load_corpus(str(tmp_path / "penn"), "none").vocabulary[0] == "aer"
+
+
+def test_conll2000(tmp_path):
+    status, _, errors = raw_corpora.run_script("sequence_labeling", "--source", real("conll2000.zip"), "--data-dir",
+                                               tmp_path / "out")
+    assert (status, errors) == (0, "")
+    data = load_tagged(str(tmp_path / "out"))
+    assert [len(part.offsets) - 1 for part in data[2:]] == [8042, 894, 2012]
+    assert [len(part.tokens) for part in data[2:]] == [190717, 21010, 47377]
+    assert (len(data.vocabulary), len(data.tags)) == (18208, 44) and data.vocabulary[0] == "<unk>"

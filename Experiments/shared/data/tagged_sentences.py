@@ -1,6 +1,6 @@
 """Tagged sentences: ``wsj_{train,valid,test}.conll`` with "token TAB tag" lines, and ``tags.txt``.
 
-CoNLL-2000 is brought into the same form, under the same names; the name of the folder tells which it is.
+CoNLL-2000 has the same form and the same file names; the name of the folder says which corpus it is.
 """
 
 import collections
@@ -10,13 +10,14 @@ import os
 import numpy as np
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import UNKNOWN_WORD
 
-from .archives import check_md5, decode, read_file, read_named_files, source_names
-from .corpus import encode_words, ordered_vocabulary
-from .penn_treebank import PARTS, UNKNOWN
+from .archives import decode, read_file
+from .prepared_folder import PARTS
+from .vocabulary import Vocabulary, ordered_vocabulary
 
-__all__ = ["TaggedData", "TaggedPart", "RawPart", "FILES", "TAGS_FILE", "read_tagged", "default_tagged_folder",
-           "parse_sentences", "parse_tagged", "tagged_files", "is_wsj_source", "read_wsj", "read_conll2000"]
+__all__ = ["TaggedData", "TaggedPart", "RawPart", "FILES", "TAGS_FILE", "load_tagged", "default_tagged_folder",
+           "parse_sentences", "parse_tagged", "tagged_files"]
 
 TaggedData = collections.namedtuple("TaggedData", "vocabulary tags train valid test")
 TaggedPart = collections.namedtuple("TaggedPart", "tokens tags offsets")
@@ -24,41 +25,39 @@ RawPart = collections.namedtuple("RawPart", "words tags offsets")
 
 FILES = collections.OrderedDict((part, "wsj_%s.conll" % part) for part in PARTS)
 TAGS_FILE = "tags.txt"
-CONLL2000_MD5 = {"train.txt": "2e2f24e90e20fcb910ab2251b5ed8cd0", "test.txt": "56944df34be553b72a2a634e539a0951"}
-VALIDATION_SHARE = 0.1
 
 
-def read_tagged(folder, vocab_order="up", seed=0):
-    """Read a folder of tagged sentences and number words and tags.
+def load_tagged(folder, vocab_order="up", seed=0):
+    """Load a folder of tagged sentences and encode words and tags.
 
-    Words are told apart by case. What train lacks becomes ``<unk>``, a word of the vocabulary: with ``"up"`` it is row
-    0 (the rare end) unless train itself has it, since its count is 0. No training word stands for it, so its vector
-    then keeps its first values.
+    Words are case-sensitive. A word that train lacks becomes ``<unk>``, which is a word of the vocabulary. With
+    ``"up"`` its id is 0 (the rare end), unless train itself has it, because its count is 0. No training word becomes
+    ``<unk>``, so its vector keeps its initial values.
 
     Parameters
     ----------
     folder : str
-        With ``wsj_train.conll``, ``wsj_valid.conll``, ``wsj_test.conll``, and ``tags.txt`` (one tag a line; if it is
+        With ``wsj_train.conll``, ``wsj_valid.conll``, ``wsj_test.conll``, and ``tags.txt`` (one tag per line; if it is
         missing, the tags are those of train, sorted).
     vocab_order : {"up", "down", "none", "rand"}
-        See `Experiments.shared.data.corpus.ordered_vocabulary`.
+        See `Experiments.shared.data.vocabulary.ordered_words`.
     seed : int
         For ``"rand"``.
 
     Returns
     -------
     TaggedData
-        ``vocabulary`` and ``tags``: lists of str; ``train``, ``valid``, ``test``: `TaggedPart` with ``tokens`` and
+        ``vocabulary`` and ``tags``: `Vocabulary`; ``train``, ``valid``, ``test``: `TaggedPart` with ``tokens`` and
         ``tags`` int32 ``(tokens,)``, all sentences end to end, and ``offsets`` int64 ``(sentences + 1,)``.
 
     Raises
     ------
     ReportedError
-        With file and line, for a line that is no "token TAB tag" and for a tag that is not known.
+        With file and line, for a line that is not "token TAB tag" and for an unknown tag.
 
     Examples
     --------
-    >>> data = read_tagged("data/conll2000")                                          # doctest: +SKIP
+    >>> data = load_tagged("data/conll2000")                                          # doctest: +SKIP
     >>> len(data.train.offsets) - 1, len(data.tags)                                   # doctest: +SKIP
     (8042, 44)
     """
@@ -71,14 +70,14 @@ def read_tagged(folder, vocab_order="up", seed=0):
                             % (folder, missing[0], ", ".join(FILES.values())))
     names = [name for name in list(FILES.values()) + [TAGS_FILE] if os.path.isfile(os.path.join(folder, name))]
     parts, tags = parse_tagged({name: read_file(os.path.join(folder, name)) for name in names}, folder)
-    vocabulary = ordered_vocabulary(parts["train"].words, [UNKNOWN], vocab_order, seed)
-    encoded = [TaggedPart(encode_words(part.words, vocabulary), encode_words(part.tags, tags),
+    vocabulary, tags = ordered_vocabulary(parts["train"].words, [UNKNOWN_WORD], vocab_order, seed), Vocabulary(tags)
+    encoded = [TaggedPart(vocabulary.encode(part.words), tags.encode(part.tags),
                           np.array(part.offsets, dtype=np.int64)) for part in (parts[name] for name in PARTS)]
     return TaggedData(vocabulary, tags, *encoded)
 
 
 def default_tagged_folder(experiment_folder):
-    """The data folder unless the user says otherwise: ``data/wsj`` if it is there, else ``data/conll2000``."""
+    """Return the default data folder: ``data/wsj`` if it exists, else ``data/conll2000``."""
     licensed = os.path.join(experiment_folder, "data", "wsj")
     return licensed if os.path.isdir(licensed) else os.path.join(experiment_folder, "data", "conll2000")
 
@@ -99,7 +98,7 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
     Returns
     -------
     RawPart
-        ``words`` and ``tags``: lists of str; ``offsets``: list of int, where sentences begin and the last ends.
+        ``words`` and ``tags``: lists of str; ``offsets``: list of int, the starts of the sentences and the end.
 
     Examples
     --------
@@ -111,7 +110,7 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
         if line.strip():
             fields = line.rstrip("\r ").split(separator)
             if len(fields) != len(columns) or not all(fields):
-                raise ReportedError("%s, line %d: expected '%s', found %r; mend the line, or use an undamaged copy" % (
+                raise ReportedError("%s, line %d: expected '%s', found %r; fix the line, or use an undamaged copy" % (
                     name, number, (" " if separator is None else " TAB ").join(columns), line[:80]))
             words.append(fields[0])
             tags.append(fields[1])
@@ -147,7 +146,7 @@ def parse_tagged(contents, where):
         unknown = set(parts[part].tags).difference(tags)
         if unknown:
             position = next(number for number, tag in enumerate(parts[part].tags) if tag in unknown)
-            raise ReportedError("%s, line %d: the tag %r is not in %s; expected one of its %d tags: mend the line, or "
+            raise ReportedError("%s, line %d: the tag %r is not in %s; expected one of its %d tags: fix the line, or "
                                 "list the tag in tags.txt" % (os.path.join(where, name),
                                                               _line_number(texts[name], position),
                                                               parts[part].tags[position], origin, len(tags)))
@@ -155,7 +154,7 @@ def parse_tagged(contents, where):
 
 
 def tagged_files(parts, tags):
-    """Return the files of a folder of tagged sentences: dict of file name to bytes (what `parse_tagged` takes)."""
+    """Return the files of a folder of tagged sentences: dict of file name to bytes (the argument of `parse_tagged`)."""
     contents = {TAGS_FILE: "".join(tag + "\n" for tag in tags).encode("utf-8")}
     for part, name in FILES.items():
         raw = parts[part]
@@ -165,71 +164,21 @@ def tagged_files(parts, tags):
     return contents
 
 
-def is_wsj_source(source):
-    """Whether a folder or archive has the files of the licensed Wall Street Journal part."""
-    return FILES["train"] in source_names(source)
-
-
-def read_wsj(source):
-    """Read ``wsj_*.conll`` (and ``tags.txt``, if there) from a folder or archive; see `parse_tagged`."""
-    optional = [TAGS_FILE] if TAGS_FILE in source_names(source) else []
-    return parse_tagged(read_named_files(source, list(FILES.values()) + optional), source)
-
-
-def read_conll2000(source, check=True):
-    """Read CoNLL-2000; the last 10 % of the training sentences become the validation part.
-
-    Parameters
-    ----------
-    source : str
-        Folder or archive with ``train.txt`` and ``test.txt``: lines "token tag chunk".
-    check : bool
-        Insist on the published files.
-
-    Returns
-    -------
-    parts : dict of str to RawPart
-    tags : list of str
-        Of all parts, sorted.
-    """
-    contents = read_named_files(source, ["train.txt", "test.txt"])
-    read = {}
-    for name in contents:
-        where = "%s of %s" % (name, source)
-        if check:
-            check_md5(contents[name], CONLL2000_MD5[name], where)
-        read[name] = parse_sentences(decode(contents[name], where), where, ("token", "tag", "chunk"), None)
-    count = len(read["train.txt"].offsets) - 1
-    border = count - int(round(VALIDATION_SHARE * count))
-    if border == count:
-        raise ReportedError("train.txt of %s has only %d sentences, too few for a validation part of 10 %%; use a "
-                            "larger corpus" % (source, count))
-    parts = {"train": _sentences(read["train.txt"], 0, border), "valid": _sentences(read["train.txt"], border, count),
-             "test": read["test.txt"]}
-    return parts, sorted(set(read["train.txt"].tags) | set(read["test.txt"].tags))
-
-
-def _sentences(raw, first, end):
-    begin, stop = raw.offsets[first], raw.offsets[end]
-    return RawPart(raw.words[begin:stop], raw.tags[begin:stop],
-                   [offset - begin for offset in raw.offsets[first:end + 1]])
-
-
 def _listed_tags(text, name):
     tags = []
     for number, line in enumerate(text.split("\n"), 1):
         tag = line.strip()
         if tag in tags:
-            raise ReportedError("%s, line %d: the tag %r stands there twice; remove one" % (name, number, tag))
+            raise ReportedError("%s, line %d: duplicate tag %r; remove one" % (name, number, tag))
         if tag:
             tags.append(tag)
     if not tags:
-        raise ReportedError("%s is empty; expected one tag a line (without the file, the tags are those of train)"
+        raise ReportedError("%s is empty; expected one tag per line (without the file, the tags are those of train)"
                             % name)
     return tags
 
 
 def _line_number(text, position):
-    """The line on which the token of this position stands."""
+    """Return the line number of a token."""
     lines = (number for number, line in enumerate(text.split("\n"), 1) if line.strip())
     return next(itertools.islice(lines, position, None))

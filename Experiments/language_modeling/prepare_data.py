@@ -1,0 +1,129 @@
+"""Prepare Penn Treebank and WikiText-2 as folders of text files: the command line of ``./getdata.sh``."""
+
+import collections
+import hashlib
+import os
+
+from Experiments.shared.data.archives import check_md5, read_named_files, source_names
+from Experiments.shared.data.demo import DEMO_SOURCE
+from Experiments.shared.data.language_modeling import corpus_words
+from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5
+from Experiments.shared.data.prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, DataSet, add_source_options
+from Experiments.shared.data.prepared_folder import (
+    PARTS,
+    folder_source,
+    is_intact,
+    refuse_foreign_files,
+    write_text_folder,
+)
+from Experiments.shared.data.synthetic import generate_language
+from Experiments.shared.config import experiment_folder
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.tokens import END_OF_LINE
+
+
+class TextCorpus(DataSet):
+    """Training, validation and test text, kept as text files.
+
+    Parameters
+    ----------
+    name : str
+    file_names : sequence of str
+        Possible names of the raw files, with ``%s`` for the part; the published names first.
+    downloads
+        See `DataSet`.
+    md5 : dict of str to str, optional
+        Published digests by part.
+    """
+
+    experiment = "language_modeling"
+    description = ("Put corpora of the language models into data/penn and data/wikitext-2. A folder that is present "
+                   "and intact is left as it is.")
+    source_help = ("a folder or archive with ptb.train.txt (penn), wiki.train.tokens (wikitext-2) or train.txt, and so "
+                   "on; for one corpus only")
+    folder_help = "parent of the folders penn and wikitext-2 (default: %(default)s)"
+
+    def __init__(self, name, file_names, downloads, md5=None):
+        self.name, self.file_names, self.downloads, self.md5 = name, file_names, downloads, md5
+
+    def prepare(self, folder, options, download_folder=None):
+        if not options.source and is_intact(folder) and folder_source(folder) != DEMO_SOURCE:
+            print(_nothing_to_do(folder))
+            return
+        refuse_foreign_files(folder)
+        super(TextCorpus, self).prepare(folder, options, download_folder)
+
+    def read(self, source, options):
+        """Return the three files by the names that `load_corpus` expects: dict of str to bytes."""
+        present = source_names(source)
+        form = next((form for form in self.file_names if form % "train" in present), self.file_names[0])
+        found = read_named_files(source, [form % part for part in PARTS])
+        contents = collections.OrderedDict((part + ".txt", found[form % part]) for part in PARTS)
+        for part in PARTS:
+            where = "%s of %s" % (form % part, source)
+            if self.md5 and not options.no_checksum:
+                check_md5(found[form % part], self.md5[part], where)
+            corpus_words(found[form % part], where)
+        return contents
+
+    def details(self, source, options):
+        if self.md5 and not options.no_checksum:
+            return super(TextCorpus, self).details(source, options)
+        return {"source": LOCAL_SOURCE if options.source else DOWNLOADED_SOURCE}
+
+    def write(self, corpus, folder, details):
+        written = write_text_folder(folder, corpus, details["source"])
+        lines = ["%s written:" % folder if written else _nothing_to_do(folder)]
+        for name, content in corpus.items():
+            lines.append("  %s: %d tokens (with %s), sha256 %s" % (
+                name, len(corpus_words(content, name)), END_OF_LINE, hashlib.sha256(content).hexdigest()))
+        return lines
+
+    def generate(self):
+        return collections.OrderedDict((part + ".txt", text.encode("utf-8"))
+                                       for part, text in zip(PARTS, generate_language()))
+
+    def is_prepared(self, folder):
+        return is_intact(folder)
+
+
+def _nothing_to_do(folder):
+    return "%s is there and intact: nothing to do" % folder
+
+
+DATA_SET = TextCorpus("penn", ("ptb.%s.txt", "%s.txt"), DOWNLOADS, MD5)
+# No digest of WikiText-2 is known for certain. The URL is a mirror, because the original one on s3.amazonaws.com is
+# gone; it has not been tried.
+WIKITEXT2 = TextCorpus("wikitext-2", ("wiki.%s.tokens", "%s.txt"),
+                       [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)])
+CORPORA = collections.OrderedDict((corpus.name, corpus) for corpus in (DATA_SET, WIKITEXT2))
+
+
+def main(argv=None):
+    """Prepare corpora as the command line says. Exit with status 2 after a reported error, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments; those of the process if omitted.
+    """
+    known = " or ".join(CORPORA)
+    parser = ArgumentParser(prog="./getdata.sh", description=DATA_SET.description)
+    parser.add_argument("corpora", metavar="CORPUS", nargs="*", help=known + " (default: both)")
+    add_source_options(parser, DATA_SET, os.path.join(experiment_folder(DATA_SET.experiment), "data"))
+    options = parser.parse_args(argv)
+    with reported_errors():
+        unknown = sorted(set(options.corpora) - set(CORPORA))
+        if unknown:
+            raise ReportedError("unknown corpus %r, expected %s" % (unknown[0], known))
+        names = options.corpora or list(CORPORA)
+        if options.source and len(names) != 1:
+            raise ReportedError("--source needs exactly one corpus, got %d: ./getdata.sh penn --source PATH"
+                                % len(names))
+        for name in names:
+            CORPORA[name].prepare(os.path.join(options.data_dir, name), options,
+                                  os.path.join(options.data_dir, "download"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Text classification: vocabulary and ids of labelled documents, the prepared folder, its description."""
+
+import collections
+import os
+
+import numpy as np
+
+from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
+
+from .archives import progress
+from .prepare import DataSet
+from .prepared_folder import file_digests, is_array_folder, load_array_folder, write_array_folder
+from .vocabulary import Vocabulary, ordered_words
+
+__all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_documents", "checked_document",
+           "prepare_text", "load_text", "covered_share", "TextDataSet"]
+
+TextData = collections.namedtuple("TextData", "vocabulary train test classes")
+Documents = collections.namedtuple("Documents", "tokens offsets labels")
+
+LARGEST_VOCABULARY = 100000
+SPLITS = ("train", "test")
+
+
+def build_vocabulary(documents, largest=LARGEST_VOCABULARY):
+    """Return the words that occur in at least two documents, most frequent first, then ``</s>``.
+
+    The frequency is the number of occurrences in all documents. Words of equal frequency are in the order of their code
+    points.
+
+    Parameters
+    ----------
+    documents : iterable of str
+        The training documents.
+    largest : int
+        Maximum number of words, ``</s>`` not counted.
+    """
+    occurrences, documents_with = collections.Counter(), collections.Counter()
+    for document in documents:
+        tokens = tokenize(document)
+        occurrences.update(tokens)
+        documents_with.update(set(tokens))
+    counts = {word: occurrences[word] for word in occurrences if documents_with[word] >= 2}
+    return Vocabulary(ordered_words(counts)[:largest] + [END_OF_DOCUMENT])
+
+
+def encode_documents(documents, labels, vocabulary):
+    """Encode documents as ids: the index in the vocabulary, or its length for a word that is not in it.
+
+    Returns
+    -------
+    Documents
+        ``tokens`` (all documents, flat) int32, ``offsets`` (documents + 1,) int64, ``labels`` (documents,) int32. Every
+        document ends with ``</s>``.
+    """
+    vocabulary = Vocabulary(vocabulary)
+    encoded = [vocabulary.encode(tokenize(document) + [END_OF_DOCUMENT], outside=len(vocabulary))
+               for document in documents]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(tokens) for tokens in encoded], out=offsets[1:])
+    return Documents(np.concatenate(encoded), offsets, np.asarray(labels, dtype=np.int32))
+
+
+def checked_document(text, where):
+    """Return a document; one without a word is an error."""
+    if not tokenize(text):
+        raise ReportedError("empty document: %s has no word; use an undamaged copy or remove it" % where)
+    return text
+
+
+def prepare_text(corpus, data_dir, dataset, classes, details):
+    """Write the prepared folder of a text classification data set.
+
+    Parameters
+    ----------
+    corpus : dict
+        ``{"train": (documents, labels), "test": (documents, labels)}``: sequences of str and of int.
+    data_dir : str
+        The folder to make or replace.
+    dataset : str
+        Name of the data set.
+    classes : int
+        Number of classes.
+    details : dict
+        More metadata; at least ``"source"``, the origin of the documents.
+
+    Returns
+    -------
+    TextData
+        The written data.
+    """
+    vocabulary = build_vocabulary(progress(corpus["train"][0], "counting words"))
+    if len(vocabulary) == 1:
+        raise ReportedError("%s: no word occurs in two training documents; expected a larger corpus" % dataset)
+    encoded, parts = [], collections.OrderedDict()
+    for split in SPLITS:
+        documents, labels = corpus[split]
+        part = encode_documents(progress(documents, "encoding " + split), labels, vocabulary)
+        parts[split] = part._asdict(), dict(documents=len(part.labels), tokens=len(part.tokens), classes=classes)
+        encoded.append(part)
+    write_array_folder(data_dir, dataset, "text", vocabulary, parts, details)
+    return TextData(vocabulary, encoded[0], encoded[1], classes)
+
+
+def load_text(data_dir, dataset):
+    """Load a prepared folder.
+
+    Parameters
+    ----------
+    data_dir : str
+    dataset : str
+        Name of the data set.
+
+    Returns
+    -------
+    TextData
+        ``vocabulary`` `Vocabulary`, ``train`` and ``test`` `Documents`, ``classes`` int.
+    """
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS)
+    classes = metadata["train"].get("classes")
+    parts = []
+    for split in SPLITS:
+        path = os.path.join(data_dir, split + ".npz")
+        if sorted(arrays[split]) != sorted(Documents._fields):
+            raise ReportedError("%s holds the arrays %s, expected %s; run prepare_data.py again"
+                                % (path, sorted(arrays[split]), sorted(Documents._fields)))
+        part = Documents(**arrays[split])
+        _check_documents(path, part, len(vocabulary), classes, metadata[split])
+        parts.append(part)
+    return TextData(vocabulary, parts[0], parts[1], classes)
+
+
+def covered_share(data, words_kept=20000):
+    """Return the share of the train tokens that are among the most frequent words; ``</s>`` is not counted."""
+    tokens = data.train.tokens
+    words = tokens[tokens != len(data.vocabulary) - 1]
+    return float(np.mean(words < min(words_kept, len(data.vocabulary) - 1)))
+
+
+class TextDataSet(DataSet):
+    """Description of a text classification data set.
+
+    A subclass defines `read` and, for ``--demo``, `generate_documents`. The corpus is that of `prepare_text`.
+
+    Attributes
+    ----------
+    class_names : sequence of str
+        In the order of the labels.
+    lower_case : bool
+        Whether the documents are lower-cased; the compressed model then does the same with its input.
+    """
+
+    class_names = ()
+    lower_case = False
+    checksum_help = "accept another corpus in the same format: do not compare digests and document counts"
+
+    def write(self, corpus, folder, details):
+        data = prepare_text(corpus, folder, self.experiment, len(self.class_names), details)
+        lines = ["%s prepared in %s" % (self.experiment, folder)]
+        for split, part in (("train", data.train), ("test", data.test)):
+            classes = ", ".join("%d %s" % (int((part.labels == label).sum()), name)
+                                for label, name in enumerate(self.class_names))
+            lines.append("%s: %d documents (%s), %d tokens" % (split, len(part.labels), classes, len(part.tokens)))
+        lines.append("vocabulary: %d entries (words in at least two training documents, and %s)"
+                     % (len(data.vocabulary), END_OF_DOCUMENT))
+        lines.append("train tokens that are one of the 20,000 most frequent words: %.2f %%"
+                     % (100 * covered_share(data)))
+        return lines + ["sha256 of the files:"] + ["  %s  %s" % (digest, name) for name, digest in file_digests(folder)]
+
+    def generate(self):
+        generated = self.generate_documents()
+        return {"train": generated[:2], "test": generated[2:]}
+
+    def generate_documents(self):
+        """Return train documents, train labels, test documents and test labels for the demonstration."""
+        raise NotImplementedError
+
+    def is_prepared(self, folder):
+        return is_array_folder(folder, self.experiment, SPLITS)
+
+
+def _check_documents(path, part, vocabulary_size, classes, metadata):
+    tokens, offsets, labels = part
+    problem = None
+    if len(offsets) != len(labels) + 1 or len(labels) != metadata.get("documents"):
+        problem = "%d offsets, %d labels and %s documents" % (len(offsets), len(labels), metadata.get("documents"))
+    elif offsets[0] != 0 or offsets[-1] != len(tokens) or np.any(np.diff(offsets) < 1):
+        problem = "offsets that do not cut its %d tokens into documents" % len(tokens)
+    elif tokens.min() < 0 or tokens.max() > vocabulary_size:
+        problem = "a token outside 0 to %d" % vocabulary_size
+    elif labels.min() < 0 or labels.max() >= classes:
+        problem = "a label outside 0 to %d" % (classes - 1)
+    if problem:
+        raise ReportedError("%s has %s; run prepare_data.py again" % (path, problem))
