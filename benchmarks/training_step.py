@@ -48,7 +48,7 @@ GROUPS = OrderedDict([
     ("KL, Adam", ("VariationalNorms", "VariationalAdam")),
     ("noise", ("mrg_uniform", "MRGNormal", "_RandomBits")),
     ("look-ups", ("Gather", "GatherGradient", "AdvancedSubtensor1", "AdvancedIncSubtensor1", "AdvancedSubtensor",
-                  "AdvancedIncSubtensor", "Unique", "Subtensor", "IncSubtensor")),
+                  "AdvancedIncSubtensor", "UniqueWithInverse", "Subtensor", "IncSubtensor")),
     ("elementwise", ("Elemwise", "Sum", "CAReduce", "Alloc", "DimShuffle", "MaxAndArgmax")),
     ("other", ())])
 
