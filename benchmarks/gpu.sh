@@ -1,30 +1,29 @@
 #!/usr/bin/env bash
-# Measures and trains on a machine with an NVIDIA GPU, after ./setup_env.sh --cuda. What is there already is left as it is,
-# so the same command goes on where it was interrupted: a file for each network and part in benchmarks/results/gpu-DATE,
-# runs in Experiments/*/Results/*-gpu.
+# Runs the benchmarks and training on a machine with an NVIDIA GPU, after ./setup_env.sh --cuda. It writes a file for each
+# part and network to benchmarks/results/gpu-DATE, and training runs to Experiments/*/Results/*-gpu. Existing files are
+# kept, so the same command continues after an interruption.
 #
-#     benchmarks/gpu.sh [PART ...]        all parts: check gradients steps peers train; or some of these, or:
-#     benchmarks/gpu.sh references        the CPU's half of gradients, on any machine
-#     benchmarks/gpu.sh profile           what a step of each network is spent on
+#     benchmarks/gpu.sh [PART ...]        all parts: check gradients steps peers train; or some of them, or:
+#     benchmarks/gpu.sh references        the CPU part of gradients, on any machine
+#     benchmarks/gpu.sh profile           the time of each kind of operation in a training step
 #
-# PYTHON         the interpreter; venv/bin/python if not set
-# TORCH_PYTHON   one with PyTorch for CUDA; venv-torch/bin/python
-# RESULTS        the folder of the figures
-# PEERS, PUBLISHED   folders of the PyTorch programs and of the published curves; ../shared/peers, ../shared/published
-# NETWORKS       what is measured, as NAME:CONFIG
-# LIMIT          seconds: afterwards nothing more is begun, and training stops in time and can be resumed
-# JOBS           so many networks at the same time in references, gradients and train; 1
-# CACHE          a folder for compiled code, with one in it for each network, so that these do not wait for each other
-# TRAIN          what is trained; "IMDB:LLLCCL Word_PTB:LCCL"
-# IMDB_EPOCHS, WORD_EPOCHS, IMDB_OPTIONS, WORD_OPTIONS   how long, and further options of main.py
+# PYTHON         the interpreter; default venv/bin/python
+# PEERS_PYTHON   an interpreter with PyTorch and JAX for CUDA; default venv-peers/bin/python
+# RESULTS        the folder of the results
+# PUBLISHED      the folder of the published curves; default ../shared/published
+# NETWORKS       the networks to measure, as NAME:CONFIG
+# LIMIT          seconds after which nothing is started; training stops in time and can be resumed
+# JOBS           number of networks at the same time in references, gradients and train; default 1
+# CACHE          a folder for compiled code, with a subfolder for each network so that they do not wait for each other
+# TRAIN          the networks to train; default "IMDB:LLLCCL Word_PTB:LCCL"
+# IMDB_EPOCHS, WORD_EPOCHS, IMDB_OPTIONS, WORD_OPTIONS   number of epochs, and further options of main.py
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 ALL=(check gradients steps peers train)
 PYTHON=${PYTHON:-venv/bin/python}
-TORCH_PYTHON=${TORCH_PYTHON:-venv-torch/bin/python}
+PEERS_PYTHON=${PEERS_PYTHON:-venv-peers/bin/python}
 RESULTS=${RESULTS:-benchmarks/results/gpu-$(date +%F)}
-PEERS=${PEERS:-../shared/peers}
 PUBLISHED=${PUBLISHED:-../shared/published}
 NETWORKS=${NETWORKS:-"IMDB:LLLCCL AGNews:LLLCCL Char_PTB:LCCL Word_PTB:LCCL language_modeling:dense-1150 \
 language_modeling:sparse-1725"}
@@ -32,8 +31,7 @@ TRAIN=${TRAIN:-"IMDB:LLLCCL Word_PTB:LCCL"}
 JOBS=${JOBS:-1}
 LIMIT=${LIMIT:-1000000000}
 STEPS=30
-WARM_UP=6                                   # of gpu_peer.py and the program itself
-SAVING=30                                   # seconds for the last checkpoint, the small network and the plots
+SAVING=30                                   # seconds for the last checkpoint, the compressed network and the plots
 
 [ $# = 0 ] && set -- "${ALL[@]}"
 for part; do
@@ -50,9 +48,9 @@ failed=()
 
 time_is_up() { [ "$SECONDS" -ge "$LIMIT" ]; }
 
-file_of() { echo "$RESULTS/$1-${2/:/-}"; }             # file_of PART NETWORK: without its ending
+file_of() { echo "$RESULTS/$1-${2/:/-}"; }             # file_of PART NETWORK: without the suffix
 
-for_network() {                                         # for_network NETWORK COMMAND...: with the network's cache
+for_network() {                                         # for_network NETWORK COMMAND...: with the cache of the network
     local network=${1/:/-} flags=${THEANO_FLAGS:-} status
     shift
     if [ -n "${CACHE:-}" ]; then
@@ -63,12 +61,12 @@ for_network() {                                         # for_network NETWORK CO
     trap "kill -TERM $!" TERM
     wait $!
     status=$?
-    # After a signal it is still busy saving.
+    # After a signal, the command still saves its state.
     [ $status -le 128 ] || { wait $!; status=$?; }
     return $status
 }
 
-declare -A running=()                                   # process to what it does
+declare -A running=()                                   # process to its description
 
 each() {                                                # each AT_A_TIME FUNCTION NETWORK...
     local at_a_time=$1 function=$2 network pid
@@ -98,7 +96,7 @@ check() {
     { nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
       "$PYTHON" -m theano_rnn.runtime.gpu; } 2>&1 | tee "$RESULTS/check.txt"
     [ "${PIPESTATUS[0]}" = 0 ] && return
-    echo "error: no part can run on this GPU" >&2
+    echo "error: the benchmarks cannot run on this GPU" >&2
     exit 1
 }
 
@@ -106,14 +104,14 @@ reference() {
     local file
     file=$(file_of gradients "$1").npz
     [ -f "$file" ] && return
-    for_network "$1" "$PYTHON" benchmarks/gpu_gradients.py ${1/:/ } --device cpu --write "$file"
+    for_network "$1" "$PYTHON" benchmarks/gradients_against_cpu.py ${1/:/ } --device cpu --write "$file"
 }
 
 gradients() {
     local file
     file=$(file_of gradients "$1")
     [ -f "$file.json" ] && return
-    reference "$1" && for_network "$1" "$PYTHON" benchmarks/gpu_gradients.py ${1/:/ } --device cuda \
+    reference "$1" && for_network "$1" "$PYTHON" benchmarks/gradients_against_cpu.py ${1/:/ } --device cuda \
         --compare "$file.npz" --json "$file.json"
 }
 
@@ -121,30 +119,23 @@ steps() {
     local file
     file=$(file_of steps "$1").json
     [ -f "$file" ] && return
-    for_network "$1" "$PYTHON" benchmarks/gpu_step.py ${1/:/ } --device cuda --steps "$STEPS" --json "$file"
+    for_network "$1" "$PYTHON" benchmarks/training_step.py ${1/:/ } --device cuda --steps "$STEPS" --json "$file"
 }
 
-# The time on the GPU counts: launches return when they are done.
-profile() {                                             # always anew
-    CUDA_LAUNCH_BLOCKING=1 for_network "$1" "$PYTHON" benchmarks/gpu_step.py ${1/:/ } --device cuda --profile \
+# With blocking launches, the time of an operation includes its time on the GPU.
+profile() {                                             # overwrites earlier results
+    CUDA_LAUNCH_BLOCKING=1 for_network "$1" "$PYTHON" benchmarks/training_step.py ${1/:/ } --device cuda --profile \
         --json "$(file_of profile "$1").json"
 }
 
-peers() {
-    local file program
-    file=$(file_of peers "$1").json
-    case $1 in
-        IMDB:LLLCCL) program="torch_sparse_vd.py LLLCCL" ;;
-        Word_PTB:LCCL) program=torch_word_lm.py ;;
-        language_modeling:*) program="torch_awd_lstm.py ${1#*-}" ;;         # of a sparse one: the dense one as wide
-        *) return 0 ;;
-    esac
+peers() {                                               # once for all networks of a NAME
+    local group=${1%:*} file
+    file=$RESULTS/peers-$group.json
+    case $group in IMDB | Word_PTB | language_modeling) ;; *) return 0 ;; esac
     [ -f "$file" ] && return
-    for path in "$TORCH_PYTHON" "$PEERS/${program%% *}"; do
-        [ -e "$path" ] || { echo "left out: ${program%% *}: there is no $path"; return 0; }
-    done
-    # shellcheck disable=SC2086
-    for_network "$1" "$TORCH_PYTHON" benchmarks/gpu_peer.py --name "${1/:/ }" --json "$file" "$PEERS"/$program $((STEPS + WARM_UP))
+    [ -x "$PEERS_PYTHON" ] || { echo "left out: the peers of $group: $PEERS_PYTHON does not exist"; return 0; }
+    for_network "$1" "$PYTHON" benchmarks/compare_with_peers.py "$group" --device cuda --rounds 3 --steps $((STEPS / 3)) \
+        --peers-python "$PEERS_PYTHON" --json "$file"
 }
 
 train() {
@@ -158,10 +149,10 @@ train() {
     run=Experiments/$name/Results/$config-gpu
     out=$(file_of train "$1")
     left=$((LIMIT - SECONDS - SAVING))
-    [ "$left" -gt 0 ] || { echo "no time is left to train $1"; return 0; }
+    [ "$left" -gt 0 ] || { echo "no time left to train $1"; return 0; }
     [ -f "$run/config.json" ] && resume=(--resume)
-    # SIGTERM lets it save where it is, a second one does not: without --foreground, timeout sends two. Its own status is
-    # then 124.
+    # After SIGTERM main.py saves a checkpoint, but a second SIGTERM ends it at once. Without --foreground, timeout sends
+    # two. The exit status after the time limit is 124.
     # shellcheck disable=SC2086
     for_network "$1" timeout --foreground "$left" "$PYTHON" "Experiments/$name/main.py" "$config" --device cuda \
         --out "$run" --epochs "$epochs" $options "${resume[@]}"
@@ -170,14 +161,14 @@ train() {
         [ -f "$run/$file" ] && cp "$run/$file" "$out-$file"
     done
     [ $status = 0 ] || [ $status = 124 ] || return $status
-    [ -f "$curves" ] || { echo "left out: the published curves: there is no $curves"; return 0; }
-    "$PYTHON" benchmarks/curves.py "$run" "$curves" "$out"
+    [ -f "$curves" ] || { echo "left out: the published curves: $curves does not exist"; return 0; }
+    "$PYTHON" benchmarks/published_curves.py "$run" "$curves" "$out"
 }
 
 # shellcheck disable=SC2086
 for part; do
     echo "== $part, after $SECONDS s"
-    time_is_up && { echo "the limit of $LIMIT s is reached; the same command goes on"; break; }
+    time_is_up && { echo "the limit of $LIMIT s is reached; the same command continues"; break; }
     case $part in
         check) check ;;
         references) each "$JOBS" reference $NETWORKS ;;
@@ -188,7 +179,7 @@ for part; do
         train) each "$JOBS" train $TRAIN ;;
     esac
 done
-"$PYTHON" benchmarks/gpu_report.py "$RESULTS" | tee "$RESULTS/report.md"
+"$PYTHON" benchmarks/report.py "$RESULTS" | tee "$RESULTS/report.md"
 [ ${#failed[@]} = 0 ] && exit 0
 printf 'failed: %s\n' "${failed[@]}" >&2
 exit 1

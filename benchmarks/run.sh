@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Measures everything on a machine that does nothing else, in half an hour on 2 cores: benchmarks/results/DATE.json, the
-# plot beside it, the tables on standard output. A part that fails or is interrupted leaves in the JSON what it measured.
+# Runs the benchmarks on the CPU of an otherwise idle machine, about 40 minutes on 2 cores. It writes
+# benchmarks/results/DATE.json and a plot next to it, and prints the tables. The JSON file keeps all finished
+# measurements if a part fails or is interrupted.
 #
-#     benchmarks/run.sh [--anyway] [PART ...]     all parts, or some of: start steps sparse peers products predict scaling
+#     benchmarks/run.sh [--anyway] [PART ...]     all parts, or some of:
+#                                                 start steps profile sparse peers products predict scaling
 #
-# --anyway       measure although something else is running
-# CORES          the cores to use, as taskset has them; 0,1 if not set
-# TORCH_PYTHON   an interpreter with PyTorch; if not set, venv-torch is made
+# --anyway       measure although other programs are running
+# CORES          the cores to use, in the format of taskset; default 0,1
+# PEERS_PYTHON   an interpreter with the packages of benchmarks/peers/requirements.txt; by default venv-peers is created
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-ALL=(start steps sparse peers products predict scaling)
-TORCH=torch==2.13.0
+ALL=(start steps profile sparse peers products predict scaling)
 CORES=${CORES:-0,1}
-MOST_LOAD=0.5
+MAXIMUM_LOAD=0.5
 
 anyway=no
 [ "${1:-}" = --anyway ] && { anyway=yes; shift; }
@@ -25,29 +26,29 @@ for part; do
     esac
 done
 
-# Makes venv-torch with the CPU build, or with what PyPI has, of which the CPU part serves.
-make_venv_torch() {
-    local python
-    for python in python3.12 python3.13 python3.11 python3.10 python3; do
-        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break
+make_venv_peers() {
+    local python requirements=benchmarks/peers/requirements.txt
+    for python in python3.12 python3.13 python3.11 python3; do
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break
     done
-    echo "== venv-torch: $TORCH"
-    "$python" -m venv venv-torch &&
-        { venv-torch/bin/pip install -qq --retries 1 --index-url https://download.pytorch.org/whl/cpu "$TORCH" ||
-            venv-torch/bin/pip install -q "$TORCH"; } &&
-        venv-torch/bin/pip install -q numpy && return
-    rm -rf venv-torch
-    echo "venv-torch could not be made: rows against PyTorch are left out" >&2
+    echo "== venv-peers"
+    # The CPU build of PyTorch is small; PyPI has only the build for CUDA.
+    "$python" -m venv venv-peers &&
+        { venv-peers/bin/pip install -qq --retries 1 --index-url https://download.pytorch.org/whl/cpu \
+            "$(grep ^torch== $requirements)" || true; } &&
+        venv-peers/bin/pip install -q -r $requirements && return
+    rm -rf venv-peers
+    echo "venv-peers could not be created: comparisons with PyTorch and JAX are left out" >&2
 }
 
 case " $* " in
-    *" peers "* | *" predict "*) [ -n "${TORCH_PYTHON:-}" ] || [ -x venv-torch/bin/python ] || make_venv_torch ;;
+    *" peers "* | *" predict "*) [ -n "${PEERS_PYTHON:-}" ] || [ -x venv-peers/bin/python ] || make_venv_peers ;;
 esac
 
 load=$(cut -d' ' -f1 /proc/loadavg)
-if [ "$(echo "$load $MOST_LOAD" | awk '{ print ($1 > $2) }')" = 1 ]; then
-    echo "the load average is $load: something else is running, or was within the last minutes" >&2
-    [ $anyway = yes ] || { echo "error: wait until it is below $MOST_LOAD, or measure with --anyway" >&2; exit 1; }
+if [ "$(echo "$load $MAXIMUM_LOAD" | awk '{ print ($1 > $2) }')" = 1 ]; then
+    echo "the load average is $load: other programs are running, or were running in the last minutes" >&2
+    [ $anyway = yes ] || { echo "error: wait until it is below $MAXIMUM_LOAD, or measure with --anyway" >&2; exit 1; }
 fi
 
 mkdir -p benchmarks/results
@@ -65,29 +66,29 @@ finish() {
 measure() {                                 # measure SCRIPT ARGUMENT...
     local status
     echo "== $*"
-    taskset -c "$CORES" venv/bin/python "benchmarks/$@" --json "$results"
+    taskset -c "$CORES" venv/bin/python "benchmarks/$1" "${@:2}" --json "$results"
     status=$?
     [ $status = 0 ] || failed+=("$*")
     [ $status != 130 ] || finish 130        # Ctrl-C
 }
 
-torch=(--torch-python "${TORCH_PYTHON:-venv-torch/bin/python}")
+peers=(--peers-python "${PEERS_PYTHON:-venv-peers/bin/python}")
+networks=("IMDB LLLCCL" "AGNews LLLCCL" "Char_PTB LCCL" "Word_PTB LCCL" "language_modeling dense-1150"
+    "language_modeling sparse-1725")
+# shellcheck disable=SC2086
 for part; do
     case $part in
         start)
-            measure train_step.py IMDB LLLCCL --cold
-            venv/bin/python benchmarks/train_step.py IMDB LLLCCL --steps 1 >/dev/null       # warms the cache
-            measure train_step.py IMDB LLLCCL ;;
+            measure training_step.py IMDB LLLCCL --cold
+            venv/bin/python benchmarks/training_step.py IMDB LLLCCL --steps 1 >/dev/null    # fills the compile cache
+            measure training_step.py IMDB LLLCCL ;;
         steps)
-            for words in uniform zipf; do measure train_step.py IMDB LLLCCL --tokens $words; done
-            measure train_step.py AGNews LLLCCL
-            measure train_step.py Char_PTB LCCL
-            measure train_step.py Word_PTB LCCL
-            for network in dense-1150 sparse-1725; do measure train_step.py language_modeling $network; done ;;
+            for network in "${networks[@]}" "IMDB LLLCCL --tokens zipf"; do measure training_step.py $network; done ;;
+        profile) for network in "${networks[@]}"; do measure training_step.py $network --profile; done ;;
         sparse) measure sparse_lstm.py ;;
-        peers) measure peers.py "${torch[@]}" ;;
-        products) measure products.py ;;
-        predict) measure predict.py "${torch[@]}" ;;
+        peers) measure compare_with_peers.py "${peers[@]}" ;;
+        products) measure matrix_products.py ;;
+        predict) measure prediction.py "${peers[@]}" ;;
         scaling) measure scaling.py ;;
     esac
 done

@@ -1,12 +1,12 @@
-"""Trains a tiny network of one kind on the device that THEANO_FLAGS names, in a process of its own.
+"""Train a tiny network of one kind in its own process, on the device in THEANO_FLAGS.
 
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
-FOLDER gets ``NETWORK.npz``, all numbers that training changes, and ``NETWORK.json``: what `seen_in` says of the
-training step, and the losses. The stand-ins are libraries loaded before anything else.
+It writes ``NETWORK.npz``, the state of the task after training, and ``NETWORK.json``, the result of `seen_in` for the
+training step and the losses, to FOLDER. The stand-ins are libraries that are loaded before anything else.
 """
 
-import importlib.util
+import importlib
 import itertools
 import json
 import os
@@ -14,74 +14,33 @@ import sys
 from collections import OrderedDict
 
 import numpy as np
-from training import ROOT, begin
+from training import begin
 
-TEXT = dict(embedding_units=6, hidden_units=5, length=7, batch_size=4, words_kept=30, validation_fraction=0.25, clip=1.)
+TEXT = dict(config="LLLCCL", embedding_units=6, hidden_units=5, length=7, batch_size=4, words_kept=30,
+            validation_fraction=0.25, clip=1.)
 LANGUAGE = dict(emsize=6, nhid=8, nlayers=2, batch_size=3, bptt=5, max_seq_len_delta=1, lr=1.)
-#: By name: the experiment, CONFIG or None, what differs from the published settings.
+#: Network to the experiment and the settings that differ from the published ones.
 NETWORKS = OrderedDict([
-    ("IMDB", ("IMDB", "LLLCCL", TEXT)),
-    ("AGNews", ("AGNews", "LLLCCL", TEXT)),
-    ("Char_PTB", ("Char_PTB", "LCCL", dict(hidden_units=5, length=7, batch_size=4))),
-    ("Word_PTB", ("Word_PTB", "LCCL", dict(hidden_units=5, length=7, streams=4))),
-    ("awd-direct", ("language_modeling", None, LANGUAGE)),
-    ("awd-sparse", ("language_modeling", None, dict(LANGUAGE, sparse_mode="sparse_hidden", sparse_fract=0.6))),
-    ("tagger", ("sequence_labeling", None, dict(emsize=6, nhid=5, batch_size=3, emb_blocks=2, emb_density=0.75,
-                                                dropouti=0.2, dropoute=0.2, wdrop=0.2, dropouth=0.2))),
+    ("IMDB", ("IMDB", TEXT)),
+    ("AGNews", ("AGNews", TEXT)),
+    ("Char_PTB", ("Char_PTB", dict(config="LCCL", hidden_units=5, length=7, batch_size=4))),
+    ("Word_PTB", ("Word_PTB", dict(config="LCCL", hidden_units=5, length=7, streams=4))),
+    ("awd-direct", ("language_modeling", LANGUAGE)),
+    ("awd-sparse", ("language_modeling", dict(LANGUAGE, sparse_mode="sparse_hidden", sparse_fract=0.6))),
+    ("tagger", ("sequence_labeling", dict(emsize=6, nhid=5, batch_size=3, emb_blocks=2, emb_density=0.75, dropouti=0.2,
+                                          dropoute=0.2, wdrop=0.2, dropouth=0.2))),
 ])
 WORDS, SEED = 40, 3
 
 
-def make_job(network):
-    """A job on random data."""
-    experiment, config, changed = NETWORKS[network]
-    random = np.random.RandomState(SEED)
-    vocabulary = ["w%d" % number for number in range(WORDS)]
-    main = _load_main(experiment)
-    if config is not None:
-        settings = dict(main.EXPERIMENT.hyperparameters, **changed)
-        from Experiments.shared.tasks.classification import make_job as make_bayesian
-        return make_bayesian(main.EXPERIMENT.kind, main.EXPERIMENT.parse_config(config),
-                             _data(main.EXPERIMENT, vocabulary, random), settings, SEED)
-    settings = dict(main.ENTRY.options, **main.ENTRY.fixed)
-    settings.update(changed)
-    from Experiments.shared import sparse_command_line
-    from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
-    if experiment == "language_modeling":
-        from Experiments.shared.data.language_modeling import LanguageData
-        from Experiments.shared.tasks.awd_lstm import AWDJob
-        structure = language_model_architecture(WORDS, **{name: settings[name] for name in sparse_command_line.STRUCTURE})
-        return AWDJob(LanguageData(vocabulary, *_tokens(random)), structure, settings, SEED)
-    from Experiments.shared.data.tagged_sentences import TaggedData, TaggedPart
-    from Experiments.shared.tasks.tagging import TaggerJob
-    structure = tagger_architecture(WORDS, 5, **{name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
-    tokens, tags = _tokens(random)[0], random.randint(0, 5, 200).astype(np.int32)
-    part = TaggedPart(tokens, tags, np.arange(0, 201, 8))
-    return TaggerJob(TaggedData(vocabulary, ["t%d" % number for number in range(5)], part, part, part), structure,
-                     settings, SEED)
-
-
-def _tokens(random):
-    return [random.randint(0, WORDS, 200).astype(np.int32) for _ in range(3)]
-
-
-def _data(experiment, vocabulary, random):
-    tokens = _tokens(random)
-    if experiment.kind == "text":
-        from Experiments.shared.data.text_classification import Documents, TextData
-        classes = 2 if experiment.dataset == "IMDB" else 4
-        texts = Documents(tokens[0], np.arange(0, 201, 10), random.randint(0, classes, 20).astype(np.int32))
-        return TextData(vocabulary, texts, texts, classes)
-    from Experiments.shared.data.language_modeling import LanguageData
-    return LanguageData(vocabulary, *tokens)
-
-
-def _load_main(experiment):
-    specification = importlib.util.spec_from_file_location(
-        "main_of_" + experiment, os.path.join(ROOT, "Experiments", experiment, "main.py"))
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def make_task(network):
+    """Return the task of a network of `NETWORKS` on random data."""
+    from benchmarks.generated_data import generated_data
+    from Experiments.shared.tasks import build_task
+    name, changes = NETWORKS[network]
+    experiment = importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
+    settings = experiment.make_settings(seed=SEED, **changes)
+    return build_task(experiment, settings, generated_data(settings, words=WORDS))
 
 
 def seen_in(function):
@@ -175,12 +134,12 @@ def main(network, folder, steps="0", *standins):
     import theano
     if theano.config.device.startswith("opencl"):
         _spell_for_opencl()
-    job = make_job(network)
-    function = job.compile()
+    task = make_task(network)
+    function = task.compile()
     seen = seen_in(function)
-    endless = itertools.chain.from_iterable(job.minibatches(epoch) for epoch in itertools.count(1))
-    seen["losses"] = [job.step(minibatch)[0] for minibatch in itertools.islice(endless, int(steps))]
-    np.savez(os.path.join(folder, network + ".npz"), **job.state())
+    endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
+    seen["losses"] = [task.step(minibatch)[0] for minibatch in itertools.islice(endless, int(steps))]
+    np.savez(os.path.join(folder, network + ".npz"), **task.state())
     with open(os.path.join(folder, network + ".json"), "w") as stream:
         json.dump(seen, stream, indent=1, sort_keys=True)
 

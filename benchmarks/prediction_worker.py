@@ -1,14 +1,15 @@
-"""Classify texts in one of three ways, and say how long it takes. `benchmarks/predict.py` runs it in fresh processes.
+"""Measurement of one predictor of text classes. `benchmarks/prediction.py` runs it in new processes.
 
-    python benchmarks/classify.py numpy compressed.npz texts.json --repetitions 5       # JSON: seconds, probabilities
-    python benchmarks/classify.py torch dense.npz --answer "a wonderful film"
+    python benchmarks/prediction_worker.py numpy compressed.npz texts.json --repetitions 5
+    python benchmarks/prediction_worker.py torch dense.npz --answer "a wonderful film"
 
-    numpy     the compressed model, by bayes_rnn.predictor
-    theano    the dense network with the pruned means as its weights, by the project's layers, compiled
-    torch     the same network in PyTorch, as a user would write it: its own LSTM has no hard sigmoid
+The first command prints seconds and probabilities in JSON.
 
-The dense network is a file in the format of compressed models that holds every weight, so that text becomes ids in the
-same way for all three.
+    numpy     the compressed model in bayes_rnn.predictor
+    theano    the dense network with the pruned means as weights, compiled
+    torch     the same dense network in PyTorch, with a loop over time because torch.nn.LSTM has no hard sigmoid
+
+The file of the dense network has the format of compressed models, so that all three encode texts in the same way.
 """
 
 import argparse
@@ -17,18 +18,18 @@ import json
 import numpy as np
 
 from bayes_rnn.predictor import load_model
-from benchmarks.measure import timed
+from benchmarks.timing import timed
 
 __all__ = ["PREDICTORS", "WORK"]
 
 
 def numpy_predictor(model):
-    """A function of ids and mask, (texts, time) each, that returns the probability of the last class, (texts,)."""
+    """Return a function of ids and mask ``(B, T)`` that returns the probability of the last class ``(B,)``."""
     return lambda ids, mask: model.predict_rows(ids, mask)[:, -1]
 
 
 def theano_predictor(model):
-    """The same, by the layers in `bayes_rnn`."""
+    """Return the same function, with the layers of `bayes_rnn`."""
     from theano_rnn.runtime import configuration
     configuration.configure()
     import theano
@@ -46,7 +47,7 @@ def theano_predictor(model):
 
 
 def torch_predictor(model):
-    """The same, in PyTorch."""
+    """Return the same function in PyTorch."""
     import torch
     import torch.nn.functional as F
     embedding, W_in, W_hid, b, W_out, b_out = (
@@ -54,7 +55,7 @@ def torch_predictor(model):
     units = len(W_hid)
 
     def hard_sigmoid(x):
-        return torch.clamp(0.2 * x + 0.5, 0, 1)             # torch's own has the slope 1/6
+        return torch.clamp(0.2 * x + 0.5, 0, 1)             # the hard sigmoid of PyTorch has the slope 1/6
 
     @torch.no_grad()
     def predict(ids, mask):
@@ -74,7 +75,7 @@ def torch_predictor(model):
 
 PREDICTORS = {"numpy": numpy_predictor, "theano": theano_predictor, "torch": torch_predictor}
 
-#: What is measured to what makes its function, from the model, `predict` of ids and mask, and texts.
+#: Measurement to a function that returns the call to measure.
 WORK = {
     "token ids": lambda model, predict, texts: lambda encoded=model.encode(texts): predict(*encoded),
     "raw text": lambda model, predict, texts: lambda: predict(*model.encode(texts)),
@@ -83,13 +84,13 @@ WORK = {
 
 
 def main():
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("predictor", choices=sorted(PREDICTORS))
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("texts", metavar="TEXTS", nargs="?", help="a JSON file: a list of texts")
-    parser.add_argument("--repetitions", type=int, default=5, help="measured calls, after one more")
-    parser.add_argument("--answer", metavar="TEXT", help="print the probability of one text, and that is all")
+    parser.add_argument("--repetitions", type=int, default=5, help="measured calls, after one other call")
+    parser.add_argument("--answer", metavar="TEXT", help="only print the probability of one text")
     arguments = parser.parse_args()
     model = load_model(arguments.model)
     predict = PREDICTORS[arguments.predictor](model)
@@ -98,8 +99,8 @@ def main():
         return
     with open(arguments.texts) as stream:
         texts = json.load(stream)
-    seconds = {what: timed(make(model, predict, texts), arguments.repetitions, warm_up=1)
-               for what, make in WORK.items()}
+    seconds = {quantity: timed(make(model, predict, texts), arguments.repetitions, warm_up=1)
+               for quantity, make in WORK.items()}
     print(json.dumps({"seconds": seconds, "probabilities": predict(*model.encode(texts)).tolist()}))
 
 

@@ -1,13 +1,14 @@
-"""Prediction with the compressed model against the dense network: texts per second, latency, start to answer.
+"""Prediction with the compressed model and with the dense network: texts per second, latency, start to answer.
 
-    python benchmarks/predict.py
-    python benchmarks/predict.py --rounds 10 --json predict.json
+    python benchmarks/prediction.py
+    python benchmarks/prediction.py --rounds 10 --json prediction.json
 
-An IMDB LLLCCL network whose parameters are drawn (seeded) so that pruning leaves as much as of our trained run
-(Experiments/IMDB/README.md, epoch 20). Three ways, see `benchmarks/classify.py`: the compressed model in NumPy, the
-dense one compiled by Theano, the dense one in PyTorch; their probabilities must agree. In rounds, each in a fresh
-process: batches of 128 texts of 200 tokens, as ids and as raw text, and a single text; and the time from the start of a
-process to its answer for one text, with Theano's cache warm.
+The IMDB LLLCCL network has random parameters (with a fixed seed) of which pruning keeps as many as in our trained run
+(Experiments/IMDB/README.md, epoch 20). Three predictors of `benchmarks/prediction_worker.py` are measured: the
+compressed model in NumPy, the dense network compiled by Theano, and the dense network in PyTorch. Their probabilities
+must agree. Each runs in a new process in each round. Measured are batches of 128 texts of 200 tokens, as token ids and
+as raw text, a single text, and the time from the start of a process to its answer for one text (with a warm compile
+cache).
 """
 
 import json
@@ -20,22 +21,21 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.command_line import new_parser
-from benchmarks.measure import ROOT, Results, timed
-from benchmarks.networks import generated_tokens
-from benchmarks.peers import add_torch_option, output_of
+from benchmarks.command_line import add_peers_option, new_parser, run_configured
+from benchmarks.generated_data import generated_tokens
 from benchmarks.report import table
-from theano_rnn.errors import ReportedError, reported_errors
-from theano_rnn.runtime import configuration
+from benchmarks.results_file import Results
+from benchmarks.timing import ROOT, output_of, timed
+from theano_rnn.errors import ReportedError
 
 __all__ = ["KEPT", "ROWS", "commands", "check_agreement"]
 
 WORDS, EMBEDDING_UNITS, HIDDEN_UNITS, TEXTS, LENGTH = 20000, 300, 128, 128, 200
-#: What pruning kept of the trained run: words; gates; weights of the embedding, of W_in and W_hid, of the output layer.
+#: Numbers of words, gates and weights that pruning kept in the trained run.
 KEPT = {"words": 1288, "gates": 183, "embedding": 32492, "W_in": 7129, "W_hid": 2383, "dense": 103}
 TOLERANCE = 1e-4
 
-#: What `benchmarks/classify.py` measures, and the start to answer: its row in the table, from seconds.
+#: Measurement to its row in the table and a function that maps seconds to the value.
 ROWS = OrderedDict([
     ("token ids", ("texts per second, token ids", lambda seconds: TEXTS / seconds)),
     ("raw text", ("texts per second, raw text", lambda seconds: TEXTS / seconds)),
@@ -45,48 +45,50 @@ ROWS = OrderedDict([
 
 
 def main():
-    """The command line."""
+    """Run the command line."""
     parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=5, help="measured calls of each in a round, and answers")
-    add_torch_option(parser)
-    arguments = parser.parse_args()
-    with reported_errors():
-        configuration.configure()
-        os.environ["PYTHONPATH"] = ROOT         # the interpreter with PyTorch does not have the project installed
-        with tempfile.TemporaryDirectory() as folder:
-            run(arguments, folder)
+    add_peers_option(parser)
+    run_configured(parser, run)
 
 
-def run(arguments, folder):
+def run(arguments):
     """Measure, print and record."""
+    os.environ["PYTHONPATH"] = ROOT         # the project is not installed in the environment of the peers
+    with tempfile.TemporaryDirectory() as folder:
+        measure(arguments, folder)
+
+
+def measure(arguments, folder):
+    """Measure with models and texts in a folder."""
     print(write_models(folder).text() + "\n")
     texts = generated_texts()
     with open(os.path.join(folder, "texts.json"), "w") as stream:
         json.dump(texts, stream)
-    seconds = OrderedDict((what, OrderedDict()) for what in ROWS)
-    predictors = commands(folder, arguments.torch_python, texts[0])
+    seconds = OrderedDict((quantity, OrderedDict()) for quantity in ROWS)
+    predictors = commands(folder, arguments.peers_python, texts[0])
     for _ in range(arguments.rounds):
         probabilities = {}
         for name, (classify, answer) in predictors.items():
             found = json.loads(output_of(classify + ["--repetitions", str(arguments.repetitions)]))
             probabilities[name] = np.array(found["probabilities"])
             found["seconds"]["fresh process"] = timed(partial(output_of, answer), arguments.repetitions)
-            for what, values in found["seconds"].items():
-                seconds[what].setdefault(name, []).extend(values)
+            for quantity, values in found["seconds"].items():
+                seconds[quantity].setdefault(name, []).extend(values)
         check_agreement(probabilities)
     results = Results(arguments.json)
-    for what, (label, figure) in ROWS.items():
-        medians = [(name, figure(statistics.median(values))) for name, values in seconds[what].items()]
-        results.record("predict", label, OrderedDict(medians + [("seconds", seconds[what])]))
+    for quantity, (label, figure) in ROWS.items():
+        medians = [(name, figure(statistics.median(values))) for name, values in seconds[quantity].items()]
+        results.record("predict", label, OrderedDict(medians + [("seconds", seconds[quantity])]))
     print(table("predict", results.parts["predict"]))
 
 
 def write_models(folder):
-    """Write ``compressed.npz`` and, with all weights, ``dense.npz``; returns the network's CompressionReport."""
+    """Write ``compressed.npz``, and ``dense.npz`` with all weights; return the CompressionReport of the network."""
     from bayes_rnn.config import parse_config
-    from bayes_rnn.models import TextClassifier
     from bayes_rnn.export import compress, save_model
+    from bayes_rnn.models import TextClassifier
     from bayes_rnn.pruning import compression_report
     from Experiments.shared.data.minibatches import model_words
     vocabulary = model_words(["word%d" % word for word in range(WORDS)], WORDS)
@@ -101,14 +103,14 @@ def write_models(folder):
               "W_in": lstm.W_in.pruned_value(), "W_hid": lstm.W_hid.pruned_value(), "b": lstm.b.get_value(),
               "W_out": dense.W.pruned_value(), "b_out": dense.b.get_value(),
               "gate_is_computed": gates, "gate_constants": np.zeros(len(gates), dtype="float32")}
-    # No word is pruned; that this is said lets unknown words stand for OUTSIDE_WORD.
+    # With a list of pruned words, although it is empty, unknown words become OUTSIDE_WORD.
     save_model(os.path.join(folder, "dense.npz"), arrays, dict(
         details, words=vocabulary, pruned_words=[], gate_nonlinearity=lstm.gate_nonlinearity, config="LLLCCL"))
     return compression_report(network)
 
 
 def draw_parameters(network, random):
-    """Give a network parameters of which pruning keeps what `KEPT` says, within chance."""
+    """Set random parameters of which pruning keeps about as many as `KEPT` has."""
     from Experiments.shared.data.minibatches import OUTSIDE, START
     words, units, gates = len(network.layers["embedding"].W.keep_mask()), EMBEDDING_UNITS, 4 * HIDDEN_UNITS
     kept_gates = random.permutation(gates) < KEPT["gates"]
@@ -118,42 +120,56 @@ def draw_parameters(network, random):
             "lstm.W_hid": (random.rand(HIDDEN_UNITS, gates) < KEPT["W_hid"] / float(HIDDEN_UNITS * KEPT["gates"]))
             & kept_gates,
             "dense.W": random.rand(HIDDEN_UNITS, 1) < KEPT["dense"] / float(HIDDEN_UNITS)}
-    keep["embedding.z_voc"][[START, OUTSIDE]] = True        # as in the run; words outside the vocabulary then matter
+    keep["embedding.z_voc"][[START, OUTSIDE]] = True        # as in the trained run
     parameters = network.parameters()
     for name, mask in keep.items():
         mean = random.normal(size=mask.shape).astype("float32")
         parameters[name].set_value(mean)
-        # log alpha = 2 log sigma - log mean^2 becomes -4, and 6 where it is pruned: the threshold is 3.
+        # log alpha = 2 log sigma - log mean^2 is -4 if kept, and 6 if pruned; the threshold is 3.
         parameters[name + ".log_sigma"].set_value(np.log(np.abs(mean)) + np.where(mask, -2, 3).astype("float32"))
 
 
 def generated_texts():
-    """Texts of more than `LENGTH` words, as frequent as in text: list of str."""
+    """Return texts of `LENGTH` words with the frequencies of natural text: list of str."""
     words = generated_tokens(np.random.RandomState(1), TEXTS * LENGTH, WORDS, "zipf").reshape(TEXTS, LENGTH)
     return [" ".join("word%d" % word for word in text) for text in words]
 
 
-def commands(folder, torch_python, text):
-    """Name to two command lines: measure, and answer for one text. Without PyTorch, what it would do is left out."""
+def commands(folder, peers_python, text):
+    """Return the commands of each predictor; PyTorch is left out if it is not installed.
+
+    Parameters
+    ----------
+    folder : str
+        With both models and ``texts.json``.
+    peers_python : str
+        The interpreter with PyTorch.
+    text : str
+
+    Returns
+    -------
+    OrderedDict of str to (list of str, list of str)
+        Predictor to the command that measures, and the command that prints the answer for one text.
+    """
     compressed, dense, texts = (os.path.join(folder, name) for name in ("compressed.npz", "dense.npz", "texts.json"))
-    classify = os.path.join(ROOT, "benchmarks", "classify.py")
-    found = OrderedDict([("numpy", ([sys.executable, classify, "numpy", compressed, texts],
+    worker = os.path.join(ROOT, "benchmarks", "prediction_worker.py")
+    found = OrderedDict([("numpy", ([sys.executable, worker, "numpy", compressed, texts],
                                     [sys.executable, "-m", "bayes_rnn.predictor", compressed, text]))])
-    for name, python in (("theano", sys.executable), ("torch", torch_python)):
-        found[name] = ([python, classify, name, dense, texts], [python, classify, name, dense, "--answer", text])
-    if not os.path.exists(torch_python):
-        print("left out: PyTorch: there is no %s" % os.path.normpath(torch_python))
+    for name, python in (("theano", sys.executable), ("torch", peers_python)):
+        found[name] = ([python, worker, name, dense, texts], [python, worker, name, dense, "--answer", text])
+    if not os.path.exists(peers_python):
+        print("left out: PyTorch: %s does not exist" % os.path.normpath(peers_python))
         del found["torch"]
     return found
 
 
 def check_agreement(probabilities):
-    """Raise a `ReportedError` if two ways give other probabilities."""
+    """Raise a `ReportedError` if the probabilities of two predictors differ."""
     for name, values in probabilities.items():
         difference = np.abs(values - probabilities["numpy"]).max()
         if not difference <= TOLERANCE:
-            raise ReportedError("probabilities of %s differ from those of numpy by %.2g, expected at most %.0e"
-                                % (name, difference, TOLERANCE))
+            raise ReportedError("the probabilities of %s and numpy must differ by at most %.0e, got a difference of "
+                                "%.2g" % (name, TOLERANCE, difference))
 
 
 if __name__ == "__main__":

@@ -1,57 +1,59 @@
-"""How much of the machine's matrix-product rate a training step of the character model reaches.
+"""Share of the machine's matrix-product rate that a training step of the character model reaches.
 
-    python benchmarks/products.py
-    python benchmarks/products.py --rounds 6 --json products.json
+    python benchmarks/matrix_products.py
+    python benchmarks/matrix_products.py --rounds 6 --json products.json
 
-The machine's rate is that of the same BLAS, on as many threads, on square float32 matrices of 2048, 3072 and 4096: the
-best of the three medians. With T steps, B texts, H hidden units and V characters, the products that a step of LCCL
-needs are
+The machine's rate is the rate of the same BLAS with the same number of threads for square float32 matrices of size
+2048, 3072 and 4096: the best of the three medians. With T time steps, B texts, H hidden units and V characters, a step
+of LCCL needs the products
 
     recurrence: h W_hid, the gradient of h and that of W_hid: 3 * 2 T B H 4H
     output:     h W, the gradient of h and that of W:         3 * 2 T B H V
 
-and nothing for the input, whose rows are gathered. Local reparametrisation doubles the output's products; the second
-half, 1 % of all, is not counted. The share is these operations / seconds of the whole step / the machine's rate, so
-softmax, KL, Adam and the gates count as time and not as work.
+and none for the input, whose rows are gathered. Local reparametrisation doubles the products of the output; the second
+half, 1 % of all, is not counted. The share is (number of these operations) / (seconds of the whole step) / (rate of the
+machine). Softmax, KL, Adam and gates therefore count as time but not as operations.
 """
 
 import statistics
 from collections import OrderedDict
 
-from benchmarks.command_line import new_parser, run_configured
-from benchmarks.measure import Results, StepInOwnProcess, in_turn
-from benchmarks.networks import VOCABULARY, experiment_settings, training_step
+from benchmarks.command_line import add_device_option, new_parser, run_configured
+from benchmarks.generated_data import VOCABULARY
 from benchmarks.report import table
+from benchmarks.results_file import Results
+from benchmarks.timing import StepInOwnProcess, interleaved
+from benchmarks.training_runs import experiment_settings, training_step
 from theano_rnn.runtime import configuration
 
 __all__ = ["step_operations", "SIZES", "TARGET"]
 
 NAME, CONFIG = "Char_PTB", "LCCL"
 SIZES = (2048, 3072, 4096)
-#: Per cent, at least.
+#: The smallest accepted share in per cent.
 TARGET = 70
 
 
 def main():
-    """The command line."""
+    """Run the command line."""
     parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5, help="measured steps, and products of each size, in a round")
+    add_device_option(parser)
     run_configured(parser, run)
 
 
 def run(arguments):
     """Measure, print and record."""
-    contestants = OrderedDict((size, StepInOwnProcess(product_step, size)) for size in SIZES)
-    contestants["ours"] = StepInOwnProcess(training_step, NAME, CONFIG)
-    seconds = in_turn(contestants, arguments.rounds, arguments.steps)
-    for contestant in contestants.values():
-        contestant.close()
+    candidates = OrderedDict((size, StepInOwnProcess(product_step, size, arguments.device)) for size in SIZES)
+    candidates["ours"] = StepInOwnProcess(training_step, NAME, CONFIG, "uniform", (), arguments.device)
+    seconds = interleaved(candidates, arguments.rounds, arguments.steps)
+    for candidate in candidates.values():
+        candidate.close()
     rates = OrderedDict((size, 2. * size ** 3 / statistics.median(seconds[size])) for size in SIZES)
     ours, best = statistics.median(seconds["ours"]), max(rates.values())
     _, settings = experiment_settings(NAME, CONFIG)
-    operations = step_operations(settings["length"] - 1, settings["batch_size"], settings["hidden_units"],
-                                 VOCABULARY[NAME])
+    operations = step_operations(settings.length - 1, settings.batch_size, settings.hidden_units, VOCABULARY[NAME])
     share = 100 * operations / ours / best
     results = Results(arguments.json)
     results.record("products", "%s %s" % (NAME, CONFIG), OrderedDict([
@@ -62,7 +64,7 @@ def run(arguments):
 
 
 def step_operations(steps, texts, hidden_units, characters):
-    """Floating-point operations of the products that a training step needs; the module's docstring has the formula.
+    """Return the floating-point operations of the products in a training step; see the formula of the module.
 
     Examples
     --------
@@ -72,9 +74,9 @@ def step_operations(steps, texts, hidden_units, characters):
     return 3 * 2 * steps * texts * hidden_units * (4 * hidden_units + characters)
 
 
-def product_step(size):
-    """A function that multiplies two square matrices, by the BLAS that training steps use."""
-    configuration.configure()
+def product_step(size, device="cpu"):
+    """Return a function that multiplies two square matrices with the BLAS of the training steps."""
+    configuration.configure(device)
     import numpy as np
     import theano
     import theano.tensor as T

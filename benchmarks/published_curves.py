@@ -1,8 +1,8 @@
-"""A run's curves beside the published ones: plots, and a few epochs as a table.
+"""Training curves of a run next to the published curves: two plots, and a table of a few epochs.
 
-    python benchmarks/curves.py Experiments/IMDB/Results/LLLCCL ../shared/published/published_training_curves.csv OUT
+    python benchmarks/published_curves.py Experiments/IMDB/Results/LLLCCL published_training_curves.csv OUT
 
-writes OUT-metric.png and OUT-compression.png.
+The command writes OUT-metric.png and OUT-compression.png.
 """
 
 import argparse
@@ -14,36 +14,36 @@ from collections import OrderedDict
 from Experiments.shared.plots import plot_run
 from theano_rnn.errors import ReportedError, reported_errors
 
-__all__ = ["read_metrics", "read_published", "beside", "chosen_epochs", "curve_table"]
+__all__ = ["read_metrics", "read_published", "merged_curves", "chosen_epochs", "curve_table"]
 
 COLUMNS = ("val", "test", "compression")
 PUBLISHED = "published "
-#: By the kind of an experiment: what val and test are, and the scale of the axis.
+#: Kind of the experiment to the metric (columns val and test) and the scale of its axis.
 METRICS = {"text": ("accuracy", "linear"), "characters": ("bits per character", "linear"),
            "words": ("perplexity", "log")}
 TABLE_ROWS = 12
 
 
 def main(argv=None):
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="folder of the run")
-    parser.add_argument("published", metavar="CSV", help="the published curves")
-    parser.add_argument("out", metavar="OUT", help="begin of the names of the plots")
+    parser.add_argument("run", metavar="RUN", help="the folder of the run")
+    parser.add_argument("published", metavar="CSV", help="file of the published curves")
+    parser.add_argument("out", metavar="OUT", help="prefix of the plot files")
     arguments = parser.parse_args(argv)
     with reported_errors():
         show(arguments.run, arguments.published, arguments.out)
 
 
 def show(run, published, out):
-    """Draw the plots and print the table; without an evaluation yet, a line that says so."""
+    """Draw the plots and print the table, or a message if the run has no evaluation yet."""
     with open(os.path.join(run, "config.json")) as stream:
         description = json.load(stream)
     ours = read_metrics(os.path.join(run, "metrics.csv"))
     if not ours:
         print("%s has no evaluation yet" % run)
         return
-    rows = beside(ours, read_published(published, description["dataset"], description["config"]))
+    rows = merged_curves(ours, read_published(published, description["dataset"], description["config"]))
     metric, scale = METRICS[description["kind"]]
     folder, prefix = os.path.split(os.path.abspath(out))
     plot_run(rows, [
@@ -53,7 +53,7 @@ def show(run, published, out):
 
 
 def read_metrics(path):
-    """The evaluations of a run: list of OrderedDict of `COLUMNS` and ``epoch``; empty without the file."""
+    """Return the evaluations of a run: list of OrderedDict with ``epoch`` and `COLUMNS`; empty without the file."""
     if not os.path.exists(path):
         return []
     with open(path) as stream:
@@ -61,9 +61,9 @@ def read_metrics(path):
 
 
 def read_published(path, dataset, config):
-    """The published evaluations of a CONFIG, in the same form."""
+    """Return the published evaluations of a CONFIG in the same form."""
     if not os.path.exists(path):
-        raise ReportedError("no published curves in %s; give the file published_training_curves.csv" % path)
+        raise ReportedError("%s does not exist; expected the file published_training_curves.csv" % path)
     with open(path) as stream:
         return [_numbers(row) for row in csv.DictReader(stream)
                 if (row["dataset"], row["config"]) == (dataset, config)]
@@ -73,10 +73,14 @@ def _numbers(row):
     return OrderedDict([("epoch", int(row["epoch"]))] + [(name, float(row[name])) for name in COLUMNS])
 
 
-def beside(ours, published):
-    """One row for each epoch that either has, up to our last: what is missing is not a number.
+def merged_curves(ours, published):
+    """Merge evaluations by epoch, up to the last epoch of ours.
 
-    Published columns begin with ``published``.
+    Returns
+    -------
+    list of OrderedDict
+        One row for each epoch in either list; missing values are NaN. The names of published columns begin with
+        ``published``.
     """
     last = max(row["epoch"] for row in ours)
     by_epoch = {row["epoch"]: row for row in ours}
@@ -91,14 +95,14 @@ def beside(ours, published):
 
 
 def chosen_epochs(rows):
-    """At most `TABLE_ROWS` of the rows that both have, the first and the last among them."""
+    """Return at most `TABLE_ROWS` rows without missing values, among them the first and the last one."""
     both = [row for row in rows if row["val"] == row["val"] and row[PUBLISHED + "val"] == row[PUBLISHED + "val"]]
     count = min(TABLE_ROWS, len(both))
     return [both[round(number * (len(both) - 1) / float(max(1, count - 1)))] for number in range(count)]
 
 
 def curve_table(rows):
-    """Ours and the published, in Markdown: str."""
+    """Return a Markdown table of our and the published values: str."""
     lines = ["| epoch | valid | published | test | published | compression | published |", "|" + "---|" * 7]
     for row in chosen_epochs(rows):
         cells = [row[prefix + name] for name in COLUMNS for prefix in ("", PUBLISHED)]
