@@ -1,5 +1,6 @@
 """setup_env.sh on a simulated machine: PATH holds a few system tools and the programs that a test fakes."""
 
+import glob
 import os
 import shutil
 import stat
@@ -454,3 +455,9 @@ def test_cuda_needs_cpython_3_9(machine):
 def test_the_scripts_are_executable():
     for name in ("setup_env.sh", os.path.join(".ci", "run")):
         assert os.stat(os.path.join(ROOT, name)).st_mode & stat.S_IXUSR
+
+
+def test_the_scripts_are_valid_bash():
+    patterns = ["*.sh", ".ci/run", "environment/*.sh", "benchmarks/*.sh", "Experiments/*/*.sh"]
+    for path in [path for pattern in patterns for path in glob.glob(os.path.join(ROOT, pattern))]:
+        subprocess.check_call(["bash", "-n", path])
