@@ -18,11 +18,11 @@ def self_test():
     RuntimeError
         If a result is wrong.
     """
+    from theano_rnn.lasagne_compat import lasagne
+
     import numpy as np
     import theano
     import theano.tensor as T
-
-    from theano_rnn.lasagne_compat import lasagne
 
     values = np.random.RandomState(1).randn(5, 3).astype("float32")
     inputs = T.matrix(dtype="float32")
