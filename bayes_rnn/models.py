@@ -12,9 +12,9 @@ import theano.tensor as T
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 from theano_rnn.ops.gather import one_per_row
+from theano_rnn.ops.normal_noise import NormalNoise
 
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
-from .variational import NormalNoise
 
 __all__ = ["TextClassifier", "LanguageModel"]
 

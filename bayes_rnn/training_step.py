@@ -3,7 +3,7 @@
 `training_step` builds the step by one of two formulations that compute the same: ``"plain"``, Theano's own gradient and
 elementwise operations, which runs everywhere and is the oracle of the tests; and ``"fused"``, two passes over the
 parameters of each random variable (:mod:`theano_rnn.ops.variational_adam.fused`).
-`theano_rnn.ops.backend.select_implementation` chooses for the recurrence and for this.
+`theano_rnn.ops.backend.select_backend` chooses for the recurrence and for this.
 """
 
 from collections import OrderedDict, namedtuple
@@ -26,7 +26,7 @@ CLIP_EPSILON = 1e-7
 TrainingStep = namedtuple("TrainingStep", ["loss", "norm", "kl", "squares", "updates"])
 
 
-def training_step(network, data_loss, train_size, learning_rate, clip=None, implementation=None):
+def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None):
     r"""A step of Adam [1]_ that minimises ``data_loss + KL / train_size``.
 
     With :math:`g` the gradient, scaled to a total norm of at most `clip`, and t the number of the step:
@@ -49,8 +49,8 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, impl
         :math:`\eta`.
     clip : float, optional
         Bound of the total norm of the gradient.
-    implementation : {None, 'plain', 'fused'}
-        None for what `select_implementation` says, with plain for the recurrence's scan.
+    backend : {None, 'reference', 'fused'}
+        None for the result of `theano_rnn.ops.backend.select_backend`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, impl
     >>> train = theano.function(network.inputs + [network.targets], step.loss, updates=step.updates)
     """
     parameters = list(network.parameters().values())
-    formulation = (_Fused if use_fused(implementation, parameters) else _Plain)(network, data_loss, train_size)
+    formulation = (_Fused if use_fused(backend, parameters) else _Plain)(network, data_loss, train_size)
     kl = formulation.kl()
     loss = data_loss + sum(kl.values()) * formulation.kl_weight
     squares = OrderedDict((parameter.name, formulation.squares[parameter]) for parameter in parameters)

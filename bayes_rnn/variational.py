@@ -8,168 +8,17 @@ ICML 2017 (section 4), used for recurrent networks by Chirkova et al. (arXiv 181
 import numpy as np
 import theano
 import theano.tensor as T
-from theano import scalar
-from theano.sandbox.rng_mrg import MRG_RandomStreams
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import select_implementation
-from theano_rnn.ops.normal_noise.fused import MRGNormal
+from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
-__all__ = ["KINDS", "random_variable", "NormalNoise", "log_alpha", "log_uniform_kl", "normal_kl",
-           "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
+__all__ = ["KINDS", "random_variable", "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
 
 #: A weight is pruned where log_alpha = log(sigma^2 / mu^2) reaches this: a signal-to-noise ratio of about 0.05.
 LOG_ALPHA_THRESHOLD = 3.0
-LOG_ALPHA_RANGE = 8.0
 INITIAL_LOG_SIGMA = -3.0
 # Keeps the gradient of the square root finite where an input is all zero.
 LOCAL_VARIANCE_FLOOR = 1e-8
-
-
-def log_alpha(mean, log_sigma):
-    """log alpha = 2 log sigma - log mu^2, elementwise and unclipped.
-
-    Parameters
-    ----------
-    mean, log_sigma : symbolic tensors or numpy arrays of one shape
-
-    Returns
-    -------
-    of the same type and shape
-    """
-    log = np.log if isinstance(mean, np.ndarray) else T.log
-    return 2 * log_sigma - log(mean ** 2)
-
-
-class _LogUniformKL(scalar.BinaryScalarOp):
-    """KL(N(mu, sigma^2) || log-uniform) of one weight, by the approximation of Molchanov et al., equation 14.
-
-    A scalar operation of its own, rather than the graph that its formula spells out, for two reasons: the gradient is
-    zero, not 0 * infinity, where log alpha is clipped at mu = 0; and each of the millions of weights costs two
-    exponentials and a logarithm, once.
-    """
-
-    def impl(self, mean, log_sigma):
-        with np.errstate(divide="ignore"):
-            value = np.clip(log_alpha(np.asarray(mean), log_sigma), -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
-        return 0.5 * np.log1p(np.exp(-value)) - 0.03 - 0.64 / (1 + np.exp(-1.5 * (value + 1.3)))
-
-    def grad(self, inputs, output_gradients):
-        mean, log_sigma = inputs
-        slope = output_gradients[0] * _log_uniform_kl_slope(mean, log_sigma)
-        zero = scalar.constant(0, dtype=mean.dtype)
-        return [scalar.switch(scalar.eq(slope, zero), zero, -2 * slope / mean), 2 * slope]
-
-    def c_code(self, node, name, inputs, outputs, sub):
-        return """{
-            %(type)s a = %(clipped_log_alpha)s;
-            %(out)s = (%(type)s)0.5 * log1p(exp(-a)) - (%(type)s)0.03
-                      - (%(type)s)0.64 / (1 + exp((%(type)s)-1.5 * (a + (%(type)s)1.3)));
-        }""" % _c_names(node, inputs, outputs)
-
-    def c_code_cache_version(self):
-        return (1,)
-
-
-class _LogUniformKLSlope(scalar.BinaryScalarOp):
-    """The derivative of `_LogUniformKL` by log alpha; zero where log alpha is clipped."""
-
-    def impl(self, mean, log_sigma):
-        with np.errstate(divide="ignore"):
-            value = log_alpha(np.asarray(mean), log_sigma)
-        inside = np.abs(value) <= LOG_ALPHA_RANGE
-        value = np.clip(value, -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
-        sigmoid = 1 / (1 + np.exp(-1.5 * (value + 1.3)))
-        return inside * (-0.5 / (1 + np.exp(value)) - 0.96 * sigmoid * (1 - sigmoid))
-
-    def c_code(self, node, name, inputs, outputs, sub):
-        return """{
-            %(type)s a = %(clipped_log_alpha)s;
-            // sigmoid(t) (1 - sigmoid(t)) without the difference, which cancels where the sigmoid is close to 1
-            %(type)s e = exp((%(type)s)-1.5 * (a + (%(type)s)1.3));
-            %(type)s slope = (%(type)s)-0.5 / (1 + exp(a)) - (%(type)s)0.96 * e / ((1 + e) * (1 + e));
-            %(out)s = (a >= %(range)s || a <= -%(range)s) ? 0 : slope;
-        }""" % _c_names(node, inputs, outputs)
-
-    def c_code_cache_version(self):
-        return (3,)
-
-
-def _c_names(node, inputs, outputs):
-    names = {"type": "npy_float32" if node.outputs[0].dtype == "float32" else "npy_float64",
-             "out": outputs[0], "mean": inputs[0], "log_sigma": inputs[1]}
-    names["range"] = "(%s)%r" % (names["type"], LOG_ALPHA_RANGE)
-    # Not fmin and fmax: they return the bound where log alpha is not a number, and would hide it.
-    names["raw"] = "(2 * %(log_sigma)s - 2 * log(fabs(%(mean)s)))" % names
-    names["clipped_log_alpha"] = ("(%(raw)s > %(range)s ? %(range)s : (%(raw)s < -%(range)s ? -%(range)s : %(raw)s))"
-                                  % names)
-    return names
-
-
-_log_uniform_kl_scalar = _LogUniformKL(scalar.upgrade_to_float, name="log_uniform_kl")
-_log_uniform_kl_slope = _LogUniformKLSlope(scalar.upgrade_to_float, name="log_uniform_kl_slope")
-_log_uniform_kl = T.Elemwise(_log_uniform_kl_scalar, name="log_uniform_kl")
-
-
-def log_uniform_kl(mean, log_sigma):
-    """KL divergence from N(mean, sigma^2) to the log-uniform prior, per element, without its constant.
-
-    0.5 log(1 + 1/alpha) - 0.03 - 0.64 sigmoid(1.5 (log alpha + 1.3)) with log alpha clipped to [-8, 8]: negative for
-    pruned weights.
-
-    Parameters
-    ----------
-    mean, log_sigma : symbolic tensors of one shape
-
-    Returns
-    -------
-    symbolic tensor of that shape
-    """
-    return _log_uniform_kl(mean, log_sigma)
-
-
-def normal_kl(mean, log_sigma):
-    """KL divergence from N(mean, sigma^2) to the standard normal prior, per element.
-
-    Parameters
-    ----------
-    mean, log_sigma : symbolic tensors of one shape
-
-    Returns
-    -------
-    symbolic tensor of that shape
-    """
-    return -log_sigma + 0.5 * (T.exp(2 * log_sigma) + mean ** 2) - 0.5
-
-
-class NormalNoise(object):
-    """Where samples come from: standard normal numbers from a seeded stream whose state can be saved.
-
-    Parameters
-    ----------
-    seed : int
-        Positive; by default drawn from Lasagne's random state (`lasagne.random.set_rng`).
-    """
-
-    def __init__(self, seed=None):
-        self._streams = MRG_RandomStreams(lasagne.random.get_rng().randint(1, 2147462579) if seed is None else seed)
-
-    def normal(self, shape):
-        """Symbolic standard normal numbers of a (symbolic) shape, drawn anew at every call of the function."""
-        dtype = theano.config.floatX
-        numbers = self._streams.normal(size=tuple(shape), ndim=len(shape), dtype=dtype, nstreams=self.STREAMS)
-        if select_implementation() == "fused":
-            # The same numbers from the same state, which Theano has just made, by an operation that is faster.
-            state = self.states()[-1]
-            state.default_update, numbers = MRGNormal(dtype, numbers.broadcastable)(state, *shape)
-        return numbers
-
-    #: Parallel streams of the generator; enough for a GPU, cheap on a CPU.
-    STREAMS = 60 * 256
-
-    def states(self):
-        """The shared variables that hold the state, in the order in which the graph was built."""
-        return [update[0] for update in self._streams.state_updates]
 
 
 class RandomVariable(object):

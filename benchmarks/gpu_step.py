@@ -56,7 +56,7 @@ def run(arguments):
 
 def measure(arguments):
     """All figures of the step: OrderedDict."""
-    from theano_rnn.ops.backend import select_implementation
+    from theano_rnn.ops.backend import select_backend
     memory = GpuMemory()
     job, step = training_run(arguments.name, arguments.config, arguments.tokens, arguments.set)
     started = process_age()
@@ -82,7 +82,7 @@ def measure(arguments):
         outside, inside = operations(function)
         figures["operations"], figures["loop_operations"] = sum(outside.values()), sum(inside.values())
         figures["operation_classes"], figures["loop_classes"] = outside, inside
-    figures["implementation"], figures["step_seconds"] = select_implementation(serves_gpu=True), seconds
+    figures["implementation"], figures["step_seconds"] = select_backend(serves_gpu=True), seconds
     return figures
 
 

@@ -63,7 +63,7 @@ def measure(arguments):
     """All figures, and mean seconds per step by part: two OrderedDicts."""
     _, settings = experiment_settings(arguments.name, arguments.config, arguments.set)
     configuration.configure()
-    from theano_rnn.ops.backend import select_implementation
+    from theano_rnn.ops.backend import select_backend
     job, step = training_run(arguments.name, arguments.config, arguments.tokens, arguments.set)
     step()
     figures = OrderedDict([("cold", arguments.cold), ("first_step_seconds", process_age())])
@@ -72,7 +72,7 @@ def measure(arguments):
     figures["minutes_per_epoch"] = (figures["median_step_seconds"]
                                     * minibatches_per_epoch(arguments.name, settings) / 60)
     figures["peak_memory_mb"] = peak_memory() / 1e6
-    figures["implementation"] = select_implementation()
+    figures["implementation"] = select_backend()
     figures["threads"] = os.environ["OMP_NUM_THREADS"]
     parts = figures["parts"] = measure_parts(job, step)
     figures["step_seconds"] = seconds

@@ -7,7 +7,7 @@ installed packages are tested.
 import os
 import platform
 
-from theano_rnn.runtime.configuration import configure
+from theano_rnn.runtime import configure
 
 
 def self_test():

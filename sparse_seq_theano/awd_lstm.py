@@ -12,11 +12,11 @@ import theano
 import theano.tensor as T
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.network import Network, dense_layer
+from theano_rnn.network import Network
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 
 from .dropout import DropoutNoise, check_probability
-from .layers import LockedDropoutLayer, SparseDecoderLayer, SparseEmbeddingLayer, SparseLSTMLayer
+from .layers import LockedDropoutLayer, SparseDecoderLayer, SparseEmbeddingLayer, SparseLSTMLayer, dense_layer
 
 __all__ = ["AWDLanguageModel", "Outputs"]
 

@@ -1,6 +1,5 @@
-"""Configures Theano for all tests as the experiments do, before anything imports it."""
+"""Configure Theano for all tests before anything imports it; fixtures that many test files use."""
 
-import contextlib
 import os
 
 import pytest
@@ -15,27 +14,38 @@ def pytest_addoption(parser):
                      help="folder with bayes_rnn/*.npz and other golden values (default: tests/golden)")
 
 
-@contextlib.contextmanager
-def _in_float64():
-    import theano
-    before = theano.config.floatX
-    theano.config.floatX = "float64"
-    yield
-    theano.config.floatX = before
+@pytest.fixture(scope="session")
+def without_theano(tmp_path_factory):
+    """A folder for PYTHONPATH whose theano ends the process with status 99 when it is imported."""
+    folder = tmp_path_factory.mktemp("fake")
+    (folder / "theano").mkdir()
+    (folder / "theano" / "__init__.py").write_text(u"import os\nos.write(2, b'theano was imported')\nos._exit(99)\n")
+    return str(folder)
 
 
 @pytest.fixture
 def float64():
     """Double precision, for comparisons with exact values."""
-    with _in_float64():
+    from helpers.networks import floatx
+    with floatx("float64"):
         yield
 
 
 @pytest.fixture(scope="module")
 def double_precision():
-    """The same for all tests of a module, and for what its module fixtures compile."""
-    with _in_float64():
+    """Double precision for all tests of a module, and for the functions that its module fixtures compile."""
+    from helpers.networks import floatx
+    with floatx("float64"):
         yield
+
+
+@pytest.fixture
+def restored_precision():
+    """Restore `theano.config.floatX` after a test that changes it."""
+    import theano
+    before = theano.config.floatX
+    yield
+    theano.config.floatX = before
 
 
 @pytest.fixture

@@ -1,33 +1,38 @@
-"""What the LSTM layers of both packages share: their inputs, and which of their states they return."""
+"""Base class of LSTM layers."""
+
+from collections import namedtuple
+
+from theano_rnn.lasagne_compat import lasagne
 
 import theano.tensor as T
 
-from .lasagne_compat import lasagne
+__all__ = ["LSTMState", "RecurrentLayer"]
 
-__all__ = ["RecurrentLayer"]
+#: Hidden and cell state of an LSTM: at one time step, or at all of them.
+LSTMState = namedtuple("LSTMState", ["hid", "cell"])
 
 
 class RecurrentLayer(lasagne.layers.MergeLayer):
-    """Base of a layer that runs over the time axis of (batch, time, features).
+    """Base class of layers that run over the time axis of a ``(batch, time, features)`` input.
 
     Subclasses define `get_sequences_for`.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Of shape (batch, time, features).
+        Of shape ``(batch, time, features)``.
     num_units : int
         Hidden units H.
     hid_init, cell_init : lasagne.layers.Layer, optional
-        Initial state, (batch, H); zeros by default.
+        Initial state, ``(batch, H)``; zeros by default.
     mask_input : lasagne.layers.Layer, optional
-        (batch, time), 1 where there is a token. Where it is 0, the state is carried over unchanged.
+        ``(batch, time)``, 1 where there is a token. Where it is 0, the state is carried over unchanged.
     only_return_final : bool
-        Return h of the last time step only, (batch, H).
+        Return the hidden state of the last time step only, ``(batch, H)``.
     backwards : bool
         Run from the last time step to the first.
     **kwargs
-        For the Lasagne layer: `name`.
+        Passed to `lasagne.layers.MergeLayer`: `name`.
     """
 
     def __init__(self, incoming, num_units, hid_init=None, cell_init=None, mask_input=None, only_return_final=False,
@@ -44,32 +49,37 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         return (batch, self.num_units) if self.only_return_final else (batch, time, self.num_units)
 
     def get_output_for(self, inputs, **kwargs):
-        hid, _ = self.get_sequences_for(inputs, **kwargs)
+        hid = self.get_sequences_for(inputs, **kwargs).hid
         if self.only_return_final:
             return hid[0 if self.backwards else -1]
         return hid.dimshuffle(1, 0, 2)
 
     def get_sequences_for(self, inputs, **kwargs):
-        """The whole course of the state, for a network that carries it from minibatch to minibatch.
+        """Return the state at all time steps, for a network that carries it from minibatch to minibatch.
 
         Parameters
         ----------
         inputs : list of symbolic tensors
-            As `get_output_for` gets them: the input, then mask, hid_init and cell_init if the layer has them.
+            As for `get_output_for`: the input, then mask, hid_init and cell_init if the layer has them.
 
         Returns
         -------
-        hid, cell : symbolic (time, batch, num_units)
+        LSTMState of symbolic ``(time, batch, num_units)``
         """
-        raise AssertionError("to be defined by the layer")
+        raise NotImplementedError("%s must define get_sequences_for" % type(self).__name__)
 
     def initial_state_and_mask(self, inputs):
-        """The arguments of `theano_rnn.ops.lstm.lstm_recurrence` that come from other layers.
+        """Return the arguments of `theano_rnn.ops.lstm.lstm_recurrence` that come from other layers.
+
+        Parameters
+        ----------
+        inputs : list of symbolic tensors
+            As for `get_sequences_for`.
 
         Returns
         -------
         dict
-            ``hid_init``, ``cell_init`` (batch, num_units) and ``mask``, (time, batch) or None.
+            ``hid_init``, ``cell_init`` of shape ``(batch, num_units)``, and ``mask``, ``(time, batch)`` or None.
         """
         given = dict(zip(self.optional_inputs, inputs[1:]))
         zeros = T.zeros((inputs[0].shape[0], self.num_units))

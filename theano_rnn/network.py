@@ -1,41 +1,85 @@
-"""What the two networks share: named layers, their parameters, their state."""
+"""Base class of networks with named layers."""
 
 from collections import OrderedDict
 
-from .lasagne_compat import lasagne
+from theano_rnn.layers import LSTMState
 
-__all__ = ["Network", "dense_layer"]
+import numpy as np
+import theano.tensor as T
+
+__all__ = ["Network"]
 
 
 class Network(object):
     """A network made of named layers.
 
+    Parameters
+    ----------
+    noise : object
+        The random number source that all layers draw from. Its ``states()`` are the shared variables of its state.
+
     Attributes
     ----------
-    layers : list of lasagne.layers.Layer
-        All layers with parameters, bottom first.
-    noise : DropoutNoise
-        The one stream that all layers draw from.
+    layers : OrderedDict of str to lasagne.layers.Layer
+        The layers that have parameters, by name, bottom first.
+    noise : object
+    inputs : list of symbolic variables
+        The inputs, without the targets. A network that carries a state has the variables of `state` among them.
+    state : list of symbolic ``(streams, units)``
+        The inputs that hold the state that is carried from minibatch to minibatch. May be empty.
     """
 
     def __init__(self, noise):
-        self.noise = noise
-        self.layers = []
+        self.layers, self.noise, self.inputs, self.state = OrderedDict(), noise, [], []
+        self._state_units = []
 
     def add(self, layer):
-        """Register a layer with parameters; returns it."""
-        self.layers.append(layer)
+        """Register a layer that has parameters under its name, and return it.
+
+        Raises
+        ------
+        ValueError
+            If there is already a layer of that name.
+        """
+        if layer.name in self.layers:
+            raise ValueError("layer names must be different, got %r twice" % (layer.name,))
+        self.layers[layer.name] = layer
         return layer
 
+    def add_state(self, hid_name, cell_name, units):
+        """Register the carried state of an LSTM: two inputs, appended to `state`.
+
+        Parameters
+        ----------
+        hid_name, cell_name : str
+            Names of the symbolic variables.
+        units : int
+
+        Returns
+        -------
+        LSTMState of symbolic ``(streams, units)``
+        """
+        state = LSTMState(T.matrix(hid_name), T.matrix(cell_name))
+        self.state += state
+        self._state_units += [units] * len(state)
+        return state
+
+    def initial_state(self, streams):
+        """Return the state at the start of an epoch or an evaluation.
+
+        Parameters
+        ----------
+        streams : int
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Zeros of shape ``(streams, units)``, in the order of `state`.
+        """
+        return [np.zeros((streams, units), dtype=variable.dtype)
+                for variable, units in zip(self.state, self._state_units)]
+
     def parameters(self):
-        """OrderedDict of name (``"rnn0.component0.W_hid"``) to shared variable; all of them are trained."""
-        return OrderedDict((parameter.name, parameter) for layer in self.layers for parameter in layer.get_params())
-
-
-def dense_layer(incoming, num_units, name, num_leading_axes=1, b=True, nonlinearity=None):
-    """A fully connected layer, initialised uniform(-1/sqrt(inputs), 1/sqrt(inputs)) as in the originals' framework."""
-    inputs = incoming.output_shape[-1]
-    init = lasagne.init.Uniform(inputs ** -0.5)
-    flat = lasagne.layers.ReshapeLayer(incoming, (-1, inputs)) if len(incoming.output_shape) > 2 else incoming
-    return lasagne.layers.DenseLayer(flat, num_units, W=init, b=init if b else None, nonlinearity=nonlinearity,
-                                     name=name)
+        """Return all trained parameters: OrderedDict of name (``"lstm.W_hid"``) to shared variable."""
+        return OrderedDict((parameter.name, parameter)
+                           for layer in self.layers.values() for parameter in layer.get_params())

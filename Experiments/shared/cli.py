@@ -16,7 +16,7 @@ from .experiment import default_data_dir, experiment_folder, make_settings
 from .options import add_device_option, positive, seed
 from .run_folder import RunFolder
 
-__all__ = ["main", "run_compressed", "settle_device", "use_theano", "check_vocabulary", "refuse_another_experiment"]
+__all__ = ["main", "run_compressed", "resolve_device", "use_theano", "check_vocabulary", "refuse_another_experiment"]
 
 def main(experiment, argv=None):
     """Train, resume or evaluate: the command line of ``main.py``.
@@ -63,7 +63,7 @@ def _example_config(experiment):
 
 
 def _main(experiment, arguments):
-    device = settle_device(arguments.device)
+    device = resolve_device(arguments.device)
     if arguments.eval_only:
         return _evaluate_only(experiment, arguments, device)
     if not arguments.config:
@@ -106,10 +106,10 @@ def _main(experiment, arguments):
     finishing.finish(job, run, experiment)
 
 
-def settle_device(asked):
+def resolve_device(asked):
     """The device to compute on; a GPU that cannot be used is a ReportedError, before anything else is done."""
     from theano_rnn.runtime import configuration
-    return configuration.settle_device(asked)
+    return configuration.resolve_device(asked)
 
 
 def use_theano(device="cpu"):

@@ -13,7 +13,7 @@ from theano_rnn.errors import EXIT_INTERRUPTED, ReportedError, reported_errors
 from .cli import (
     check_vocabulary,
     refuse_another_experiment,
-    settle_device,
+    resolve_device,
     use_theano,
 )
 from .data.corpus import read_corpus
@@ -70,7 +70,7 @@ def language_model(entry, argv=None):
     """
     given, continues, demo, device = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
     with reported_errors():
-        device = settle_device(device)
+        device = resolve_device(device)
         run, description = _describe(entry, LANGUAGE_MODEL, given, continues, demo)
         _train_language_model(run, description, continues, device)
 
@@ -85,7 +85,7 @@ def fine_tune(entry, argv=None):
     """
     given, continues, demo, device = split_arguments(_parser(entry, LANGUAGE_MODEL_OPTIONS).parse_args(argv))
     with reported_errors():
-        device = settle_device(device)
+        device = resolve_device(device)
         source = RunFolder(given.get("save", entry.options["save"]))
         trained = source.read_config()
         refuse_another_experiment(source, trained, LANGUAGE_MODEL)
@@ -152,7 +152,7 @@ def tagger(entry, argv=None):
     """
     given, continues, demo, device = split_arguments(_parser(entry, TAGGER_OPTIONS).parse_args(argv))
     with reported_errors():
-        device = settle_device(device)
+        device = resolve_device(device)
         run, description = _describe(entry, TAGGER, given, continues, demo)
         settings = description["settings"]
         if description["demo"]:

@@ -3,7 +3,9 @@
 import theano
 import theano.tensor as T
 
-from ..variational import NormalNoise, random_variable
+from theano_rnn.ops.normal_noise import NormalNoise
+
+from ..variational import random_variable
 
 __all__ = ["BayesianLayer"]
 

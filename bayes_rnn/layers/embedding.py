@@ -10,12 +10,10 @@ from collections import namedtuple
 
 import theano
 import theano.tensor as T
-from theano.tensor.extra_ops import Unique
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import use_fused
 from theano_rnn.ops.gather import gather
-from theano_rnn.ops.unique.fused import UniqueWithInverse
+from theano_rnn.ops.unique import unique
 
 from .base import BayesianLayer
 
@@ -47,20 +45,6 @@ class GatheredRows(namedtuple("GatheredRows", ["rows", "index", "scale"])):
 def as_ids(tokens):
     """Token ids as integers: a Lasagne InputLayer made without a variable brings floats."""
     return tokens if tokens.dtype.startswith(("int", "uint")) else T.cast(tokens, "int32")
-
-
-def unique(values):
-    """The distinct values of a symbolic integer matrix, and where each element stands among them.
-
-    Returns
-    -------
-    distinct : symbolic vector (U,), increasing
-    index : symbolic, of the shape of `values`; ``distinct[index] == values``
-    """
-    values_type = values.dtype if values.dtype in ("int32", "int64") else "int64"
-    operation = UniqueWithInverse() if use_fused(None, serves_gpu=True) else Unique(return_inverse=True)
-    distinct, index = operation(T.cast(values.flatten(), values_type))
-    return distinct, index.reshape(values.shape)
 
 
 def token_scale(variable, tokens, vocabulary_size, noise, **mode):

@@ -4,11 +4,12 @@ import numpy as np
 import theano.tensor as T
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.layers import RecurrentLayer
+from theano_rnn.layers import LSTMState, RecurrentLayer
 from theano_rnn.ops.lstm import lstm_recurrence
+from theano_rnn.ops.unique import unique
 
 from .base import BayesianLayer
-from .embedding import GatheredRows, token_scale, unique
+from .embedding import GatheredRows, token_scale
 
 __all__ = ["BayesianLSTMLayer", "PerGate"]
 
@@ -102,12 +103,12 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
         mode = {"deterministic": deterministic, "pruned": pruned}
         input = inputs[0]
         objects = input.shape[0]
-        return lstm_recurrence(
+        return LSTMState(*lstm_recurrence(
             self._project(input, objects, mode), self.W_hid.value(self.noise, **mode), self.b,
             z_gates=self.z_gates.value(self.noise, objects, **mode),
             z_hid=self.z_hid.value(self.noise, objects, **mode),
             gate_nonlinearity=self.gate_nonlinearity, backwards=self.backwards,
-            **self.initial_state_and_mask(inputs))
+            **self.initial_state_and_mask(inputs)))
 
     def _project(self, input, objects, mode):
         """(x * z_in) W_in for all time steps at once: symbolic (time, batch, 4 num_units)."""

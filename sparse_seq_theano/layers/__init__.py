@@ -1,7 +1,11 @@
 """Lasagne layers with predefined sparseness."""
 
+from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
+
+from .dense import dense_layer
 from .dropout import DropoutLayer, LockedDropoutLayer
 from .embedding import SparseDecoderLayer, SparseEmbeddingLayer
 from .lstm import SparseLSTMLayer
 
-__all__ = ["DropoutLayer", "LockedDropoutLayer", "SparseDecoderLayer", "SparseEmbeddingLayer", "SparseLSTMLayer"]
+__all__ = ["DropoutLayer", "LockedDropoutLayer", "SparseDecoderLayer", "SparseEmbeddingLayer", "SparseLSTMLayer",
+           "dense_layer"]

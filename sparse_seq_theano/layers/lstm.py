@@ -4,7 +4,7 @@ import numpy as np
 import theano.tensor as T
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.layers import RecurrentLayer
+from theano_rnn.layers import LSTMState, RecurrentLayer
 from theano_rnn.ops.lstm import lstm_recurrence
 
 from ..dropout import DropoutNoise, check_probability, dropped
@@ -101,9 +101,9 @@ class SparseLSTMLayer(RecurrentLayer):
         W_hid = [dropped(component["W_hid"], probability, self.noise, component["W_hid"].shape)
                  for component in self.components]
         b = [component["b_in"] + component["b_hid"] for component in self.components]
-        return lstm_recurrence(
+        return LSTMState(*lstm_recurrence(
             self._project(inputs[0].dimshuffle(1, 0, 2)), W_hid, b[0] if len(b) == 1 else T.concatenate(b),
-            gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs))
+            gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs)))
 
     def _project(self, input):
         """x W_in of each component: list of (time, batch, 4h) from (time, batch, features)."""

@@ -46,15 +46,6 @@ def finished(tmp_path_factory, data):
     return finished_run
 
 
-@pytest.fixture(scope="session")
-def without_theano(tmp_path_factory):
-    """A folder for PYTHONPATH whose theano ends the process with status 99 when it is imported."""
-    folder = tmp_path_factory.mktemp("fake")
-    (folder / "theano").mkdir()
-    (folder / "theano" / "__init__.py").write_text(u"import os\nos.write(2, b'theano was imported')\nos._exit(99)\n")
-    return str(folder)
-
-
 @pytest.fixture
 def refused_without_theano(without_theano):
     """Run a script that must end with status 2 before Theano is imported; the line it says why."""

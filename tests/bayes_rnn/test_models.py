@@ -7,7 +7,7 @@ import theano.tensor as T
 
 from bayes_rnn.config import parse_config
 from bayes_rnn.models import LanguageModel, TextClassifier
-from bayes_rnn.variational import NormalNoise
+from theano_rnn.ops.normal_noise import NormalNoise
 
 V, E, H = 7, 3, 2
 

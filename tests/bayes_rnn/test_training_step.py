@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer
 from bayes_rnn.training_step import training_step
-from bayes_rnn.variational import log_uniform_kl, normal_kl
+
 from sparse_seq_theano.optimizers import adam
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.variational_adam import log_uniform_kl, normal_kl
 from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
 TOLERANCE = {"float32": 2e-4, "float64": 1e-8}
@@ -69,16 +70,16 @@ class Network(object):
 class Training(object):
     """A network with its compiled step; `spoiled` lets a test make the loss not finite."""
 
-    def __init__(self, kinds, clip, dtype, implementation):
+    def __init__(self, kinds, clip, dtype, backend):
         theano.config.floatX = dtype
         self.network = Network(kinds)
         self.spoiled = theano.shared(np.asarray(0, dtype))
         self.step = training_step(self.network, self.network.data_loss + self.spoiled, TRAIN_SIZE, LEARNING_RATE,
-                                  clip, implementation)
+                                  clip, backend)
         self.function = theano.function(
             [self.network.tokens, self.network.targets],
             [self.step.loss, self.step.norm] + list(self.step.kl.values()) + list(self.step.squares.values()),
-            updates=self.step.updates, mode="FAST_COMPILE" if implementation == "plain" else "FAST_RUN")
+            updates=self.step.updates, mode="FAST_COMPILE" if backend == "reference" else "FAST_RUN")
         self.initial = self.state()
 
     def state(self):
@@ -122,7 +123,7 @@ def assert_same(a, b, tolerance):
                                                 ("NNN", 0.5, "float32"), ("NLD", None, "float64"),
                                                 ("DCL", None, "float32"), ("DDN", 0.5, "float64")])
 def test_fused_equals_plain(kinds, clip, dtype):
-    fused, plain = training(kinds, clip, dtype, "fused"), training(kinds, clip, dtype, "plain")
+    fused, plain = training(kinds, clip, dtype, "fused"), training(kinds, clip, dtype, "reference")
     assert not plain.ops((VariationalNorms, VariationalAdam))
     (values, state), (expected_values, expected) = fused.run(4), plain.run(4)
     assert set(state) == set(expected)
@@ -208,8 +209,8 @@ def test_divergence_and_its_gradient(prior, kl, dtype):
 
 
 @both
-def test_adam_is_the_one_of_lasagne(implementation):
-    mine = training("DCD", None, "float64", implementation)
+def test_adam_is_the_one_of_lasagne(backend):
+    mine = training("DCD", None, "float64", backend)
     network = mine.network
     parameters = list(network.parameters().values())
     updates = adam(T.grad(network.data_loss, parameters), parameters, LEARNING_RATE)
@@ -225,8 +226,8 @@ def test_adam_is_the_one_of_lasagne(implementation):
 
 
 @both
-def test_the_norm_is_that_of_the_whole_gradient_and_clipping_shrinks_the_step(implementation):
-    free, clipped = training("LLL", None, "float64", implementation), training("LLL", 0.5, "float64", implementation)
+def test_the_norm_is_that_of_the_whole_gradient_and_clipping_shrinks_the_step(backend):
+    free, clipped = training("LLL", None, "float64", backend), training("LLL", 0.5, "float64", backend)
     values, state = free.run(1)
     clipped_values, clipped_state = clipped.run(1)
     np.testing.assert_allclose(values, clipped_values, rtol=1e-10)
@@ -243,8 +244,8 @@ def test_the_norm_is_that_of_the_whole_gradient_and_clipping_shrinks_the_step(im
 
 @both
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_not_finite_changes_nothing(implementation, value):
-    mine = training("LLL", None, "float32", implementation)
+def test_a_loss_that_is_not_finite_changes_nothing(backend, value):
+    mine = training("LLL", None, "float32", backend)
     _, before = mine.run(2)
     mine.spoiled.set_value(np.float32(value))
     try:
@@ -257,8 +258,8 @@ def test_a_loss_that_is_not_finite_changes_nothing(implementation, value):
 
 
 @both
-def test_a_gradient_that_is_not_finite_changes_nothing_and_is_named(implementation):
-    mine = training("LLL", None, "float32", implementation)
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_named(backend):
+    mine = training("LLL", None, "float32", backend)
     _, before = mine.run(1)
     before["embedding.W.log_sigma"][7, 3] = np.nan
     mine.set_state(before)
@@ -288,7 +289,7 @@ def test_a_gradient_of_another_shape():
 
 
 class NoParameters(object):
-    """A network as far as the choice of the implementation looks at it."""
+    """A network as far as the choice of the backend looks at it."""
 
     def parameters(self):
         return {}
@@ -300,7 +301,7 @@ class NoParameters(object):
     lambda: VariationalNorms("normal")(T.vector(), T.vector(), np.float32(1)),
     lambda: VariationalNorms(None)(T.vector(dtype="float32"), T.vector(dtype="float32"), np.float64(1)),
     lambda: VariationalAdam(None)(*(4 * [T.vector()] + 4 * [np.float32(1)])),
-    lambda: training_step(NoParameters(), None, 1, 0.1, implementation="scan"),
+    lambda: training_step(NoParameters(), None, 1, 0.1, backend="quick"),
 ])
 def test_what_does_not_fit_is_refused(make):
     with pytest.raises((TypeError, ValueError)):
@@ -308,9 +309,9 @@ def test_what_does_not_fit_is_refused(make):
 
 
 @needs_fused
-@pytest.mark.parametrize("choice, fused", [("scan", False), ("fused", True)])
+@pytest.mark.parametrize("choice, fused", [("reference", False), ("fused", True)])
 def test_one_switch_chooses(choice, fused, monkeypatch):
-    monkeypatch.setenv("BAYES_RNN_RECURRENCE", choice)
+    monkeypatch.setenv("THEANO_RNN_BACKEND", choice)
     network = Network("DCD")
     step = training_step(network, network.data_loss, TRAIN_SIZE, LEARNING_RATE)
     assert any(isinstance(new.owner.op, VariationalAdam) for new in step.updates.values()) == fused

@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bayes_rnn.layers.embedding import token_scale
-from bayes_rnn.variational import KINDS, NormalNoise, log_alpha, log_uniform_kl, normal_kl, random_variable
+from bayes_rnn.variational import KINDS, random_variable
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.normal_noise import NormalNoise
+from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
 quickly = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 # Not st.floats: it insists on denormal numbers, which are switched off here (theano_rnn.runtime.configuration).

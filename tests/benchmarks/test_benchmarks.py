@@ -206,17 +206,17 @@ def small_step(name="IMDB", config="LLLCCL"):
 @pytest.fixture(scope="module")
 def steps():
     """The same step by both formulations: (gradients, facts) each, as of one network."""
-    def take(implementation):
-        before = os.environ.get("BAYES_RNN_RECURRENCE")
-        os.environ["BAYES_RNN_RECURRENCE"] = implementation
+    def take(backend):
+        before = os.environ.get("THEANO_RNN_BACKEND")
+        os.environ["THEANO_RNN_BACKEND"] = backend
         try:
             gradients, facts = small_step()
         finally:
-            os.environ.pop("BAYES_RNN_RECURRENCE")
+            os.environ.pop("THEANO_RNN_BACKEND")
             if before:
-                os.environ["BAYES_RNN_RECURRENCE"] = before
+                os.environ["THEANO_RNN_BACKEND"] = before
         return gradients, dict(facts, network="IMDB LLLCCL")
-    return take("auto"), take("scan")
+    return take("auto"), take("reference")
 
 
 def test_both_formulations_take_the_same_first_step(steps):

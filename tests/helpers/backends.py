@@ -1,4 +1,4 @@
-"""For tests of what has a formulation in C++ ("fused") beside the plain one."""
+"""Marks and modes for tests of operations that have a fused backend beside the reference implementation."""
 
 import pytest
 import theano
@@ -6,7 +6,7 @@ import theano
 HAVE_FUSED = bool(theano.config.cxx)
 
 needs_fused = pytest.mark.skipif(not HAVE_FUSED, reason="no C++ compiler")
-both = pytest.mark.parametrize("implementation", ["plain", pytest.param("fused", marks=needs_fused)])
+both = pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
 
-#: All rewriting, but of the operations only ours are compiled, which have no other code than C.
+#: All graph rewrites, but Theano's own operations run in Python: only ours, which have no Python code, are compiled.
 OPTIMISED = theano.Mode(linker="py", optimizer="fast_run")

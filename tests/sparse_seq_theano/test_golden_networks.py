@@ -173,7 +173,7 @@ def test_tagger(tagger_path):
     mask = (np.arange(7) < lengths[:, np.newaxis]).astype("uint8")
     scores = network.scores()
     loss = network.loss(scores)
-    embedding, lstms, (intermediate, output) = network.layers[0], network.layers[1:-2], network.layers[-2:]
+    embedding, *lstms, intermediate, output = network.layers.values()
     pairs = embedding_pairs(golden, "word_embeddings.", embedding)
     for number, layer in enumerate(lstms):
         names = lstm_names("lstm.", "%d%s" % (number // 2, "_reverse" if number % 2 else ""))

@@ -176,7 +176,7 @@ def pattern_of_scores(expected, layers=1, **dropouts):
                      **dropouts)
     parameters = network.parameters()
     parameters["embedding.block0"].set_value(np.ones((V, UNITS)))
-    for layer in network.layers:
+    for layer in network.layers.values():
         if layer.name.startswith("lstm"):
             pass_through(layer)
     for name, layer_inputs in (("intermediate", 2 * UNITS), ("output", UNITS)):

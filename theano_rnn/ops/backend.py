@@ -1,101 +1,111 @@
-"""The one place that chooses between Theano's own operations and those in C++.
+"""Choice between the two backends of every operation.
 
-It chooses for the recurrence of an LSTM (:mod:`theano_rnn.ops.lstm`), for the look-up of rows
-(:mod:`theano_rnn.ops.gather`), for the cross-entropy of a softmax (:mod:`theano_rnn.ops.cross_entropy`), for what a training step
-does to the parameters, Kullback-Leibler divergence and Adam, and for the distinct words of a minibatch.
-Each has two formulations that compute the same: one of Theano's operations, which runs everywhere and is the oracle of
-the tests, and ``"fused"``, compiled from C++ files of this package. With a GPU only the recurrence and the distinct
-words have a fused one.
+Each operation of :mod:`theano_rnn.ops` has two implementations of the same formula: the reference implementation
+(``"reference"``), made of Theano's own operations and gradients, which runs everywhere; and the fused one
+(``"fused"``), compiled from the C++ files of this package. On a GPU, only the LSTM recurrence and the distinct values
+have a fused implementation.
 """
 
 import os
 
 import theano
 
-__all__ = ["select_implementation", "use_fused", "on_gpu"]
+__all__ = ["BACKENDS", "VARIABLE", "select_backend", "use_fused", "on_gpu"]
 
-SWITCH = "BAYES_RNN_RECURRENCE"
-CHOICES = ("scan", "fused", "auto")
+BACKENDS = ("reference", "fused")
+
+#: The environment variable that chooses, and its former name with its former word for the reference implementation.
+VARIABLE = "THEANO_RNN_BACKEND"
+FORMER_VARIABLE = "BAYES_RNN_RECURRENCE"
 
 
-def select_implementation(variables=(), serves_gpu=False):
-    """The implementation to use on this machine.
+def select_backend(variables=(), serves_gpu=False):
+    """Return the backend to use on this machine.
 
-    The environment variable ``BAYES_RNN_RECURRENCE`` may say ``scan`` (Theano's operations), ``fused`` or ``auto``
-    (the default: fused where it can run). It is named for the recurrence, and holds for all that have a fused one on
-    the device.
+    The environment variable ``THEANO_RNN_BACKEND`` can be ``reference``, ``fused`` or ``auto`` (the default: fused
+    where it can run). If it is not set, the former variable ``BAYES_RNN_RECURRENCE`` is read: ``scan`` (the reference
+    implementation), ``fused`` or ``auto``.
 
     Parameters
     ----------
     variables : iterable of Theano variables
-        What the operation will read, but for integers: the fused one wants all of them float32 or all of them float64.
+        The inputs of the operation, except integers. The fused backend requires that all are float32 or all float64.
     serves_gpu : bool
-        Whether the fused one is of use where Theano's device is a GPU: replaced by another, for float32 only; or on the
-        processor, for integers.
+        Whether the fused operation can be used if Theano's device is a GPU: because it has a counterpart for the GPU
+        (float32 only), or because it runs on the host.
 
     Returns
     -------
-    str
-        ``"fused"``, or ``"scan"`` for the formulation in Theano's operations, also where that has no scan.
+    {'reference', 'fused'}
 
     Raises
     ------
     ValueError
-        If ``BAYES_RNN_RECURRENCE`` says something else, or says ``fused`` where that cannot run.
+        If the environment variable has another value, or is ``fused`` and the fused backend cannot run.
 
     Examples
     --------
     >>> import theano.tensor as T
-    >>> from theano_rnn.ops.backend import select_implementation
-    >>> select_implementation([T.fvector(), T.dvector()])
-    'scan'
+    >>> from theano_rnn.ops.backend import select_backend
+    >>> select_backend([T.fvector(), T.dvector()])
+    'reference'
     """
-    choice = os.environ.get(SWITCH, "auto")
-    if choice not in CHOICES:
-        raise ValueError("{} must be scan, fused or auto, not {!r}".format(SWITCH, choice))
-    if choice == "scan" or on_gpu() and not serves_gpu:
-        return "scan"
+    name, choice = _environment()
+    if choice == "reference" or on_gpu() and not serves_gpu:
+        return "reference"
     obstacle = _obstacle_to_fused(variables)
     if obstacle and choice == "fused":
-        raise ValueError("{}=fused, but {}".format(SWITCH, obstacle))
-    return "scan" if obstacle else "fused"
+        raise ValueError("{}=fused, but {}".format(name, obstacle))
+    return "reference" if obstacle else "fused"
 
 
-def use_fused(implementation, variables=(), plain="plain", serves_gpu=False):
-    """Whether a function with an argument `implementation` uses the operation in C++.
+def _environment():
+    """Return the variable that is set, and its value in today's words."""
+    name, reference = VARIABLE, "reference"
+    if name not in os.environ and FORMER_VARIABLE in os.environ:
+        name, reference = FORMER_VARIABLE, "scan"
+    choice = os.environ.get(name, "auto")
+    if choice not in (reference, "fused", "auto"):
+        raise ValueError("{} must be {}, fused or auto, got {!r}".format(name, reference, choice))
+    return name, "reference" if choice == reference else choice
+
+
+def use_fused(backend, variables=(), serves_gpu=False):
+    """Return whether a function with an argument `backend` uses the operations written in C++.
 
     Parameters
     ----------
-    implementation : str or None
-        What it was called with; None for what `select_implementation` says.
+    backend : {None, 'reference', 'fused'}
+        The argument of the function; None for the result of `select_backend`.
     variables : iterable of Theano variables
-        As for `select_implementation`; None stands for an argument that was not given.
-    plain : str
-        What the function calls its other formulation.
+        As for `select_backend`; None stands for an argument that was not given.
     serves_gpu : bool
-        As for `select_implementation`.
+        As for `select_backend`.
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
     ValueError
-        For another implementation than these, and as `select_implementation` does.
+        For another backend, and as `select_backend`.
 
     Examples
     --------
     >>> from theano_rnn.ops.backend import use_fused
-    >>> use_fused("fused"), use_fused("plain")
+    >>> use_fused("fused"), use_fused("reference")
     (True, False)
     """
-    if implementation not in (None, plain, "fused"):
-        raise ValueError("implementation must be None, {} or fused, not {!r}".format(plain, implementation))
-    if implementation is None:
-        given = [variable for variable in variables if variable is not None]
-        implementation = select_implementation(given, serves_gpu)
-    return implementation == "fused"
+    if backend not in (None,) + BACKENDS:
+        raise ValueError("backend must be None, 'reference' or 'fused', got {!r}".format(backend))
+    if backend is None:
+        backend = select_backend([variable for variable in variables if variable is not None], serves_gpu)
+    return backend == "fused"
 
 
 def on_gpu():
-    """Whether Theano computes on a GPU: it was asked to, and could begin."""
+    """Return whether Theano computes on a GPU: it was configured to, and the GPU could be initialised."""
     if not theano.config.device.startswith(("cuda", "opencl")):
         return False
     from theano import gpuarray
@@ -103,12 +113,12 @@ def on_gpu():
 
 
 def _obstacle_to_fused(variables):
-    """Why the operations in C++ cannot run here, or None."""
+    """Return why the operations written in C++ cannot run here, or None."""
     if not theano.config.cxx:
         return "Theano has no C++ compiler (theano.config.cxx is empty)"
     dtypes = sorted(set(variable.dtype for variable in variables))
     if on_gpu() and dtypes not in ([], ["float32"]):
-        return "its arguments are {}, and on the GPU only float32 will do".format(" and ".join(dtypes))
+        return "its arguments are {}, and on a GPU they must be float32".format(" and ".join(dtypes))
     if len(dtypes) > 1 or dtypes and dtypes[0] not in ("float32", "float64"):
         return "its arguments are {}, not all float32 or all float64".format(" and ".join(dtypes))
     return None

@@ -12,10 +12,10 @@ from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
 from theano_rnn.errors import ReportedError
+from theano_rnn.step_function import stacked, step_function
 
 from ..data.sequences import fixed_lengths, stream_table, window_lengths, windows
 from .base import Job, perplexity
-from .minibatch import stacked, step_function
 
 __all__ = ["AWDJob", "PARTS"]
 

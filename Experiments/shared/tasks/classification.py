@@ -10,12 +10,12 @@ from bayes_rnn.models import LanguageModel, TextClassifier
 from bayes_rnn.predictor import log_softmax
 from bayes_rnn.pruning import compression_report
 from bayes_rnn.training_step import training_step
-from bayes_rnn.variational import NormalNoise
 from theano_rnn.errors import ReportedError
+from theano_rnn.ops.normal_noise import NormalNoise
+from theano_rnn.step_function import stacked, step_function
 
 from ..data import minibatches as batches
 from .base import Job, perplexity
-from .minibatch import stacked, step_function
 
 TIMED_REPETITIONS = 5
 

@@ -11,11 +11,11 @@ from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
+from theano_rnn.step_function import stacked, step_function
 
 from ..data.minibatches import epoch_order
 from ..data.sequences import sentence_minibatches
 from .base import Job
-from .minibatch import stacked, step_function
 
 __all__ = ["TaggerJob"]
 

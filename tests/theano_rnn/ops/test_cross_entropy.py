@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sparse_seq_theano.architecture import language_model_structure
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
-from theano_rnn.ops.backend import SWITCH
+from theano_rnn.ops.backend import VARIABLE
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 
@@ -24,15 +24,15 @@ def variables(dtype, with_bias):
     return [T.matrix(dtype=dtype), T.ivector()] + ([T.vector(dtype=dtype)] if with_bias else [])
 
 
-def compiled(dtype, with_bias, implementation):
+def compiled(dtype, with_bias, backend):
     """A function of the arguments and the gradient of nll: nll, most_probable, and the gradients. Compiled once."""
-    key = (dtype, with_bias, implementation)
+    key = (dtype, with_bias, backend)
     if key not in COMPILED:
         arguments, g = variables(dtype, with_bias), T.vector(dtype=dtype)
-        nll, most_probable = softmax_cross_entropy(*arguments, implementation=implementation)
+        nll, most_probable = softmax_cross_entropy(*arguments, backend=backend)
         gradients = T.grad(None, [arguments[0]] + arguments[2:], known_grads={nll: g})
         COMPILED[key] = theano.function(arguments + [g], [nll, most_probable] + gradients,
-                                        mode="FAST_COMPILE" if implementation == "plain" else OPTIMISED)
+                                        mode="FAST_COMPILE" if backend == "reference" else OPTIMISED)
     return COMPILED[key]
 
 
@@ -61,7 +61,7 @@ def test_fused_equals_plain(dtype, with_bias):
     def check(rows, columns, seed):
         arguments = values(dtype, with_bias, rows, columns, seed)
         assert_close(compiled(dtype, with_bias, "fused")(*arguments),
-                     compiled(dtype, with_bias, "plain")(*arguments), dtype)
+                     compiled(dtype, with_bias, "reference")(*arguments), dtype)
 
     check()
 
@@ -72,13 +72,13 @@ def test_fused_equals_plain(dtype, with_bias):
 def test_fused_equals_plain_for_many_columns(dtype, with_bias, shape):
     arguments = values(dtype, with_bias, *shape)
     assert_close(compiled(dtype, with_bias, "fused")(*arguments),
-                 compiled(dtype, with_bias, "plain")(*arguments), dtype)
+                 compiled(dtype, with_bias, "reference")(*arguments), dtype)
 
 
 @both
-def test_formula(implementation):
+def test_formula(backend):
     scores, targets, bias, g = values("float64", True, 6, 37)
-    nll, most_probable, d_scores, d_bias = compiled("float64", True, implementation)(scores, targets, bias, g)
+    nll, most_probable, d_scores, d_bias = compiled("float64", True, backend)(scores, targets, bias, g)
     p = np.exp(scores + bias) / np.exp(scores + bias).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(nll, -np.log(p[np.arange(6), targets]), rtol=1e-12)
     np.testing.assert_array_equal(most_probable, p.argmax(axis=1))
@@ -99,26 +99,26 @@ def test_gradient_of_the_bias_is_accurate_for_many_rows():
 
 
 @both
-def test_of_equal_scores_the_first_is_most_probable(implementation):
+def test_of_equal_scores_the_first_is_most_probable(backend):
     scores = np.zeros((4, 3000), "float32")
     scores[1, [1023, 1024, 2999]] = 1
     scores[2, [2500, 2501]] = 2
     scores[3, 17:] = -1e-3
     scores[3, :17] = -np.inf
-    result = compiled("float32", False, implementation)(scores, np.zeros(4, "int32"), np.ones(4, "float32"))
+    result = compiled("float32", False, backend)(scores, np.zeros(4, "int32"), np.ones(4, "float32"))
     np.testing.assert_array_equal(result[1], [0, 1023, 2500, 17])
 
 
 @both
 @every_case
-def test_extreme_scores(implementation, dtype, with_bias):
+def test_extreme_scores(backend, dtype, with_bias):
     arguments = values(dtype, with_bias, 4, 50)
     arguments[0][0], arguments[0][0, 7] = -1e4, 1e4         # certain, and right or wrong
     arguments[0][1], arguments[0][1, 7] = -1e4, 1e4
     arguments[0][2] += 1e4                                  # far from 0, but close together
     arguments[0][3] -= 1e4
     arguments[1][:2] = 7, 8
-    result = compiled(dtype, with_bias, implementation)(*arguments)
+    result = compiled(dtype, with_bias, backend)(*arguments)
     scores = (arguments[0] + arguments[2] if with_bias else arguments[0]).astype("float64")
     scores -= scores.max(axis=1, keepdims=True)
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -130,15 +130,15 @@ def test_extreme_scores(implementation, dtype, with_bias):
 
 @both
 @every_case
-def test_not_finite_scores(implementation, dtype, with_bias):
+def test_not_finite_scores(backend, dtype, with_bias):
     arguments = values(dtype, with_bias, 5, 40)
     arguments[1][:] = 20
-    expected = compiled(dtype, with_bias, implementation)(*arguments)
+    expected = compiled(dtype, with_bias, backend)(*arguments)
     arguments[0][0, 3] = np.nan
     arguments[0][1, 39] = np.inf
     arguments[0][2] = -np.inf                               # no distribution
     arguments[0][3, 20] = -np.inf                           # its own target is impossible
-    result = compiled(dtype, with_bias, implementation)(*arguments)
+    result = compiled(dtype, with_bias, backend)(*arguments)
     assert np.isnan(result[0][:3]).all() and result[0][3] == np.inf
     assert np.isnan(result[2][:3]).all() and np.isfinite(result[2][3]).all()
     assert result[2][3, 20] == -arguments[-1][3]
@@ -150,11 +150,11 @@ def test_not_finite_scores(implementation, dtype, with_bias):
 
 
 @both
-def test_impossible_words_change_nothing(implementation):
+def test_impossible_words_change_nothing(backend):
     scores, targets, g = values("float64", False, 5, 40)
-    expected = compiled("float64", False, implementation)(scores, targets, g)
+    expected = compiled("float64", False, backend)(scores, targets, g)
     more = np.concatenate([scores, np.full((5, 30), -np.inf)], axis=1)
-    nll, most_probable, d_scores = compiled("float64", False, implementation)(more, targets, g)
+    nll, most_probable, d_scores = compiled("float64", False, backend)(more, targets, g)
     np.testing.assert_allclose(nll, expected[0], rtol=1e-13)
     np.testing.assert_array_equal(most_probable, expected[1])
     np.testing.assert_allclose(d_scores[:, :40], expected[2], rtol=0, atol=1e-14)
@@ -192,7 +192,7 @@ def test_the_gradient_is_written_over_the_scores_where_nobody_needs_them():
     scores, targets, bias, _ = values("float32", True, 30, 45)
     x, y, b = variables("float32", True)
     doubled = 2 * x
-    nll, _ = softmax_cross_entropy(doubled, y, b, implementation="fused")
+    nll, _ = softmax_cross_entropy(doubled, y, b, backend="fused")
     d_scores = T.grad(nll.sum(), doubled)
     alone = theano.function([x, y, b], d_scores, mode=OPTIMISED)
     beside = theano.function([x, y, b], [d_scores, doubled, T.exp(doubled)], mode=OPTIMISED)
@@ -233,7 +233,7 @@ def test_loss_and_accuracy_of_the_language_model_are_one_operation():
 def test_a_target_that_is_no_column_is_named(bad):
     scores, targets, g = values("float32", False, 30, 45)
     x, y = T.fmatrix(), T.lvector()
-    function = theano.function([x, y], softmax_cross_entropy(x, y, implementation="fused")[0], mode="FAST_COMPILE")
+    function = theano.function([x, y], softmax_cross_entropy(x, y, backend="fused")[0], mode="FAST_COMPILE")
     targets = targets.astype("int64")
     targets[12] = bad
     with pytest.raises(IndexError, match="target 12 is %d, but it must be a column of the scores, at least 0 and less "
@@ -254,18 +254,18 @@ def test_wrong_shapes_are_named():
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
 @both
-def test_integers_of_any_type(implementation, dtype):
+def test_integers_of_any_type(backend, dtype):
     scores, targets, g = values("float64", False, 5, 9)
     x, y = T.dmatrix(), T.vector(dtype=dtype)
-    nll, _ = softmax_cross_entropy(x, y, implementation=implementation)
+    nll, _ = softmax_cross_entropy(x, y, backend=backend)
     function = theano.function([x, y], nll, mode="FAST_COMPILE")
-    expected = compiled("float64", False, "plain")(scores, targets, g)[0]
+    expected = compiled("float64", False, "reference")(scores, targets, g)[0]
     np.testing.assert_allclose(function(scores, targets.astype(dtype)), expected, rtol=1e-12)
 
 
 @both
-def test_no_rows(implementation):
-    results = compiled("float32", True, implementation)(*values("float32", True, 0, 5))
+def test_no_rows(backend):
+    results = compiled("float32", True, backend)(*values("float32", True, 0, 5))
     assert [result.shape for result in results] == [(0,), (0,), (0, 5), (5,)]
     np.testing.assert_array_equal(results[3], 0)
 
@@ -273,7 +273,7 @@ def test_no_rows(implementation):
 @needs_fused
 def test_symbolic_shape_is_actual_shape():
     arguments = variables("float32", True)
-    nll, most_probable = softmax_cross_entropy(*arguments, implementation="fused")
+    nll, most_probable = softmax_cross_entropy(*arguments, backend="fused")
     gradients = T.grad(nll.sum(), [arguments[0], arguments[2]])
     function = theano.function(arguments, [x.shape for x in [nll, most_probable] + gradients],
                                on_unused_input="ignore", mode=OPTIMISED)
@@ -284,23 +284,24 @@ def test_symbolic_shape_is_actual_shape():
 
 def test_errors_in_the_arguments():
     x, y, b = variables("float32", True)
-    with pytest.raises(ValueError, match="implementation must be None, plain or fused, not 'fast'"):
-        softmax_cross_entropy(x, y, implementation="fast")
+    with pytest.raises(ValueError, match="backend must be None, 'reference' or 'fused', got 'fast'"):
+        softmax_cross_entropy(x, y, backend="fast")
     with pytest.raises(TypeError, match="targets is float32, but integers were expected"):
         softmax_cross_entropy(x, b)
     with pytest.raises(TypeError, match="bias is float64, but all arguments must be float32 or all float64"):
-        softmax_cross_entropy(x, y, T.dvector(), implementation="fused")
+        softmax_cross_entropy(x, y, T.dvector(), backend="fused")
     with pytest.raises(TypeError, match="scores has 3 dimensions, but 2 were expected"):
-        softmax_cross_entropy(T.ftensor3(), y, implementation="fused")
+        softmax_cross_entropy(T.ftensor3(), y, backend="fused")
 
 
 def test_the_switch_of_the_recurrence_chooses(monkeypatch):
     def chosen(*arguments):
-        return "fused" if isinstance(softmax_cross_entropy(*arguments)[0].owner.op, SoftmaxCrossEntropy) else "plain"
+        nll, _ = softmax_cross_entropy(*arguments)
+        return "fused" if isinstance(nll.owner.op, SoftmaxCrossEntropy) else "reference"
 
     x, y, b = variables("float32", True)
-    monkeypatch.delenv(SWITCH, raising=False)
-    assert chosen(x, y, b) == chosen(x, y) == ("fused" if HAVE_FUSED else "plain")
-    assert chosen(x, y, T.dvector()) == "plain"
-    monkeypatch.setenv(SWITCH, "scan")
-    assert chosen(x, y, b) == "plain"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert chosen(x, y, b) == chosen(x, y) == ("fused" if HAVE_FUSED else "reference")
+    assert chosen(x, y, T.dvector()) == "reference"
+    monkeypatch.setenv(VARIABLE, "reference")
+    assert chosen(x, y, b) == "reference"

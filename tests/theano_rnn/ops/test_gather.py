@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bayes_rnn.layers import BayesianEmbeddingLayer, BayesianLSTMLayer
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import SWITCH
+from theano_rnn.ops.backend import VARIABLE
 from theano_rnn.ops.gather import gather, one_per_row
 from theano_rnn.ops.gather.fused import Gather
 
@@ -19,16 +19,16 @@ every_case = pytest.mark.parametrize("dtype, scaled", [("float32", True), ("floa
 COMPILED = {}
 
 
-def compiled(dtype, scaled, implementation):
+def compiled(dtype, scaled, backend):
     """A function of rows, index, the scale if there is one, and the output's gradient: output, gradients."""
-    key = (dtype, scaled, implementation)
+    key = (dtype, scaled, backend)
     if key not in COMPILED:
         arguments = [T.matrix(dtype=dtype), T.imatrix()] + ([T.matrix(dtype=dtype)] if scaled else [])
         g = T.tensor3(dtype=dtype)
-        output = gather(*arguments, **dict(implementation=implementation))
+        output = gather(*arguments, **dict(backend=backend))
         gradients = T.grad(None, [arguments[0]] + arguments[2:], known_grads={output: g})
         COMPILED[key] = theano.function(arguments + [g], [output] + gradients,
-                                        mode="FAST_COMPILE" if implementation == "plain" else OPTIMISED)
+                                        mode="FAST_COMPILE" if backend == "reference" else OPTIMISED)
     return COMPILED[key]
 
 
@@ -46,9 +46,9 @@ def assert_close(actual, expected, dtype):
 
 
 @both
-def test_formula(implementation):
+def test_formula(backend):
     rows, index, scale, g = values("float64", True, 7, (3, 4), 5)
-    output, d_rows, d_scale = compiled("float64", True, implementation)(rows, index, scale, g)
+    output, d_rows, d_scale = compiled("float64", True, backend)(rows, index, scale, g)
     np.testing.assert_allclose(output, rows[index] * scale[:, :, None], rtol=1e-14)
     one_hot = np.eye(7)[index]
     np.testing.assert_allclose(d_rows, np.einsum("abu,ab,abn->un", one_hot, scale, g), atol=1e-13)
@@ -64,7 +64,7 @@ def test_fused_equals_plain(dtype, scaled):
     def check(rows, shape, columns, seed):
         arguments = values(dtype, scaled, rows, shape, columns, seed)
         assert_close(compiled(dtype, scaled, "fused")(*arguments),
-                     compiled(dtype, scaled, "plain")(*arguments), dtype)
+                     compiled(dtype, scaled, "reference")(*arguments), dtype)
 
     check()
 
@@ -74,7 +74,7 @@ def test_fused_equals_plain(dtype, scaled):
 @pytest.mark.parametrize("rows, shape, columns", [(3, (40, 6), 1024), (40, (5, 6), 2600), (500, (2, 3), 1025)])
 def test_fused_equals_plain_for_many_columns(dtype, scaled, rows, shape, columns):
     arguments = values(dtype, scaled, rows, shape, columns)
-    assert_close(compiled(dtype, scaled, "fused")(*arguments), compiled(dtype, scaled, "plain")(*arguments), dtype)
+    assert_close(compiled(dtype, scaled, "fused")(*arguments), compiled(dtype, scaled, "reference")(*arguments), dtype)
 
 
 @needs_fused
@@ -120,7 +120,7 @@ def test_wrong_shapes_are_named():
 
 @pytest.mark.parametrize("arguments, message", [
     ((T.fmatrix(), T.fmatrix()), "index is float32, but integers were expected"),
-    ((T.fmatrix(), T.imatrix(), None, "quick"), "implementation must be None, plain or fused, not 'quick'"),
+    ((T.fmatrix(), T.imatrix(), None, "quick"), "backend must be None, 'reference' or 'fused', got 'quick'"),
 ])
 def test_wrong_arguments(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
@@ -134,13 +134,13 @@ def test_wrong_arguments(arguments, message):
 ])
 def test_wrong_arguments_of_the_operation(arguments, message):
     with pytest.raises(TypeError, match=message):
-        gather(*arguments, **dict(implementation="fused"))
+        gather(*arguments, **dict(backend="fused"))
 
 
 @needs_fused
-@pytest.mark.parametrize("choice, count", [("fused", 1), ("scan", 0)])
+@pytest.mark.parametrize("choice, count", [("fused", 1), ("reference", 0)])
 def test_the_lstm_looks_up_projected_rows(monkeypatch, choice, count):
-    monkeypatch.setenv(SWITCH, choice)
+    monkeypatch.setenv(VARIABLE, choice)
     tokens = T.imatrix()
     embedding = BayesianEmbeddingLayer(lasagne.layers.InputLayer((None, 6), tokens), 20, 4, group_kind="L")
     output = lasagne.layers.get_output(BayesianLSTMLayer(embedding, 3), deterministic=True)

@@ -10,7 +10,7 @@ from helpers.backends import HAVE_FUSED, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from theano_rnn.ops.backend import SWITCH, select_implementation
+from theano_rnn.ops.backend import FORMER_VARIABLE, VARIABLE, select_backend
 from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
@@ -98,11 +98,11 @@ class compiled_as(object):
         theano.compile.mode.instantiated_default_mode = self.before
 
 
-def build(v, implementation, connected=(True, True), **options):
+def build(v, backend, connected=(True, True), **options):
     """A function of the arguments and the gradients of hid and cell: hid, cell and the gradients of the arguments."""
     # The scan only has to be right. In C it takes most of a minute to compile, in Python a second.
-    with compiled_as("FAST_COMPILE" if implementation == "scan" else "FAST_RUN"):
-        hid, cell = recurrence_of(v, implementation=implementation, **options)
+    with compiled_as("FAST_COMPILE" if backend == "reference" else "FAST_RUN"):
+        hid, cell = recurrence_of(v, backend=backend, **options)
         upstream = [T.TensorType(v["b"].dtype, (False,) * 3)() for _ in range(2)]
         known = OrderedDict((state, g) for state, g, there in zip((hid, cell), upstream, connected) if there)
         gradients = T.grad(None, [x for name, x in v.items() if name != "mask"], known_grads=known)
@@ -119,11 +119,11 @@ class Case(object):
         self.names = ["hid", "cell"] + [name for name in self.variables if name != "mask"]
         self.functions = {}
 
-    def __call__(self, implementation, arguments):
+    def __call__(self, backend, arguments):
         """A dictionary: hid, cell, and the gradients by the names of the arguments."""
-        if implementation not in self.functions:
-            self.functions[implementation] = build(self.variables, implementation, **self.options)
-        return OrderedDict(zip(self.names, self.functions[implementation](*arguments)))
+        if backend not in self.functions:
+            self.functions[backend] = build(self.variables, backend, **self.options)
+        return OrderedDict(zip(self.names, self.functions[backend](*arguments)))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_fused_equals_scan(cases, name):
     @given(shapes(case.components))
     def check(shape):
         arrays, upstream = values(case.variables, *shape)
-        expected, actual = case("scan", arrays + upstream), case("fused", arrays + upstream)
+        expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
             assert_close(actual[key], expected[key], case.dtype)
 
@@ -168,7 +168,7 @@ def test_fused_equals_scan(cases, name):
 def test_fused_equals_scan_with_many_units_and_rows(cases, shape):
     for case in (cases["all"], cases["broadcast"]):
         arrays, upstream = values(case.variables, *(shape + (1,)))
-        expected, actual = case("scan", arrays + upstream), case("fused", arrays + upstream)
+        expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
             assert_close(actual[key], expected[key], case.dtype)
 
@@ -208,13 +208,13 @@ def numpy_lstm(preactivation, W_hid, b, hid, cell, mask=None, z_gates=1, z_hid=1
     return np.array(hids), np.array(cells)
 
 
-@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
-def test_components_are_separate_recurrences(cases, implementation):
+@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+def test_components_are_separate_recurrences(cases, backend):
     together, single = cases["two components"], cases["plain"]
     sizes = (19, 33)
     arrays, upstream = values(together.variables, 4, 5, sizes, 0)
     given_ = dict(zip(together.variables, arrays))
-    joint = together(implementation, arrays + upstream)
+    joint = together(backend, arrays + upstream)
     begin = 0
     for c, units in enumerate(sizes):
         own = slice(begin, begin + units)
@@ -225,27 +225,27 @@ def test_components_are_separate_recurrences(cases, implementation):
         def component(values, key, c=c, columns=columns):
             return values["%s_%d" % (key, c)] if key in PER_COMPONENT else values[key][..., columns[key]]
 
-        alone = single(implementation, [component(given_, key) for key in single.variables] +
+        alone = single(backend, [component(given_, key) for key in single.variables] +
                        [g[..., own] for g in upstream])
         for key, expected in alone.items():
             assert_close(component(joint, key), expected, single.dtype)
 
 
-@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
-def test_one_matrix_in_a_list_is_the_matrix(cases, implementation):
+@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+def test_one_matrix_in_a_list_is_the_matrix(cases, backend):
     case = cases["plain"]
     v = case.variables
     with compiled_as("FAST_COMPILE"):
         lists = dict((name, [v[name]]) for name in PER_COMPONENT)
-        hid, _ = lstm_recurrence(implementation=implementation, **dict(v, **dict(lists, **case.options)))
+        hid, _ = lstm_recurrence(backend=backend, **dict(v, **dict(lists, **case.options)))
         f = theano.function(list(v.values()), hid)
     arrays, upstream = values(v, 3, 4, 5, 0)
-    np.testing.assert_array_equal(f(*arrays), case(implementation, arrays + upstream)["hid"])
+    np.testing.assert_array_equal(f(*arrays), case(backend, arrays + upstream)["hid"])
 
 
-@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
+@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
 @pytest.mark.parametrize("name", sorted(name for name in CASES if CASES[name][-1] == 1))
-def test_formulas_and_direction(cases, implementation, name):
+def test_formulas_and_direction(cases, backend, name):
     case = cases[name]
     arrays, upstream = values(case.variables, 5, 6, 7, 3)
     given_ = dict(zip(case.variables, [x.astype("float64") for x in arrays]))
@@ -258,20 +258,20 @@ def test_formulas_and_direction(cases, implementation, name):
                            case.options["gate_nonlinearity"] == "hard_sigmoid")
     if case.options["backwards"]:
         hid, cell = hid[::-1], cell[::-1]
-    result = case(implementation, arrays + upstream)
+    result = case(backend, arrays + upstream)
     assert_close(result["hid"], hid.astype(case.dtype), case.dtype)
     assert_close(result["cell"], cell.astype(case.dtype), case.dtype)
 
 
-@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
-def test_mask_carries_the_state(cases, implementation):
+@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+def test_mask_carries_the_state(cases, backend):
     case = cases["all"]
     arrays, upstream = values(case.variables, 4, 6, 5, 0)
     given_ = dict(zip(case.variables, arrays))
     given_["mask"][:] = 1
     given_["mask"][:2, :3] = 0                      # three rows padded on the left
     given_["mask"][:, 5] = 0                        # one row that is all padding
-    result = case(implementation, arrays + upstream)
+    result = case(backend, arrays + upstream)
     for t in range(2):
         np.testing.assert_array_equal(result["hid"][t, :3], given_["hid_init"][:3])
         np.testing.assert_array_equal(result["cell"][t, :3], given_["cell_init"][:3])
@@ -280,18 +280,18 @@ def test_mask_carries_the_state(cases, implementation):
     assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype)
     # What stands in the padding does not matter.
     given_["preactivation"][:2, :3] = np.nan
-    padded = case(implementation, arrays + upstream)
+    padded = case(backend, arrays + upstream)
     np.testing.assert_array_equal(padded["hid"], result["hid"])
 
 
-@pytest.mark.parametrize("implementation", ["scan", pytest.param("fused", marks=needs_fused)])
+@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_not_finite_numbers_come_through(cases, implementation, bad):
+def test_not_finite_numbers_come_through(cases, backend, bad):
     case = cases["plain"]
     arrays, upstream = values(case.variables, 3, 5, 20, 0)
-    good = case(implementation, arrays + upstream)
+    good = case(backend, arrays + upstream)
     arrays[0][1, 2, 40 + 3] = bad                   # the cell candidate of unit 3
-    result = case(implementation, arrays + upstream)
+    result = case(backend, arrays + upstream)
     if np.isnan(bad):
         assert np.isnan(result["cell"][1, 2, 3]) and np.all(np.isnan(result["hid"][2, 2]))
         assert np.isnan(result["W_hid"]).any() and np.isnan(result["b"]).any()
@@ -358,7 +358,7 @@ def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases, name, units
     # The preactivations of a layer are its own.
     own = OrderedDict((key, 2 * x if key.startswith("preactivation") else x) for key, x in case.variables.items())
     with compiled_as("FAST_RUN"):
-        hid, cell = recurrence_of(own, implementation="fused", **case.options)
+        hid, cell = recurrence_of(own, backend="fused", **case.options)
         g = [T.TensorType(case.dtype, (False,) * 3)() for _ in range(2)]
         gradients = T.grad(None, [x for key, x in own.items() if key != "mask"],
                            known_grads=OrderedDict(zip((hid, cell), g)))
@@ -386,7 +386,7 @@ def test_components_may_share_a_preactivation(cases):
         with compiled_as("FAST_RUN"):
             arguments = dict(v, preactivation_0=parts[0], preactivation_1=parts[1])
             hid, cell = recurrence_of(OrderedDict((name, arguments[name]) for name in case.variables),
-                                      implementation="fused", **case.options)
+                                      backend="fused", **case.options)
             gradient = T.grad(None, one, known_grads=OrderedDict(zip((hid, cell), g)))
             f = theano.function(list(v.values()) + g, [hid, cell, gradient])
         forward, backward = recurrence_ops(f)
@@ -401,7 +401,7 @@ def test_components_may_share_a_preactivation(cases):
 @pytest.mark.parametrize("name, units", [("plain", 5), ("two components", (5, 3))])
 def test_without_gradient_nothing_is_kept_for_it(cases, name, units):
     v = cases[name].variables
-    hid, _ = recurrence_of(v, implementation="fused", gate_nonlinearity="sigmoid")
+    hid, _ = recurrence_of(v, backend="fused", gate_nonlinearity="sigmoid")
     with compiled_as("FAST_RUN"):
         f = theano.function(list(v.values()), hid)
     op, = [node.op for node in f.maker.fgraph.toposort() if isinstance(node.op, LSTMRecurrence)]
@@ -414,7 +414,7 @@ def test_without_gradient_nothing_is_kept_for_it(cases, name, units):
 @pytest.mark.parametrize("name, units", [("all", 5), ("three components", (2, 1, 2))])
 def test_symbolic_shape_is_actual_shape(cases, name, units):
     case = cases[name]
-    states = recurrence_of(case.variables, implementation="fused")
+    states = recurrence_of(case.variables, backend="fused")
     arrays, upstream = values(case.variables, 3, 4, units, 0)
     f = theano.function(list(case.variables.values()), [state.shape for state in states], on_unused_input="ignore",
                         mode=theano.Mode(linker="py", optimizer="fast_run"))
@@ -426,7 +426,7 @@ def test_symbolic_shape_is_actual_shape(cases, name, units):
 @needs_fused
 def test_runs_in_every_mode(cases):
     case = cases["plain"]
-    hid, _ = lstm_recurrence(implementation="fused", **dict(case.variables, **case.options))
+    hid, _ = lstm_recurrence(backend="fused", **dict(case.variables, **case.options))
     f = theano.function(list(case.variables.values()), hid, mode="FAST_COMPILE")
     arrays, upstream = values(case.variables, 3, 4, 5, 0)
     np.testing.assert_array_equal(f(*arrays), case("fused", arrays + upstream)["hid"])
@@ -463,12 +463,12 @@ def test_unknown_options_are_errors():
     v = variables("float32")
     with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
         lstm_recurrence(gate_nonlinearity="tanh", **v)
-    with pytest.raises(ValueError, match="implementation must be None, scan or fused, not 'fast'"):
-        lstm_recurrence(implementation="fast", **v)
+    with pytest.raises(ValueError, match="backend must be None, 'reference' or 'fused', got 'fast'"):
+        lstm_recurrence(backend="fast", **v)
     with pytest.raises(TypeError, match="b is float64, but all arguments must be float32 or all float64"):
-        lstm_recurrence(implementation="fused", **dict(v, b=T.dvector()))
+        lstm_recurrence(backend="fused", **dict(v, b=T.dvector()))
     with pytest.raises(TypeError, match="preactivation_1 has 2 dimensions, but 3 were expected"):
-        lstm_recurrence(implementation="fused", **dict(v, preactivation=[v["preactivation"], T.fmatrix()],
+        lstm_recurrence(backend="fused", **dict(v, preactivation=[v["preactivation"], T.fmatrix()],
                                                        W_hid=[v["W_hid"]] * 2))
 
 
@@ -489,16 +489,27 @@ def test_preactivations_and_matrices_belong_together(preactivations, matrices, m
 
 
 def test_selection(monkeypatch):
-    monkeypatch.delenv(SWITCH, raising=False)
+    for name in (VARIABLE, FORMER_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
     singles, doubles = variables("float32").values(), variables("float64").values()
-    assert select_implementation(list(singles) + list(doubles)) == "scan"
+    assert select_backend(list(singles) + list(doubles)) == "reference"
     if HAVE_FUSED:
-        assert select_implementation() == select_implementation(singles) == select_implementation(doubles) == "fused"
-    monkeypatch.setenv(SWITCH, "scan")
-    assert select_implementation(singles) == "scan"
-    monkeypatch.setenv(SWITCH, "fused")
-    with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE=fused, but its arguments are float32 and float64"):
-        select_implementation(list(singles) + list(doubles))
-    monkeypatch.setenv(SWITCH, "quick")
-    with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE must be scan, fused or auto, not 'quick'"):
-        select_implementation()
+        assert select_backend() == select_backend(singles) == select_backend(doubles) == "fused"
+    monkeypatch.setenv(VARIABLE, "reference")
+    assert select_backend(singles) == "reference"
+    monkeypatch.setenv(VARIABLE, "fused")
+    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND=fused, but its arguments are float32 and float64"):
+        select_backend(list(singles) + list(doubles))
+    monkeypatch.setenv(VARIABLE, "quick")
+    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND must be reference, fused or auto, got 'quick'"):
+        select_backend()
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setenv(FORMER_VARIABLE, "scan")
+    assert select_backend(singles) == "reference"
+    monkeypatch.setenv(FORMER_VARIABLE, "quick")
+    with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE must be scan, fused or auto, got 'quick'"):
+        select_backend()
+    if HAVE_FUSED:
+        monkeypatch.setenv(FORMER_VARIABLE, "scan")
+        monkeypatch.setenv(VARIABLE, "auto")        # the new name takes precedence
+        assert select_backend(singles) == "fused"

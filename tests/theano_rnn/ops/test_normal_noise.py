@@ -7,7 +7,7 @@ import theano.tensor as T
 from scipy import stats
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
-from bayes_rnn.variational import NormalNoise
+from theano_rnn.ops.normal_noise import NormalNoise
 from theano_rnn.ops.normal_noise.fused import MRGNormal
 
 needs_fused = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
@@ -61,9 +61,9 @@ def test_numbers_do_not_depend_on_the_number_of_threads(monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("choice", ["scan", pytest.param("fused", marks=needs_fused)])
+@pytest.mark.parametrize("choice", ["reference", pytest.param("fused", marks=needs_fused)])
 def test_distribution(choice, monkeypatch):
-    monkeypatch.setenv("BAYES_RNN_RECURRENCE", choice)
+    monkeypatch.setenv("THEANO_RNN_BACKEND", choice)
     theano.config.floatX = "float32"
     draw = theano.function([], NormalNoise(1).normal((T.constant(1000), T.constant(1000))))
     assert any(isinstance(node.op, MRGNormal) for node in draw.maker.fgraph.toposort()) == (choice == "fused")
@@ -93,12 +93,12 @@ def test_the_tail_reaches_six_sigma(dtype):
 
 
 @needs_fused
-@pytest.mark.parametrize("choices", [("scan", "fused"), ("fused", "scan")])
+@pytest.mark.parametrize("choices", [("reference", "fused"), ("fused", "reference")])
 def test_either_implementation_continues_the_stream_of_the_other(choices, monkeypatch):
     theano.config.floatX = "float64"
     functions, noises = [], []
     for choice in choices:
-        monkeypatch.setenv("BAYES_RNN_RECURRENCE", choice)
+        monkeypatch.setenv("THEANO_RNN_BACKEND", choice)
         noises.append(NormalNoise(3))
         functions.append(theano.function([], noises[-1].normal((T.constant(6), T.constant(7)))))
     first, other = functions

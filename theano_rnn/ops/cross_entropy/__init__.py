@@ -2,7 +2,7 @@
 
 Two formulations compute the same: ``"plain"``, Theano's elementwise operations and its own gradient, which runs
 everywhere and is the oracle of the tests; and ``"fused"``, one operation in C++ with its gradient as a second one
-(:mod:`theano_rnn.ops.cross_entropy.fused`). `theano_rnn.ops.backend.select_implementation` chooses between them.
+(:mod:`theano_rnn.ops.cross_entropy.fused`). `theano_rnn.ops.backend.select_backend` chooses between them.
 """
 
 import theano
@@ -15,7 +15,7 @@ from .fused import fused_cross_entropy
 __all__ = ["softmax_cross_entropy"]
 
 
-def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
+def softmax_cross_entropy(scores, targets, bias=None, backend=None):
     r"""The negative log likelihood of the target of each row, and the most probable column.
 
     .. math:: nll_n = -\log \mathrm{softmax}(s_n + b)_{y_n} = \log \sum_v e^{s_{nv} + b_v} - s_{n y_n} - b_{y_n}
@@ -30,8 +30,8 @@ def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
         From 0 to V - 1.
     bias : symbolic ``(V,)``, optional
         Added to each row. Adding it here spares two passes over the scores, in the gradient too.
-    implementation : {None, 'plain', 'fused'}
-        None for what `select_implementation` says, with plain where that is ``scan``.
+    backend : {None, 'reference', 'fused'}
+        None for the result of `theano_rnn.ops.backend.select_backend`.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def softmax_cross_entropy(scores, targets, bias=None, implementation=None):
     bias = None if bias is None else T.as_tensor_variable(bias)
     if "int" not in targets.dtype:
         raise TypeError("targets is {}, but integers were expected: give the ids of the columns".format(targets.dtype))
-    cross_entropy = fused_cross_entropy if use_fused(implementation, [scores, bias]) else _plain_cross_entropy
+    cross_entropy = fused_cross_entropy if use_fused(backend, [scores, bias]) else _plain_cross_entropy
     nll, most_probable = cross_entropy(scores, targets, bias)
     return nll, most_probable
 

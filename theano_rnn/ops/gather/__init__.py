@@ -2,7 +2,7 @@
 
 Two formulations compute the same: ``"plain"``, Theano's own indexing and gradient, which runs everywhere and is the
 oracle of the tests; and ``"fused"``, one operation in C++ with its gradient as a second one
-(:mod:`theano_rnn.ops.gather.fused`). `theano_rnn.ops.backend.select_implementation` chooses between them.
+(:mod:`theano_rnn.ops.gather.fused`). `theano_rnn.ops.backend.select_backend` chooses between them.
 """
 
 import theano.tensor as T
@@ -13,7 +13,7 @@ from .fused import fused_gather
 __all__ = ["gather", "one_per_row"]
 
 
-def gather(rows, index, scale=None, implementation=None):
+def gather(rows, index, scale=None, backend=None):
     """Rows of a matrix, each multiplied by a number: ``output[a, b] = rows[index[a, b]] * scale[a, b]``.
 
     Parameters
@@ -23,8 +23,8 @@ def gather(rows, index, scale=None, implementation=None):
         From 0 to U - 1.
     scale : symbolic ``(A, B)``, optional
         1 by default.
-    implementation : {None, 'plain', 'fused'}
-        None for what `select_implementation` says, with plain where that is ``scan``.
+    backend : {None, 'reference', 'fused'}
+        None for the result of `theano_rnn.ops.backend.select_backend`.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def gather(rows, index, scale=None, implementation=None):
     scale = None if scale is None else T.as_tensor_variable(scale)
     if "int" not in index.dtype:
         raise TypeError("index is {}, but integers were expected: give the numbers of the rows".format(index.dtype))
-    return (fused_gather if use_fused(implementation, [rows, scale]) else _plain_gather)(rows, index, scale)
+    return (fused_gather if use_fused(backend, [rows, scale]) else _plain_gather)(rows, index, scale)
 
 
 def _plain_gather(rows, index, scale):

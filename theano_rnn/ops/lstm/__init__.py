@@ -4,7 +4,7 @@
 `theano.scan` with Theano's own gradient, which runs everywhere and is the oracle of the tests; and ``"fused"``, one
 operation in C with its exact gradient as a second one (:mod:`theano_rnn.ops.lstm.fused`), which have counterparts for the
 GPU (:mod:`theano_rnn.ops.lstm.gpu`).
-`theano_rnn.ops.backend.select_implementation` chooses between them.
+`theano_rnn.ops.backend.select_backend` chooses between them.
 
 References
 ----------
@@ -39,7 +39,7 @@ GATE_NONLINEARITIES = {
 
 
 def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_gates=None, z_hid=None,
-                    gate_nonlinearity="hard_sigmoid", backwards=False, implementation=None):
+                    gate_nonlinearity="hard_sigmoid", backwards=False, backend=None):
     r"""The hidden and cell states of an LSTM [1]_ at all time steps, with group variables [2]_, [3]_.
 
     With :math:`x_g` the preactivation of gate :math:`g`:
@@ -78,8 +78,8 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         :math:`\sigma`: ``clip(0.2 x + 0.5, 0, 1)`` or the logistic function.
     backwards : bool
         Start at the last time step. The outputs keep the order of the input.
-    implementation : {None, 'scan', 'fused'}
-        None for what `select_implementation` says.
+    backend : {None, 'reference', 'fused'}
+        None for the result of `theano_rnn.ops.backend.select_backend`.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
         for variable in (b, hid_init, cell_init, mask, z_gates, z_hid)]
-    fused = use_fused(implementation, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid], plain="scan",
+    fused = use_fused(backend, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid],
                       serves_gpu=True)
     recurrence = fused_recurrence if fused else _scan_recurrence
     return recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,

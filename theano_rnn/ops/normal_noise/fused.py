@@ -18,7 +18,12 @@ from theano import gof
 
 from ..compiled_op import C_TYPES, CompiledOp
 
-__all__ = ["MRGNormal"]
+__all__ = ["MRGNormal", "fused_normal"]
+
+
+def fused_normal(state, shape, type):
+    """Return the state after the numbers, and the numbers, of a TensorType."""
+    return MRGNormal(type.dtype, type.broadcastable)(state, *shape)
 
 
 class MRGNormal(CompiledOp):

@@ -7,13 +7,18 @@ sort is in ``unique_op.cpp``.
 import theano
 import theano.tensor as T
 from theano import gof
-from theano.tensor.extra_ops import Unique
 
 from ..compiled_op import CompiledOp
+from .reference import Unique
 
-__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS"]
+__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS", "fused_unique"]
 
 C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
+
+
+def fused_unique(values):
+    """Return the distinct values of a symbolic integer vector and the inverse index, int64."""
+    return UniqueWithInverse()(values)
 
 
 class UniqueWithInverse(CompiledOp):

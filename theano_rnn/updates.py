@@ -1,0 +1,54 @@
+"""Guard of updates: a step whose loss or gradient is not finite changes nothing."""
+
+from collections import OrderedDict
+
+from theano_rnn import ops  # noqa: F401  (configures Theano)
+
+import numpy as np
+import theano.tensor as T
+
+__all__ = ["is_finite", "guarded_updates"]
+
+
+def is_finite(loss, norm):
+    """Return whether the loss and the norm of the gradient are finite (and not above the largest float32).
+
+    Parameters
+    ----------
+    loss, norm : symbolic scalars
+
+    Returns
+    -------
+    symbolic bool scalar
+    """
+    return T.le(T.abs_(loss) + norm, np.finfo("float32").max)
+
+
+def guarded_updates(updates, loss, norm):
+    """Return updates that leave all variables as they are if the loss or the norm of the gradient is not finite.
+
+    What can be diagnosed and saved after a bad step is then the state before it.
+
+    Parameters
+    ----------
+    updates : dict of shared variable to symbolic new value
+    loss, norm : symbolic scalars
+
+    Returns
+    -------
+    OrderedDict of shared variable to symbolic new value
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import theano
+    >>> import theano.tensor as T
+    >>> from theano_rnn.updates import guarded_updates
+    >>> p, loss = theano.shared(1.), T.dscalar()
+    >>> step = theano.function([loss], updates=guarded_updates({p: p - loss}, loss, norm=0.))
+    >>> _ = step(np.nan)
+    >>> float(p.get_value())
+    1.0
+    """
+    finite = is_finite(loss, norm)
+    return OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())
