@@ -317,7 +317,7 @@ def test_an_incomplete_virtualenv_is_reported_and_recreated(ready):
     assert status == 1 and "[1/5]" in out
     assert "no network here" in err and "'empty virtualenv with pinned pip' failed" in err
     status, out, _ = ready.run("--check")
-    assert status == 1 and "incomplete" in out
+    assert status == 1 and "venv: incomplete" in out
     (ready.project / "venv" / "left-over").write_text("from the first attempt")
     ready.python("3.9.18")
     assert ready.run()[0] == 0
@@ -347,7 +347,7 @@ def test_a_second_run_at_the_same_time_is_refused(ready):
     assert not (ready.project / "venv" / ".complete").exists()
     first.kill()
     first.communicate()
-    assert "incomplete" in ready.run("--check")[1]
+    assert "venv: incomplete" in ready.run("--check")[1]
 
 
 # -------------------------------------------------------------------------------------------------- the CUDA back-end
@@ -412,7 +412,7 @@ def test_an_incomplete_cuda_back_end_is_reinstalled(with_cuda):
     with_cuda.compiler('case "$*" in *libcuda.so*) exit 1 ;; esac')
     status, out, err = with_cuda.run("--cuda")
     assert status == 1 and "'library names for libgpuarray' failed" in err
-    assert "incomplete" in with_cuda.run("--check", "--cuda")[1]
+    assert "incomplete, outdated or of another CUDA version" in with_cuda.run("--check", "--cuda")[1]
     assert "nothing to do" in with_cuda.run()[1]
     with_cuda.compiler()
     assert with_cuda.run("--cuda")[0] == 0
