@@ -449,10 +449,10 @@ def test_the_examples_of_the_readme_run():
     names = {"number_of_training_objects": 100, "number_of_training_examples": 100}
     exec(bayesian, names)
     for expression, shape in ((names["prediction"], (2, 3)), (names["pruned"], (2, 3)), (names["penalty"], ())):
-        value = expression.eval({names["tokens"].input_var: token_values(50)} if shape else {})
+        value = compiled([names["tokens"].input_var], expression)(token_values(50))
         assert value.shape == shape and np.isfinite(value).all()
     exec(sparse, names)
-    scores = names["scores"].eval({names["tokens"].input_var: token_values(35)})
+    scores = compiled([names["tokens"].input_var], names["scores"])(token_values(35))
     assert scores.shape == (2, 35, 5000) and np.isfinite(scores).all()
 
 

@@ -1,4 +1,4 @@
-"""Segments of sparse LSTMs and blocks of sparse embeddings: golden cases, properties of all others, refusals."""
+"""Segments of sparse LSTMs and blocks of sparse embeddings: golden cases, properties, error messages."""
 
 import decimal
 import doctest
@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from sparse_seq_theano import geometry as geometry_module
@@ -54,6 +54,25 @@ def counted(input_segments, hidden_segments):
                for (input_begin, input_end), (hidden_begin, hidden_end) in zip(input_segments, hidden_segments))
 
 
+def published_hidden_segments(units, components):
+    """Return the hidden segments as the published program computes them, in floating-point arithmetic.
+
+    Begins are truncated to integers. Ends are truncated after 1e-7 is added, and the last end is the number of units.
+    """
+    if components == 1:
+        return [(0, units)]
+    density = 1. / components
+    overlap = units * (components * density - 1) / (components - 1)
+    begins = [component * (units * density - overlap) for component in range(components)]
+    ends = [int(begin + units * density + 1e-7) for begin in begins]
+    return list(zip([int(begin) for begin in begins], ends[:-1] + [units]))
+
+
+def without_overlap(segments):
+    """Return segments of which each begins where the one before it ends, if it began earlier."""
+    return [(max(begin, before), end) for (begin, end), (_, before) in zip(segments, [(0, 0)] + segments)]
+
+
 # Golden cases
 
 @pytest.mark.core
@@ -64,16 +83,12 @@ def test_golden_lstm(lstm_case):
             lstm_geometry(*sizes, **lstm_case["arguments"])
         return
     geometry = lstm_geometry(*sizes, **lstm_case["arguments"])
-    # Where rounding let the published program give a hidden unit to two components, it is the first one's here: such an
-    # LSTM has as many hidden units as asked for. It happens in one case (40 units, 12 components).
-    hidden_segments = [tuple(segment) for segment in expected["output_segments"]]
-    parameters = expected["parameters"]
-    if sum(end - begin for begin, end in hidden_segments) != sizes[1]:
-        assert sizes == (39, 40)
-        hidden_segments = [(max(begin, before), end) for (begin, end), (_, before)
-                           in zip(hidden_segments, [(0, 0)] + hidden_segments)]
-        parameters = counted(expected["input_segments"], hidden_segments)
-        expected["sparseness"] *= parameters / float(expected["parameters"])
+    published = [tuple(segment) for segment in expected["output_segments"]]
+    assert published == published_hidden_segments(sizes[1], expected["k"])
+    hidden_segments = without_overlap(published)
+    parameters = counted(expected["input_segments"], hidden_segments)
+    assert counted(expected["input_segments"], published) == expected["parameters"]
+    expected["sparseness"] *= parameters / float(expected["parameters"])
     assert geometry.components == expected["k"]
     assert geometry.density == pytest.approx(expected["input_density"], abs=1e-9)
     assert geometry.input_segments == tuple(tuple(segment) for segment in expected["input_segments"])
@@ -133,6 +148,29 @@ def test_segments_cover_and_count(geometry):
     units = [end - begin for begin, end in geometry.hidden_segments]
     assert max(units) - min(units) <= 1
     assert geometry.parameters == sum(4 * h * (i + h + 2) for i, h in zip(lengths, units))
+
+
+@PROPERTIES
+@given(st.one_of(lstms_of_blocks(), lstms_of_reductions()))
+@example(lstm_geometry(39, 40, blocks=12))
+@example(lstm_geometry(36, 62, blocks=6, density=0.835))
+@example(lstm_geometry(52, 106, blocks=6, density=0.914))
+@example(lstm_geometry(107, 112, blocks=6, density=0.818))
+def test_hidden_segments_are_the_published_ones_without_overlap(geometry):
+    """Where rounding lets two published components share a unit, it belongs to the first one here."""
+    published = published_hidden_segments(geometry.hidden_size, geometry.components)
+    assert list(geometry.hidden_segments) == without_overlap(published)
+    assert [end for _, end in geometry.hidden_segments] == [end for _, end in published]
+    assert [begin for begin, _ in geometry.hidden_segments] == [0] + [end for _, end in published[:-1]]
+    assert all(0 <= begin - earlier <= 1 for (begin, _), (earlier, _) in zip(geometry.hidden_segments, published))
+
+
+@pytest.mark.parametrize("sizes, blocks", [((39, 40), 12), ((36, 62), 6), ((52, 106), 6), ((107, 112), 6)])
+def test_published_segments_that_overlap(sizes, blocks):
+    """The examples of the test above are cases in which the published program has a unit too many."""
+    published = published_hidden_segments(sizes[1], blocks)
+    assert sum(end - begin for begin, end in published) == sizes[1] + 1
+    assert sum(end - begin for begin, end in lstm_geometry(*sizes, blocks=blocks).hidden_segments) == sizes[1]
 
 
 @PROPERTIES
@@ -271,7 +309,8 @@ def test_reduction_factor_solves_its_equation(blocks, data):
     (lstm_geometry, {"input_size": 5, "hidden_size": 2.5, "blocks": 1},
      "hidden_size must be an integer from 1 to 100000000, got 2.5"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5},
-     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got neither"),
+     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got "
+     "neither"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5, "blocks": 2, "reduce_in": 1},
      "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got both"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5, "reduce_out": 0.5},
@@ -291,8 +330,8 @@ def test_reduction_factor_solves_its_equation(blocks, data):
     (lstm_geometry, {"input_size": 7, "hidden_size": 5, "reduce_in": 0, "reduce_out": 0.5},
      "reduce_in must be in (0, 1], got 0"),
     (lstm_geometry, {"input_size": 16, "hidden_size": 144, "reduce_in": 0.84, "reduce_out": 0.216},
-     "reduce_in 0.84 and reduce_out 0.216 with 16 inputs and 144 hidden units need 20 components, more than the maximum, "
-     "15; expected reduce_out at least 0.2478"),
+     "reduce_in 0.84 and reduce_out 0.216 with 16 inputs and 144 hidden units need 20 components, more than the "
+     "maximum, 15; expected reduce_out at least 0.2478"),
     (lstm_geometry, {"input_size": 7, "hidden_size": 5, "reduce_in": 0.1, "reduce_out": 0.1},
      "reduce_in 0.1 and reduce_out 0.1 with 7 inputs and 5 hidden units leave too few parameters for any number of "
      "components; expected reduce_out at least 0.7062"),
