@@ -147,7 +147,7 @@ class AWDTask(NetworkTask):
         outputs = self.network.outputs()
         loss = self.network.training_loss(outputs, self.settings.alpha, self.settings.beta)
         raw_loss = self.network.token_losses(outputs).mean()
-        right = self.network.right_predictions(outputs) if self.settings.recite else T.constant(0)
+        right = self.network.correct_predictions(outputs) if self.settings.recite else T.constant(0)
         gradients = theano.grad(loss, list(self.network.parameters().values()))
         return gradients, loss, [raw_loss, right], outputs.final_state
 
