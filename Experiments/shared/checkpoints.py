@@ -3,10 +3,10 @@
 import time
 from collections import OrderedDict
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays
+
+import numpy as np
 
 __all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "check_shapes"]
 

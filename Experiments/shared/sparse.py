@@ -3,9 +3,10 @@
 import os
 from collections import namedtuple
 
-from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays
+
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 
 from .config import path, refuse_other_settings
 from .run_folder import RunFolder

@@ -5,11 +5,11 @@ import sys
 import time
 from collections import OrderedDict
 
-import numpy as np
-from tqdm import tqdm
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.runtime import configure, ensure_configured
+
+import numpy as np
+from tqdm import tqdm
 
 from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint
 from .config import refuse_other_settings

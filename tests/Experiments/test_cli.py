@@ -6,6 +6,9 @@ import shutil
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+
 import pytest
 from helpers import running
 from helpers.corpora import write_vectors
@@ -13,8 +16,6 @@ from helpers.corpora import write_vectors
 from Experiments.shared import cli
 from Experiments.shared.checkpoints import load_checkpoint
 from Experiments.shared.config import read_assignments
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 
+from theano_rnn.npz_store import load_arrays, save_arrays
+
 import pytest
 from helpers import running
 from helpers.corpora import prepare
 
 from Experiments.shared import cli
-from theano_rnn.npz_store import load_arrays, save_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

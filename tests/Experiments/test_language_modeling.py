@@ -10,6 +10,8 @@ import shutil
 import signal
 import types
 
+from theano_rnn.npz_store import load_arrays
+
 import numpy as np
 import pytest
 import theano
@@ -24,7 +26,6 @@ from Experiments.shared.data.synthetic import generate_language
 from Experiments.shared.sparse import architecture_of_language_model
 from Experiments.shared.tasks import awd_lstm, build_task
 from Experiments.shared.tasks.awd_lstm import AWDTask
-from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -3,10 +3,10 @@
 import os
 import signal
 
+from theano_rnn.npz_store import load_arrays
+
 import pytest
 from helpers import running
-
-from theano_rnn.npz_store import load_arrays
 
 MAIN = '''
 """Fit a line through noisy points, by gradient descent in NumPy."""
@@ -81,7 +81,8 @@ EXPERIMENT = Experiment(
     folder=os.path.dirname(os.path.abspath(__file__)),
     task=LineTask,
     load_data=load_points,
-    settings=[Setting("data", "data", path, "folder of the data"), Setting("save", "results", path, "folder of the run"),
+    settings=[Setting("data", "data", path, "folder of the data"),
+              Setting("save", "results", path, "folder of the run"),
               Setting("seed", 1, seed, "random seed"), Setting("epochs", 15, positive_integer, "number of epochs"),
               Setting("batch_size", 8, positive_integer, "points of a minibatch"),
               Setting("lr", 0.2, positive_number, "learning rate"),

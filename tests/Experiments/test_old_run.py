@@ -8,13 +8,14 @@ import hashlib
 import os
 import shutil
 
+from theano_rnn.npz_store import load_arrays
+
 import numpy as np
 import pytest
 from helpers import running
 
 from Experiments.shared.run_folder import RunFolder
 from Experiments.shared.train_and_evaluate import train_and_evaluate
-from theano_rnn.npz_store import load_arrays
 
 OLD_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "old_run")
 

@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays
+
 import numpy as np
 import pytest
 from helpers import running
@@ -15,8 +18,6 @@ from Experiments.shared import run_folder
 from Experiments.shared.data import minibatches as batches
 from Experiments.shared.data.vocabulary import Vocabulary
 from Experiments.shared.run_folder import RunFolder
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays
 
 SECONDS = r"(\d+\.\d{3})s"
 EPOCH = re.compile("Epoch (\\d+) took " + SECONDS +

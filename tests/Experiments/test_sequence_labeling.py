@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 
+from theano_rnn.npz_store import load_arrays
+
 import numpy as np
 import pytest
 import theano
@@ -13,13 +15,12 @@ from helpers import running
 
 from Experiments.shared import cli
 from Experiments.shared import train_and_evaluate as training
-from Experiments.shared.data.vocabulary import ordered_vocabulary
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import FILES as DATA_FILES
 from Experiments.shared.data.tagged_sentences import load_tagged
+from Experiments.shared.data.vocabulary import ordered_vocabulary
 from Experiments.shared.tasks import build_task
 from Experiments.shared.tasks.tagging import TaggingTask
-from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

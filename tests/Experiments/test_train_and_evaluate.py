@@ -7,6 +7,9 @@ import time
 import types
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+
 import numpy as np
 import pytest
 from helpers import running
@@ -15,8 +18,6 @@ from Experiments.shared import checkpoints, cli
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.run_folder import RunFolder
 from Experiments.shared.tasks import base, build_task
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -14,9 +14,9 @@ import time
 import zipfile
 from unittest import mock
 
-import numpy as np
-
 from theano_rnn.npz_store import load_arrays
+
+import numpy as np
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DATASETS = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")

@@ -5,16 +5,17 @@ import json
 import time
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
+
 import numpy as np
 import theano
 import theano.tensor as T
 
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import write_atomically
-from theano_rnn.step_function import stacked, step_function
-from theano_rnn.updates import guarded_updates
 
 from ..checkpoints import check_shapes, load_checkpoint
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
@@ -147,7 +148,7 @@ class AWDTask(NetworkTask):
         outputs = self.network.outputs()
         loss = self.network.training_loss(outputs, self.settings.alpha, self.settings.beta)
         raw_loss = self.network.token_losses(outputs).mean()
-        right = self.network.right_predictions(outputs) if self.settings.recite else T.constant(0)
+        right = self.network.correct_predictions(outputs) if self.settings.recite else T.constant(0)
         gradients = theano.grad(loss, list(self.network.parameters().values()))
         return gradients, loss, [raw_loss, right], outputs.final_state
 

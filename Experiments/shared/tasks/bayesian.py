@@ -5,6 +5,11 @@ import os
 import time
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
+
 import numpy as np
 import theano
 
@@ -13,10 +18,6 @@ from bayes_rnn.export import compress, save_model
 from bayes_rnn.predictor import load_model
 from bayes_rnn.pruning import compression_report, kept_words
 from bayes_rnn.training_step import training_step
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import write_atomically
-from theano_rnn.step_function import stacked, step_function
-from theano_rnn.updates import guarded_updates
 
 from ..bayesian import NETWORKS
 from .network_task import LABELS, NetworkTask

@@ -2,11 +2,12 @@
 
 import abc
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
 from bayes_rnn.models import LanguageModel
 from bayes_rnn.predictor import log_softmax
-from theano_rnn.errors import ReportedError
 
 from ..data import minibatches as batches
 from .base import perplexity

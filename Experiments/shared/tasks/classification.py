@@ -1,9 +1,10 @@
 """Text classification with a Bayesian LSTM."""
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
 from bayes_rnn.models import TextClassifier
-from theano_rnn.errors import ReportedError
 
 from ..data import minibatches as batches
 from ..data.prepare import find_data_set

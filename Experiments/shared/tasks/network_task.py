@@ -4,11 +4,11 @@ import itertools
 import sys
 from collections import OrderedDict
 
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import theano
 from tqdm import tqdm
-
-from theano_rnn.lasagne_compat import lasagne
 
 from ..checkpoints import load_checkpoint
 from .base import Task

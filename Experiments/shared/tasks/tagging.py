@@ -3,15 +3,16 @@
 import time
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.step_function import stacked, step_function
+from theano_rnn.updates import guarded_updates
+
 import numpy as np
 import theano
 import theano.tensor as T
 
 from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
-from theano_rnn.errors import ReportedError
-from theano_rnn.step_function import stacked, step_function
-from theano_rnn.updates import guarded_updates
 
 from ..checkpoints import load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
