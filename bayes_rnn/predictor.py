@@ -119,7 +119,8 @@ class Predictor(object):
     arrays : dict of str to numpy.ndarray
         ``W_in`` ``(inputs, computed gates)``, ``W_hid`` ``(H, computed gates)``, ``b`` ``(computed gates,)``;
         ``gate_is_computed`` ``(4H,)`` and ``gate_constants`` ``(4H,)``, with gates in the order input, forget, cell,
-        output; ``W_out`` ``(H, outputs)``, ``b_out`` ``(outputs,)``; for a classifier ``embedding`` ``(words, inputs)``.
+        output; ``W_out`` ``(H, outputs)``, ``b_out`` ``(outputs,)``; for a classifier
+        ``embedding`` ``(words, inputs)``.
     metadata : dict
         ``kind`` ("text", "characters" or "words"), ``dataset``, ``config``, ``gate_nonlinearity``, ``words`` (those
         that are not pruned, in the order of the rows). For a classifier ``classes``, ``length``, ``lower_case``, and

@@ -166,8 +166,8 @@ or blocks at least 10
     by_blocks = blocks is not None or density is not None
     by_reductions = reduce_in is not None or reduce_out is not None
     if by_blocks == by_reductions:
-        raise GeometryError("expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, "
-                            "got %s" % ("both" if by_blocks else "neither"))
+        raise GeometryError("expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and "
+                            "reduce_out, got %s" % ("both" if by_blocks else "neither"))
     if by_blocks:
         components = _integer("blocks", 1 if blocks is None else blocks)
         if components > hidden_size:
@@ -302,7 +302,7 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
 
 
 def reduction_factor(density, blocks):
-    """Return the ratio of the numbers of rows of consecutive blocks that results in a given density.
+    """Return the factor between the row counts of consecutive blocks that results in a given density.
 
     Solves ``density = (1 + alpha + ... + alpha ** (blocks - 1)) / blocks`` for alpha by bisection, to 1e-6. All blocks
     are equally wide.

@@ -32,9 +32,11 @@ def total_norm(gradients):
 
     Examples
     --------
+    >>> import theano
     >>> import theano.tensor as T
     >>> from sparse_seq_theano.optimizers import total_norm
-    >>> float(total_norm([T.constant([3., 0.]), T.constant(4.)]).eval())
+    >>> norm = total_norm([T.constant([3., 0.]), T.constant(4.)])
+    >>> float(theano.function([], norm, mode="FAST_COMPILE")())
     5.0
     """
     return T.sqrt(sum(T.sum(gradient ** 2) for gradient in gradients))
@@ -66,11 +68,13 @@ def clip_by_total_norm(gradients, max_norm):
 
     Examples
     --------
+    >>> import theano
     >>> import theano.tensor as T
     >>> from sparse_seq_theano.optimizers import clip_by_total_norm
     >>> (clipped,), norm = clip_by_total_norm([T.constant([3., 4.])], max_norm=1.)
-    >>> print("%.3f %.3f %.3f" % (tuple(clipped.eval()) + (norm.eval(),)))
-    0.600 0.800 5.000
+    >>> values = theano.function([], [clipped, norm], mode="FAST_COMPILE")()
+    >>> values[0].round(3).tolist(), float(values[1])
+    ([0.6, 0.8], 5.0)
     """
     if not max_norm >= 0:
         raise ReportedError("max_norm must be positive, or 0 for no bound, got %s" % max_norm)
@@ -122,7 +126,7 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
     >>> import theano.tensor as T
     >>> from sparse_seq_theano.optimizers import sgd
     >>> p = theano.shared(1.)
-    >>> step = theano.function([], updates=sgd([2 * p], [p], learning_rate=0.25))
+    >>> step = theano.function([], updates=sgd([2 * p], [p], learning_rate=0.25), mode="FAST_COMPILE")
     >>> _ = step()
     >>> float(p.get_value())
     0.5
@@ -185,7 +189,7 @@ def average(parameters, averages, step):
     >>> from sparse_seq_theano.optimizers import average, make_averages
     >>> p, number = theano.shared(1.), T.iscalar()
     >>> means = make_averages([p])
-    >>> update = theano.function([number], updates=average([p], means, number))
+    >>> update = theano.function([number], updates=average([p], means, number), mode="FAST_COMPILE")
     >>> for step, value in enumerate([5., 2., 4.]):
     ...     p.set_value(value)
     ...     _ = update(step + 1)

@@ -14,6 +14,15 @@ def pytest_addoption(parser):
                      help="folder with bayes_rnn/*.npz and other golden values (default: tests/golden)")
 
 
+@pytest.fixture(scope="session")
+def without_theano(tmp_path_factory):
+    """A folder for PYTHONPATH whose theano ends the process with status 99 when it is imported."""
+    folder = tmp_path_factory.mktemp("fake")
+    (folder / "theano").mkdir()
+    (folder / "theano" / "__init__.py").write_text(u"import os\nos.write(2, b'theano was imported')\nos._exit(99)\n")
+    return str(folder)
+
+
 @pytest.fixture
 def float64():
     """Double precision, for comparisons with exact values."""

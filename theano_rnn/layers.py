@@ -2,9 +2,9 @@
 
 from collections import namedtuple
 
-import theano.tensor as T
+from theano_rnn.lasagne_compat import lasagne
 
-from .lasagne_compat import lasagne
+import theano.tensor as T
 
 __all__ = ["LSTMState", "RecurrentLayer"]
 

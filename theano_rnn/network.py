@@ -2,10 +2,10 @@
 
 from collections import OrderedDict
 
+from theano_rnn.layers import LSTMState
+
 import numpy as np
 import theano.tensor as T
-
-from .layers import LSTMState
 
 __all__ = ["Network"]
 

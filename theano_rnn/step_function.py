@@ -1,11 +1,11 @@
 """Compilation of a training step. On a GPU, the host first computes what only the host can find in the minibatch."""
 
+from theano_rnn.ops.backend import on_gpu
+from theano_rnn.ops.unique.fused import UNIQUE_OPERATIONS
+
 import theano
 import theano.tensor as T
 from theano.gof.graph import io_toposort
-
-from .ops.backend import on_gpu
-from .ops.unique.fused import UNIQUE_OPERATIONS
 
 __all__ = ["TwoStageFunction", "host_results", "stacked", "step_function"]
 

@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from theano_rnn import ops  # noqa: F401  (configures Theano)
+
 import numpy as np
 import theano.tensor as T
 

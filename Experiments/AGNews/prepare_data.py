@@ -4,13 +4,14 @@ import csv
 import io
 import os
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
 from Experiments.shared.data.archives import check_md5, decode, read_file, read_named_files
 from Experiments.shared.data.prepare import main
 from Experiments.shared.data.synthetic import generate_news
 from Experiments.shared.data.text_classification import SPLITS, TextDataSet, checked_document
-from theano_rnn.errors import ReportedError
 
 URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/%s"
 MD5 = {"train.csv": "b1a00f826fdfbd249f79597b59e1dc12", "test.csv": "d52ea96a97a2d943681189a97654912d"}
@@ -60,8 +61,8 @@ def read_agnews(source, holdout=None, check=True):
     """
     if os.path.isfile(source) and source.lower().endswith(".csv"):
         if holdout is None:
-            raise ReportedError("%s is a single csv file: say with --holdout FRACTION how much of it becomes the "
-                                "test part, or give a folder with train.csv and test.csv" % source)
+            raise ReportedError("%s is a single csv file; give the fraction of its rows for the test part with "
+                                "--holdout FRACTION, or give a folder with train.csv and test.csv" % source)
         content = read_file(source)
         if check:
             check_md5(content, sorted(MD5.values()), source)

@@ -4,11 +4,12 @@ import hashlib
 import os
 import re
 
+from theano_rnn.errors import ReportedError
+
 from Experiments.shared.data.archives import decode, progress, read_archive, read_file
 from Experiments.shared.data.prepare import main
 from Experiments.shared.data.synthetic import generate_reviews
 from Experiments.shared.data.text_classification import SPLITS, TextDataSet, checked_document
-from theano_rnn.errors import ReportedError
 
 LABELS = (("pos", 1), ("neg", 0))
 REVIEWS = 12500

@@ -4,6 +4,10 @@ import collections
 import hashlib
 import os
 
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.tokens import END_OF_LINE
+
+from Experiments.shared.config import experiment_folder
 from Experiments.shared.data.archives import check_md5, read_named_files, source_names
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
@@ -17,9 +21,6 @@ from Experiments.shared.data.prepared_folder import (
     write_text_folder,
 )
 from Experiments.shared.data.synthetic import generate_language
-from Experiments.shared.config import experiment_folder
-from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
-from theano_rnn.tokens import END_OF_LINE
 
 
 class TextCorpus(DataSet):
@@ -82,9 +83,6 @@ class TextCorpus(DataSet):
     def generate(self):
         return collections.OrderedDict((part + ".txt", text.encode("utf-8"))
                                        for part, text in zip(PARTS, generate_language()))
-
-    def is_prepared(self, folder):
-        return is_intact(folder)
 
 
 def _nothing_to_do(folder):

@@ -2,9 +2,12 @@
 
 import os
 
+from theano_rnn.errors import ReportedError
+
+from Experiments.shared.config import experiment_folder
 from Experiments.shared.data.archives import check_md5, decode, read_named_files, source_names
 from Experiments.shared.data.prepare import DataSet, main
-from Experiments.shared.data.prepared_folder import PARTS, is_intact, write_text_folder
+from Experiments.shared.data.prepared_folder import PARTS, write_text_folder
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import (
     FILES,
@@ -14,8 +17,6 @@ from Experiments.shared.data.tagged_sentences import (
     parse_tagged,
     tagged_files,
 )
-from Experiments.shared.config import experiment_folder
-from theano_rnn.errors import ReportedError
 
 MD5 = {"train.txt": "2e2f24e90e20fcb910ab2251b5ed8cd0", "test.txt": "56944df34be553b72a2a634e539a0951"}
 VALIDATION_SHARE = 0.1
@@ -63,9 +64,6 @@ class TaggedSentences(DataSet):
             lines = ["".join("%s\t%s\n" % pair for pair in sentence) for sentence in sentences]
             parts[part] = parse_sentences("\n".join(lines), part)
         return parts, sorted(set(parts["train"].tags))
-
-    def is_prepared(self, folder):
-        return is_intact(folder)
 
 
 def read_wsj(source):

@@ -165,4 +165,4 @@ def check_shapes(arrays, shapes, path, title, training_state=False):
                 problem = "%s has shape %s, expected %s" % (name, arrays[name].shape, tuple(shape))
                 break
     if problem:
-        raise ReportedError("checkpoint %s is not one of %s: %s" % (path, title, problem))
+        raise ReportedError("checkpoint %s does not belong to %s: %s" % (path, title, problem))

@@ -11,7 +11,7 @@ import re
 import sys
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
-from theano_rnn.runtime import configuration
+from theano_rnn.runtime import resolve_device
 
 from .config import OPTION_DIALECT, path, read_assignments
 from .run_folder import RunFolder
@@ -32,14 +32,14 @@ def main(experiment, argv=None):
     if experiment.dialect is OPTION_DIALECT:
         arguments = _option_parser(experiment).parse_args(argv)
         with reported_errors():
-            device = _resolve_device(arguments)
+            device = resolve_device(arguments.device)
             given = _given_options(experiment, arguments)
             save = given.get("save", path(experiment.defaults["save"]))
             _train(experiment, given, save, arguments.continue_train, device)
         return
     arguments = _config_parser(experiment).parse_args(argv)
     with reported_errors():
-        device = _resolve_device(arguments)
+        device = resolve_device(arguments.device)
         if arguments.eval_only:
             _evaluate_only(experiment, arguments, device)
             return
@@ -61,7 +61,7 @@ def fine_tune(experiment, source_experiment, argv=None):
     """
     arguments = _option_parser(experiment).parse_args(argv)
     with reported_errors():
-        device = _resolve_device(arguments)
+        device = resolve_device(arguments.device)
         given = _given_options(experiment, arguments)
         given.pop("demo", None)
         given = settings_for_fine_tuning(experiment, source_experiment, given, arguments.continue_train)
@@ -106,11 +106,6 @@ def add_device_option(parser):
     parser.add_argument("--device", type=_argument(device), default="cpu", metavar="DEVICE",
                         help="cpu (default), cuda (the first GPU), cuda0 and so on, or auto: a GPU if one can be used. "
                              "A device in THEANO_FLAGS takes precedence")
-
-
-def _resolve_device(arguments):
-    """Return the device to compute on; a `ReportedError`, before anything else, if it cannot be used."""
-    return configuration.settle_device(arguments.device)
 
 
 def _argument(read):

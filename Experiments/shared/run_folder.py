@@ -26,9 +26,10 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 
 def versions():
     """Return the versions of all that affects the numbers of a run: OrderedDict of str to str."""
-    import lasagne
     import numpy
     import theano
+
+    from theano_rnn.lasagne_compat import lasagne
     found = [("python", platform.python_version()), ("numpy", numpy.__version__), ("theano", theano.__version__),
              ("lasagne", lasagne.__version__), ("bayes_rnn", __version__), ("git_commit", _git_commit()),
              ("theano_flags", os.environ.get("THEANO_FLAGS", "")), ("threads", os.environ.get("OMP_NUM_THREADS", "")),

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.runtime import configure, ensure_configured
 
 from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint
 from .config import refuse_other_settings
@@ -137,10 +138,11 @@ def _check_vocabulary(run, settings, data):
 
 
 def configure_theano(device="cpu"):
-    """Configure Theano, unless it has been imported."""
-    if "theano" not in sys.modules:
-        from theano_rnn.runtime import configuration
-        configuration.configure(device)
+    """Configure Theano; if it has been imported, the device stays as it is."""
+    if "theano" in sys.modules:
+        ensure_configured()
+    else:
+        configure(device)
 
 
 def load_trained_data(settings, run_folder):

@@ -1,5 +1,7 @@
 """Bayesian layers for any Lasagne network."""
 
+from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
+
 from .dense import BayesianDenseLayer
 from .embedding import BayesianEmbeddingLayer, OneHotLayer
 from .lstm import BayesianLSTMLayer, PerGate

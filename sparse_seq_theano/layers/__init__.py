@@ -1,5 +1,7 @@
 """Lasagne layers with predefined sparseness, and dropout layers with shared masks."""
 
+from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
+
 from .dense import dense_layer
 from .dropout import DropoutLayer, LockedDropoutLayer
 from .embedding import SparseDecoderLayer, SparseEmbeddingLayer

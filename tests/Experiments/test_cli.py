@@ -10,8 +10,9 @@ import pytest
 from helpers import running
 from helpers.corpora import write_vectors
 
-from Experiments.shared import cli as command_line
-from Experiments.shared.experiment import make_settings
+from Experiments.shared import cli
+from Experiments.shared.checkpoints import load_checkpoint
+from Experiments.shared.config import read_assignments
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
 
@@ -56,7 +57,7 @@ def test_help_of_main_explains_config_and_settings(without_theano):
     for letter in "LDCNIR":
         assert "\n  %s = " % letter in output
     assert "5  fully connected layer" in output
-    for name, value in running.load_experiment("IMDB").hyperparameters.items():
+    for name, value in running.hyperparameters(running.load_experiment("IMDB")).items():
         assert "%s=%s" % (name, value) in output
     _, output, _ = running.run(running.script("Word_PTB"), ["--help"], PYTHONPATH=without_theano)
     assert "--vectors" not in output and "3  fully connected layer" in output
@@ -75,38 +76,40 @@ def test_runs_from_its_folder_without_any_environment():
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dataset, config, message", [
-    ("IMDB", "LLL", "has 3 letters, a text classifier takes 6, for example LLLCCL"),
-    ("Char_PTB", "LLLCCL", "has 6 letters, a language model takes 4, for example LCIL"),
-    ("Word_PTB", "LCXL", "'X' cannot stand at position 2"),
-    ("AGNews", "CLLCCL", "'C' cannot stand at position 0 (embedding, individual weights): weights that are constant"),
-    ("IMDB", "lllccl", "'l' cannot stand at position 0"),
+    ("IMDB", "LLL", "CONFIG of a text classifier must have 6 letters (for example LLLCCL), got 'LLL'"),
+    ("Char_PTB", "LLLCCL", "CONFIG of a language model must have 4 letters (for example LCIL), got 'LLLCCL'"),
+    ("Word_PTB", "LCXL", "letter 2 of CONFIG (LSTM, group variables of input and hidden neurons) must be one of "),
+    ("AGNews", "CLLCCL", "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, because constant "
+                         "weights cannot be trained, got 'C' in 'CLLCCL'"),
+    ("IMDB", "lllccl", "must be one of L, D, N, got 'l' in 'lllccl'"),
 ])
 def test_wrong_config(dataset, config, message, refused):
     assert message in refused(dataset, [config])
 
 
 def test_config_is_missing(refused):
-    assert refused("IMDB", []) == "error: CONFIG is missing; for example: python main.py LLLCCL"
-    assert refused("Word_PTB", ["--demo"]) == "error: CONFIG is missing; for example: python main.py LCIL"
+    assert refused("IMDB", []) == "error: CONFIG is missing, expected 6 letters, for example LLLCCL"
+    assert refused("Word_PTB", ["--demo"]) == "error: CONFIG is missing, expected 4 letters, for example LCIL"
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--epochs", "0"], "argument --epochs: expected a whole number, at least 1"),
-    (["--epochs", "-3"], "argument --epochs: expected a whole number, at least 1"),
-    (["--epochs", "2.5"], "argument --epochs"),
-    (["--seed", "-1"], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
-    (["--seed", str(2 ** 32)], "argument --seed: expected a whole number from 0 to 2^32 - 1"),
-    (["--seed", "x"], "argument --seed"),
+    (["--epochs", "0"], "argument --epochs: must be a positive integer, got "),
+    (["--epochs", "-3"], "argument --epochs: must be a positive integer, got "),
+    (["--epochs", "2.5"], "argument --epochs: must be a positive integer, got '2.5'"),
+    (["--seed", "-1"], "argument --seed: must be an integer in [0, 2**32), got "),
+    (["--seed", str(2 ** 32)], "argument --seed: must be an integer in [0, 2**32), got "),
+    (["--seed", "x"], "argument --seed: must be an integer in [0, 2**32), got 'x'"),
     (["--no-such-option"], "unrecognized arguments: --no-such-option"),
     (["LLLCCL"], "unrecognized arguments: LLLCCL"),
     (["--out"], "argument --out: expected one argument"),
     (["--set", "batch_size"], "expected name=value, for example --set batch_size=64"),
-    (["--set", "batch_size=many"], "--set batch_size=many: expected a whole number (now 128)"),
-    (["--set", "batch_size=0"], "expected a positive number (now 128)"),
-    (["--set", "epochs=0"], "expected a positive number (now 800)"),
-    (["--set", "learning_rate=True"], "--set learning_rate=True: expected a number (now 0.0005)"),
-    (["--set", "clip=off"], "expected a number, or none"),
-    (["--set", "hidden_units=3", "--set", "hidden_units="], "--set hidden_units=: expected a whole number"),
+    (["--set", "batch_size=many"], "--set batch_size=many: must be a positive integer, got 'many' (default: 128)"),
+    (["--set", "batch_size=0"], "--set batch_size=0: must be a positive integer, got 0 (default: 128)"),
+    (["--set", "epochs=0"], "--set epochs=0: must be a positive integer, got 0 (default: 800)"),
+    (["--set", "learning_rate=True"],
+     "--set learning_rate=True: must be a positive number, got 'True' (default: 0.0005)"),
+    (["--set", "clip=off"], "--set clip=off: must be a positive number or none, got 'off' (default: None)"),
+    (["--set", "hidden_units=3", "--set", "hidden_units="], "--set hidden_units=: must be a positive integer, got ''"),
     (["--vectors", MISSING], "prepared data"),      # what comes first is said first
 ])
 def test_wrong_argument(arguments, message, refused):
@@ -115,7 +118,7 @@ def test_wrong_argument(arguments, message, refused):
 
 def test_unknown_setting_lists_the_known_ones(refused):
     for dataset in ("IMDB", "Char_PTB"):
-        known = sorted(running.load_experiment(dataset).hyperparameters)
+        known = sorted(running.hyperparameters(running.load_experiment(dataset)))
         line = refused(dataset, [running.CONFIGS[dataset], "--set", "hiden_units=3"])
         assert line == "error: --set hiden_units=3: unknown name 'hiden_units'; known: " + ", ".join(known)
 
@@ -154,9 +157,15 @@ def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
 
 # -- settings ----------------------------------------------------------------------------------------------------------
 
+def make_settings(experiment, demo, assignments):
+    """The hyperparameters of a run: dict."""
+    settings = experiment.make_settings(demo, **read_assignments(experiment, assignments))
+    return settings.select(running.hyperparameters(experiment))
+
+
 def test_settings_start_from_the_published_ones():
     experiment = running.load_experiment("IMDB")
-    assert make_settings(experiment, False, []) == experiment.hyperparameters
+    assert make_settings(experiment, False, []) == running.hyperparameters(experiment)
     assert make_settings(experiment, True, [])["hidden_units"] == experiment.demo["hidden_units"]
     assert make_settings(experiment, True, ["hidden_units=7"])["hidden_units"] == 7
 
@@ -172,7 +181,7 @@ def test_settings_start_from_the_published_ones():
                       evaluate_every=1, save_every=50)),
 ])
 def test_settings_are_the_published_ones(dataset, published):
-    settings = dict(running.load_experiment(dataset).hyperparameters)
+    settings = running.hyperparameters(running.load_experiment(dataset))
     settings.pop("checkpoint_minutes")
     assert settings == published
 
@@ -188,10 +197,10 @@ def test_settings_keep_their_types():
     assert make_settings(experiment, False, ["clip=2"])["clip"] == 2
     assert make_settings(experiment, False, ["validation_fraction=0.3"])["validation_fraction"] == 0.3
     for value in ("0", "1.0", "1.5"):
-        with pytest.raises(ReportedError, match="share between 0 and 1"):
+        with pytest.raises(ReportedError, match=r"validation_fraction=%s: must be a number in \(0, 1\), got " % value):
             make_settings(experiment, False, ["validation_fraction=" + value])
     for value in ("1.5", "5e1", "None", "'5'", "nan", "__import__('os')", "5 6"):
-        with pytest.raises(ReportedError, match="whole number"):
+        with pytest.raises(ReportedError, match="must be a positive integer"):
             make_settings(experiment, False, ["hidden_units=" + value])
 
 
@@ -204,7 +213,7 @@ def test_settings_are_finite(value):
 def test_settings_of_one_run_do_not_leak_into_the_experiment():
     experiment = running.load_experiment("IMDB")
     make_settings(experiment, True, ["hidden_units=7"])
-    assert experiment.hyperparameters["hidden_units"] == 128
+    assert running.hyperparameters(experiment)["hidden_units"] == 128
 
 
 # -- a run that is there -----------------------------------------------------------------------------------------------
@@ -219,11 +228,12 @@ def test_a_folder_with_a_run_is_not_overwritten(refused, finished, a_run):
 @pytest.mark.parametrize("arguments, message", [
     (["LLLCCL", "--seed", "7"], "seed 0, not 7"),
     (["LLLCCD"], "config LLLCCL, not LLLCCD"),
-    (["LLLCCL", "--set", "hidden_units=6", "--set", "length=10"], "other settings: hidden_units 5, not 6; give"),
+    (["LLLCCL", "--set", "hidden_units=6", "--set", "length=10"],
+     "other settings: hidden_units 5, not 6; give the same settings, or another folder with --out"),
     (["LLLCCL", "--set", "clip=1"], "clip None, not 1.0"),
     (["LLLCCD", "--seed", "1"], "config LLLCCL, not LLLCCD, seed 0, not 1"),
     (["LLLCCL", "--demo"], "demo False, not True"),
-    (["LLLCCL", "--vectors", "other.bin"], "other.bin; give the same ones"),
+    (["LLLCCL", "--vectors", "other.bin"], "other.bin; give the same settings"),
 ])
 def test_resume_with_other_settings(arguments, message, refused, finished, a_run):
     line = refused("IMDB", arguments + ["--out", a_run, "--resume"])
@@ -261,7 +271,7 @@ def test_eval_only_refusals(refused, finished, a_run, tmp_path):
     assert "no run in %s" % tmp_path in refused("IMDB", ["--eval-only", tmp_path])
     for extra in (["--set", "length=5"], ["--epochs", "3"], ["--seed", "0"], ["--resume"], ["--demo"]):
         line = refused("IMDB", ["--eval-only", a_run] + extra)
-        assert "--eval-only takes everything from the run: it goes with CONFIG" in line
+        assert "--eval-only takes all settings from the run: only CONFIG and --data-dir may be given" in line
 
 
 def test_run_compressed_refusals(refused, finished, a_run, tmp_path):
@@ -291,34 +301,33 @@ def truncate(path):
         stream.write(content[:len(content) // 2])
 
 
-def test_a_truncated_checkpoint(in_process, a_run, capsys):
+def test_a_truncated_checkpoint(a_run, capsys):
     path = os.path.join(a_run, "last.npz")
     truncate(path)
-    for call, arguments in ((in_process.main, ["--eval-only", a_run]), (in_process.run_compressed, [a_run])):
+    for call, arguments in ((cli.main, ["--eval-only", a_run]), (cli.run_compressed, [a_run])):
         assert "checkpoint %s is damaged" % path in complaint(call, arguments, capsys)
 
 
-def test_a_checkpoint_of_another_model(in_process, a_run, capsys):
+def test_a_checkpoint_of_another_model(a_run, capsys):
     path = os.path.join(a_run, "config.json")
     config = running.read_json(path)
     config["settings"]["hidden_units"] = 6
     with open(path, "w") as stream:
         json.dump(config, stream)
-    line = complaint(in_process.main, ["--eval-only", a_run], capsys)
-    assert "is not of a IMDB LLLCCL" in line and "has shape" in line and "expected" in line
+    line = complaint(cli.main, ["--eval-only", a_run], capsys)
+    assert "does not belong to IMDB LLLCCL: " in line and "has shape" in line and "expected" in line
     config["config"] = "LLLCRL"
     with open(path, "w") as stream:
         json.dump(config, stream)
-    assert "it lacks" in complaint(in_process.main, ["--eval-only", a_run], capsys)
+    assert "it lacks" in complaint(cli.main, ["--eval-only", a_run], capsys)
 
 
-def test_a_checkpoint_that_is_missing(in_process, a_run, capsys):
+def test_a_checkpoint_that_is_missing(a_run, capsys):
     path = os.path.join(a_run, "epoch_7.npz")
-    assert complaint(in_process.main, ["--eval-only", path], capsys) == "error: checkpoint not found: " + path
+    assert complaint(cli.main, ["--eval-only", path], capsys) == "error: checkpoint not found: " + path
 
 
 def test_a_resumed_checkpoint_must_have_the_whole_training_state(finished, tmp_path):
-    from Experiments.shared.run_folder import load_checkpoint
     arrays, progress = load_arrays(os.path.join(finished("IMDB").path, "last.npz"))
     shapes = {name: array.shape for name, array in arrays.items()}
     path = str(tmp_path / "last.npz")
@@ -327,15 +336,14 @@ def test_a_resumed_checkpoint_must_have_the_whole_training_state(finished, tmp_p
         with pytest.raises(ReportedError, match="it lacks " + name):
             load_checkpoint(path, shapes, "this run")
     save_arrays(path, dict(arrays, more=arrays["adam.step"]), progress)
-    with pytest.raises(ReportedError, match="it has more too"):
+    with pytest.raises(ReportedError, match="it also has more"):
         load_checkpoint(path, shapes, "this run")
 
 
-def test_finished_runs_are_found(monkeypatch, tmp_path):
-    experiment = running.load_experiment("IMDB")
-    monkeypatch.setattr(command_line, "experiment_folder", lambda dataset: str(tmp_path / dataset))
+def test_finished_runs_are_found(tmp_path):
+    experiment = running.load_experiment("IMDB").derive(folder=str(tmp_path / "IMDB"))
     with pytest.raises(ReportedError, match="no finished run in .*IMDB.*main.py CONFIG"):
-        command_line._finished_runs(experiment)
+        cli._finished_runs(experiment)
     for name, files in (("b", ["config.json", "compressed.npz"]), ("a", ["config.json", "compressed.npz"]),
                         ("unfinished", ["config.json", "last.npz"]), ("other", ["compressed.npz"])):
         folder = tmp_path / "IMDB" / "Results" / name
@@ -343,4 +351,4 @@ def test_finished_runs_are_found(monkeypatch, tmp_path):
         for file_name in files:
             (folder / file_name).write_text(u"")
     (tmp_path / "IMDB" / "Results" / "README.md").write_text(u"")
-    assert [os.path.basename(run.path) for run in command_line._finished_runs(experiment)] == ["a", "b"]
+    assert [os.path.basename(run.path) for run in cli._finished_runs(experiment)] == ["a", "b"]

@@ -8,6 +8,7 @@ import pytest
 from helpers import running
 from helpers.corpora import prepare
 
+from Experiments.shared import cli
 from theano_rnn.npz_store import load_arrays, save_arrays
 
 # Old matplotlib and Theano, imported in this process.
@@ -61,12 +62,12 @@ def test_the_script_compares_and_writes(finished, tmp_path):
 
 
 @pytest.mark.parametrize("dataset", ["AGNews", "Char_PTB", "Word_PTB"])
-def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_path, in_process, capsys):
+def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_path, capsys):
     path = shutil.copytree(finished(dataset).path, str(tmp_path / "run"))
     rows = running.read_metrics(os.path.join(path, "metrics.csv"))
     checkpoint = {"AGNews": "best", "Char_PTB": "last", "Word_PTB": "epoch_50"}[dataset]
     arguments = [path] + (["--checkpoint", checkpoint] if checkpoint != "last" else [])
-    in_process.run_compressed(running.load_experiment(dataset), arguments)
+    cli.run_compressed(running.load_experiment(dataset), arguments)
     output = capsys.readouterr().out
     assert 0 <= largest_difference(output) < 1e-4
     pruned, compressed = (table(output)[name] for name in ("pruned", "compressed"))
@@ -81,42 +82,41 @@ def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_pat
         assert "%.4f" % compressed[0] == "%.4f" % float(row["test"])
 
 
-def test_several_runs_and_every_finished_one(finished, tmp_path, in_process, monkeypatch, capsys):
+def test_several_runs_and_every_finished_one(finished, tmp_path, capsys):
     folder = tmp_path / "Char_PTB" / "Results"
     paths = [shutil.copytree(finished("Char_PTB").path, str(folder / name)) for name in ("a", "b")]
-    monkeypatch.setattr(in_process, "experiment_folder", lambda dataset: str(tmp_path / dataset))
-    in_process.run_compressed(running.load_experiment("Char_PTB"), [])
+    cli.run_compressed(running.load_experiment("Char_PTB").derive(folder=str(tmp_path / "Char_PTB")), [])
     output = capsys.readouterr().out
     assert [line for line in output.splitlines() if line in paths] == paths
     assert output.count("Largest difference of predictions") == 2
 
 
-def test_eval_only_prints_the_last_row(finished, in_process, capsys):
+def test_eval_only_prints_the_last_row(finished, capsys):
     run = finished("IMDB")
     before = running.folder_bytes(run.path)
     rows = running.read_metrics(os.path.join(run.path, "metrics.csv"))
     assert evaluated(running.succeed(running.script("IMDB"), ["--eval-only", run.path])) == expected(rows[-1])
     path = os.path.join(run.path, "best.npz")
-    in_process.main(running.load_experiment("IMDB"), ["LLLCCL", "--eval-only", path, "--data-dir", run.data])
+    cli.main(running.load_experiment("IMDB"), ["LLLCCL", "--eval-only", path, "--data-dir", run.data])
     epoch = load_arrays(path)[1]["epoch"]
     assert evaluated(capsys.readouterr().out) == expected([row for row in rows if int(row["epoch"]) == epoch][0])
     assert running.folder_bytes(run.path) == before
 
 
-def test_eval_only_of_a_language_model_in_its_folder(finished, in_process, capsys):
+def test_eval_only_of_a_language_model_in_its_folder(finished, capsys):
     run = finished("Word_PTB")
-    in_process.main(running.load_experiment("Word_PTB"), ["--eval-only", os.path.join(run.path, "last.npz")])
+    cli.main(running.load_experiment("Word_PTB"), ["--eval-only", os.path.join(run.path, "last.npz")])
     row = running.read_metrics(os.path.join(run.path, "metrics.csv"))[-1]
     assert evaluated(capsys.readouterr().out) == expected(row)
 
 
-def test_eval_only_needs_neither_training_state_nor_the_data_in_their_place(finished, tmp_path, in_process, capsys):
+def test_eval_only_needs_neither_training_state_nor_the_data_in_their_place(finished, tmp_path, capsys):
     path = shutil.copytree(finished("Char_PTB").path, str(tmp_path / "run"))
     arrays, progress = load_arrays(os.path.join(path, "last.npz"))
     parameters = {name: array for name, array in arrays.items() if not name.startswith(("adam.", "noise."))}
     save_arrays(os.path.join(path, "last.npz"), parameters, progress)
     prepare("Char_PTB", str(tmp_path / "moved"))
-    in_process.main(running.load_experiment("Char_PTB"),
+    cli.main(running.load_experiment("Char_PTB"),
                     ["--eval-only", path, "--data-dir", str(tmp_path / "moved")])
     row = running.read_metrics(os.path.join(path, "metrics.csv"))[-1]
     assert evaluated(capsys.readouterr().out) == expected(row)

@@ -1,4 +1,4 @@
-"""The language model's main.py, finetune.py and main_overfit.py, and their job; all networks are raw_corpora."""
+"""The command lines of the language model and its task; all networks are tiny."""
 
 import collections
 import itertools
@@ -17,19 +17,20 @@ from helpers import running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from Experiments.shared import sparse_command_line
+from Experiments.shared import checkpoints, cli
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.language_modeling import load_corpus
 from Experiments.shared.data.synthetic import generate_language
-from Experiments.shared.tasks.awd_lstm import AWDJob
-from sparse_seq_theano.architecture import language_model_architecture
+from Experiments.shared.sparse import architecture_of_language_model
+from Experiments.shared.tasks import awd_lstm, build_task
+from Experiments.shared.tasks.awd_lstm import AWDTask
 from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 EXPERIMENT = "language_modeling"
-MAIN = running.load_script(EXPERIMENT).ENTRY
+MAIN = running.load_script(EXPERIMENT).EXPERIMENT
 FINE_TUNING = running.load_script(EXPERIMENT, "finetune.py").FINE_TUNING
 RECITING = running.load_script(EXPERIMENT, "main_overfit.py").RECITING
 # What finetune.py takes over from the run, and what it does not.
@@ -76,9 +77,9 @@ FinishedRun = collections.namedtuple("FinishedRun", "path output data")
 
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    """A finished run of main.py that nothing interrupted, in a process of its own."""
+    """A finished run of main.py that nothing interrupted."""
     path = str(tmp_path_factory.mktemp("runs") / "trained")
-    output = running.succeed(running.script(EXPERIMENT), running.options(**run_options(corpus, path)))
+    output = running.call_for_output(cli.main, MAIN, running.options(**run_options(corpus, path)))
     return FinishedRun(path, output, corpus)
 
 
@@ -89,15 +90,15 @@ def a_run(trained, tmp_path):
 
 
 def train(*flags, **values):
-    return running.call(sparse_command_line.language_model, MAIN, *flags, **values)
+    return running.call(cli.main, MAIN, flags=flags, **values)
 
 
 def recite(*flags, **values):
-    return running.call(sparse_command_line.language_model, RECITING, *flags, **values)
+    return running.call(cli.main, RECITING, flags=flags, **values)
 
 
 def fine_tune(*flags, **values):
-    return running.call(sparse_command_line.fine_tune, FINE_TUNING, *flags, **values)
+    return running.call(cli.fine_tune, FINE_TUNING, MAIN, flags=flags, **values)
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
@@ -114,10 +115,11 @@ def test_files_of_a_run(trained):
 def test_config_has_every_setting_and_the_versions(trained):
     config = running.config_of(trained.path)
     assert (config["experiment"], config["entry"], config["demo"]) == (EXPERIMENT, "main", False)
-    expected = dict(MAIN.options, **MAIN.fixed)
+    expected = dict(MAIN.defaults, **MAIN.fixed)
     expected.update(run_options(trained.data, trained.path))
     assert {name: config["settings"][name] for name in expected} == expected
-    assert set(config["settings"]) - set(expected) == {"evaluate_every", "save_every", "checkpoint_minutes"}
+    assert set(config["settings"]) == set(expected)
+    assert {"evaluate_every", "save_every", "checkpoint_minutes"} <= set(expected)
     assert config["versions"]["theano"] == theano.__version__
 
 
@@ -177,12 +179,12 @@ def test_the_best_model_is_tested(trained):
     assert result["test_perplexity"] == pytest.approx(math.exp(result["test_loss"]))
     assert trained.output.endswith("\n| End of training | test loss %5.4f | test ppl %8.2f\n%s\n" % (
         result["test_loss"], result["test_perplexity"], 89 * "="))
-    job = make_job(trained.data, **running.config_of(trained.path)["settings"])
-    job.load_best(arrays)
-    assert job.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-6)
-    assert job.evaluate("val") == pytest.approx(min(losses), rel=1e-6)
-    job.settings["bptt"] = 10000        # the state is carried, so the windows of evaluation do not matter
-    assert job.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-5)
+    task = make_task(trained.data, **running.config_of(trained.path)["settings"])
+    task.load_best(arrays)
+    assert task.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-6)
+    assert task.evaluate("valid") == pytest.approx(min(losses), rel=1e-6)
+    task.settings.bptt = 10000        # the state is carried, so the windows of evaluation do not matter
+    assert task.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-5)
 
 
 # -- interruption and continuation -------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def test_ctrl_c_ends_training_early_and_reports_the_result(trained, tmp_path):
 
 def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
     path = str(tmp_path / "run")
-    with running.signal_at(AWDJob, (1, 2), signal.SIGINT):
+    with running.signal_at(AWDTask, (1, 2), signal.SIGINT):
         assert train(**run_options(corpus, path)) == 0
     assert "Testing the parameters of now: no epoch is complete" in capsys.readouterr().out
     assert running.read_json(os.path.join(path, "test.json"))["epoch"] is None
@@ -233,7 +235,7 @@ def test_reciting_stopped_inside_an_epoch_and_continued(corpus, tmp_path, capsys
     paths = [str(tmp_path / name) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 4))):
         values = run_options(corpus, path, small_batch_size=3, epochs=3, lr=2)
-        with running.signal_at(AWDJob, moment, signal.SIGTERM):
+        with running.signal_at(AWDTask, moment, signal.SIGTERM):
             assert recite(**values) == (130 if moment else 0)
     assert running.position(os.path.join(path, "last.npz")) == (2, 4)
     assert not os.path.isfile(os.path.join(path, "test.json"))
@@ -259,7 +261,7 @@ def test_fine_tuning_stopped_inside_an_epoch_and_continued(trained, tmp_path, ca
     """With the settings of training (windows, streams) of its own; the sizes come from the run."""
     paths = [shutil.copytree(trained.path, str(tmp_path / name)) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 4))):
-        with running.signal_at(AWDJob, moment, signal.SIGTERM):
+        with running.signal_at(AWDTask, moment, signal.SIGTERM):
             assert fine_tune(save=path, lr=10, epochs=3, **TRAINING) == (130 if moment else 0)
     first_output = capsys.readouterr().out
     assert fine_tune("--continue_train", save=path) == 0
@@ -281,14 +283,14 @@ def test_fine_tuning_stopped_inside_an_epoch_and_continued(trained, tmp_path, ca
 
 
 def test_fine_tuning_starts_from_the_best_model(a_run, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(training, "train", lambda job, *rest: jobs.append(job))
+    tasks = []
+    monkeypatch.setattr(training, "train", lambda task, *rest: tasks.append(task))
     assert fine_tune(save=a_run, lr=10, **TRAINING) == 0
-    job, = jobs
+    task, = tasks
     best, progress = load_arrays(os.path.join(a_run, "best.npz"))
-    for name, parameter in job.network.parameters().items():
+    for name, parameter in task.network.parameters().items():
         np.testing.assert_array_equal(parameter.get_value(), best[name])
-    assert job.averaging and job.settings["fewest_epochs"] == 100 and job.settings["seed"] == 141
+    assert task.averaging and task.settings.fewest_epochs == 100 and task.settings.seed == 141
     copied, at = load_arrays(os.path.join(a_run, "finetune", "best.npz"))
     assert at["best"] == progress["best"] and all(np.array_equal(copied[name], best[name]) for name in best)
 
@@ -303,8 +305,10 @@ def test_fine_tuning_refuses(refused_without_theano, a_run, tmp_path):
     def refused(*rest):
         return refused_without_theano(EXPERIMENT, "finetune.py", *rest)
     line = refused(*running.options(save=a_run, emsize=9, sparse_mode="direct"))
-    assert line == "error: %s was trained with --emsize 8; give the same, or another --save" % a_run
-    assert "%s was trained with --ordering up;" % a_run in refused(*running.options(save=a_run, ordering="none"))
+    assert line == ("error: %s was trained with other settings: emsize 8, not 9; give the same settings, or another "
+                    "folder with --save" % a_run)
+    line = refused(*running.options(save=a_run, ordering="none"))
+    assert "%s was trained with other settings: ordering up, not none;" % a_run in line
     assert "no run in %s (no config.json); train one with main.py first" % tmp_path in refused("--save", tmp_path)
     assert "no run in %s" % os.path.join(a_run, "finetune") in refused("--save", a_run, "--continue_train")
     other = write_corpus(tmp_path / "other", more="another\n")
@@ -319,19 +323,19 @@ def test_fine_tuning_refuses(refused_without_theano, a_run, tmp_path):
 @pytest.mark.parametrize("given, message", [
     (["--no_such_option", "3"], "unrecognized arguments: --no_such_option 3"),
     (["--cuda"], "unrecognized arguments: --cuda"),
-    (["--emsize", "0"], "--emsize: expected a whole number, at least 1, not '0'"),
-    (["--nhid", "2.5"], "--nhid: expected a whole number, at least 1, not '2.5'"),
-    (["--nhidlast", "-2"], "--nhidlast: expected a whole number, at least 1, or -1, not '-2'"),
-    (["--seed", "-1"], "--seed: expected a whole number from 0 to 2^32 - 1, not '-1'"),
-    (["--lr", "nan"], "--lr: expected a number above 0, not 'nan'"),
-    (["--lr", "inf"], "--lr: expected a number above 0, not 'inf'"),
-    (["--wdecay", "-1"], "--wdecay: expected a number, at least 0, not '-1'"),
-    (["--dropout", "1"], "--dropout: expected a probability, at least 0 and below 1, not '1'"),
-    (["--dropoutl", "-0.5"], "--dropoutl: expected a probability below 1, or -1, not '-0.5'"),
-    (["--emdensity", "0"], "--emdensity: expected a number above 0, at most 1, not '0'"),
-    (["--sparse_mode", "dense"], "--sparse_mode/--sparse-mode: expected one of direct, sparse_"),
-    (["--ordering", "UP"], "--ordering: expected one of up, down, none, rand, not 'UP'"),
-    (["--max_seq_len_delta", "-1"], "--max-seq-len-delta: expected a whole number, at least 0, not '-1'"),
+    (["--emsize", "0"], "--emsize: must be a positive integer, got 0"),
+    (["--nhid", "2.5"], "--nhid: must be a positive integer, got '2.5'"),
+    (["--nhidlast", "-2"], "--nhidlast: must be a positive integer or -1, got -2"),
+    (["--seed", "-1"], "--seed: must be an integer in [0, 2**32), got -1"),
+    (["--lr", "nan"], "--lr: must be a positive number, got nan"),
+    (["--lr", "inf"], "--lr: must be a positive number, got inf"),
+    (["--wdecay", "-1"], "--wdecay: must be a non-negative number, got -1"),
+    (["--dropout", "1"], "--dropout: must be a number in [0, 1), got 1"),
+    (["--dropoutl", "-0.5"], "--dropoutl: must be a number in [0, 1), or -1, got -0.5"),
+    (["--emdensity", "0"], "--emdensity: must be a number in (0, 1], got 0"),
+    (["--sparse_mode", "dense"], "--sparse_mode/--sparse-mode: must be one of direct, sparse_"),
+    (["--ordering", "UP"], "--ordering: must be one of up, down, none, rand, got 'UP'"),
+    (["--max_seq_len_delta", "-1"], "--max-seq-len-delta: must be a non-negative integer, got -1"),
     (["--sparse_fract", "0.5"], "sparse_fract 0.5 has no effect with sparse_mode direct"),
     (["--sparse_mode", "sparse_all", "--sparse_fract", "0.01"], "layer 0 with sparse_mode sparse_all"),
     (["--emblocks", "4", "--emdensity", "0.1"], "emblocks, emdensity: "),
@@ -344,7 +348,7 @@ def test_wrong_option(given, message, refused_without_theano, corpus, tmp_path):
 
 def test_options_with_hyphens_mean_the_same(refused_without_theano):
     line = refused_without_theano(EXPERIMENT, "main.py", "--log-interval", "0")
-    assert "--log_interval/--log-interval: expected a whole number" in line
+    assert "--log_interval/--log-interval: must be a positive integer, got 0" in line
 
 
 @pytest.mark.parametrize("name", ["dropout", "alpha", "wdecay", "dropoutl"])
@@ -371,7 +375,8 @@ def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
     assert refused("--data", trained.data) == ("error: %s already holds a run: continue it with --continue_train, or "
                                                "choose another folder with --save" % a_run)
     line = refused("--continue_train", "--emsize", "9", "--lr", "30", "--epochs", "12", "--dropout", "0.3")
-    assert line == "error: %s was trained with --dropout 0.4 --emsize 8; give the same, or another --save" % a_run
+    assert line == ("error: %s was trained with other settings: emsize 8, not 9, dropout 0.4, not 0.3; give the same "
+                    "settings, or another folder with --save" % a_run)
     assert "is a run of main.py, not of main_overfit.py" in refused("--continue_train", name="main_overfit.py")
     other = write_corpus(tmp_path / "other", more="another\n")
     assert "the data in %s have another vocabulary than %s was trained with" % (other, a_run) in refused(
@@ -394,7 +399,7 @@ def test_a_corpus_that_is_too_short(corpus, tmp_path, capsys):
 
 
 def test_a_damaged_checkpoint(trained, a_run, capsys, monkeypatch):
-    monkeypatch.setattr(AWDJob, "compile", lambda job: None)
+    monkeypatch.setattr(AWDTask, "compile", lambda task: None)
     for name, command_line, flags in (("last.npz", train, ["--continue_train"]), ("best.npz", fine_tune, [])):
         checkpoint = os.path.join(a_run, name)
         content = running.read_bytes(checkpoint)
@@ -405,23 +410,26 @@ def test_a_damaged_checkpoint(trained, a_run, capsys, monkeypatch):
 
 
 def test_an_epoch_that_is_over(a_run, capsys, monkeypatch):
-    monkeypatch.setattr(AWDJob, "compile", lambda job: None)
+    monkeypatch.setattr(AWDTask, "compile", lambda task: None)
     arrays, _ = load_arrays(os.path.join(a_run, "last.npz"))
-    monkeypatch.setattr(AWDJob, "state_shapes", lambda job: {name: array.shape for name, array in arrays.items()})
-    monkeypatch.setattr(AWDJob, "set_state", lambda job, arrays: None)
+    monkeypatch.setattr(AWDTask, "state_shapes", lambda task: {name: array.shape for name, array in arrays.items()})
+    monkeypatch.setattr(AWDTask, "set_state", lambda task, arrays: None)
     assert train("--continue_train", save=a_run, epochs=3) == 2
     assert "is in epoch 11 already; give at least --epochs 11" in capsys.readouterr().err
 
 
 # -- the published command lines ---------------------------------------------------------------------------------------
 
-class RecordedJob(object):
-    """Instead of the job: remembers what it was given."""
+class RecordedTask(AWDTask):
+    """The task without a compiled network; it remembers all that were made."""
 
     made = []
 
-    def __init__(self, data, structure, settings, seed):
-        self.made.append((structure, settings, seed))
+    def __init__(self, settings, data):
+        self.settings, self.vocabulary = settings, data.vocabulary
+        architecture = architecture_of_language_model(settings, data)
+        self.network = types.SimpleNamespace(architecture=architecture)
+        self.made.append((architecture, settings))
 
     def parameter_shapes(self):
         return {"a": (1,)}
@@ -433,8 +441,15 @@ class RecordedJob(object):
         return 1.
 
 
-def pretend_to_train(job, run, epochs, settings, continues, best=None):
-    run.save_checkpoint("best", {"a": np.zeros(1)}, {"epoch": 1, "best": 4.})
+@pytest.fixture
+def recorded(monkeypatch):
+    """The tasks that would have been trained: list of (architecture, settings)."""
+    def pretend_to_train(task, run, settings, resume, best=None):
+        run.save_checkpoint("best", {"a": np.zeros(1)}, {"epoch": 1, "best": 4.})
+    monkeypatch.setattr(RecordedTask, "made", [])
+    monkeypatch.setattr(awd_lstm, "AWDTask", RecordedTask)
+    monkeypatch.setattr(training, "train", pretend_to_train)
+    return RecordedTask.made
 
 
 @pytest.mark.parametrize("command, seed, epochs, counts", [
@@ -450,11 +465,7 @@ def pretend_to_train(job, run, epochs, settings, continues, best=None):
     ("main_overfit --emblocks 10 --emdensity 0.5 --sparse_mode sparse_all --sparse_fract 0.5 --epochs 150 --lr 5", 0,
      150, (2010000, 5060160, 7070560)),
 ])
-def test_published_command_lines(command, seed, epochs, counts, wide_corpus, tmp_path, monkeypatch, capsys):
-    from Experiments.shared.tasks import language_modeling
-    monkeypatch.setattr(RecordedJob, "made", [])
-    monkeypatch.setattr(language_modeling, "AWDJob", RecordedJob)
-    monkeypatch.setattr(training, "train", pretend_to_train)
+def test_published_command_lines(command, seed, epochs, counts, wide_corpus, tmp_path, recorded, capsys):
     name, given = command.split()[0], command.split()[1:]
     if name == "finetune":
         assert train(*given, save=tmp_path / "run", data=wide_corpus) == 0
@@ -462,70 +473,61 @@ def test_published_command_lines(command, seed, epochs, counts, wide_corpus, tmp
     else:
         command_line = {"main": train, "main_overfit": recite}[name]
         assert command_line(*given, save=tmp_path / "run", data=wide_corpus) == 0
-    structure, settings, job_seed = RecordedJob.made[-1]
-    found = structure.parameter_counts()
+    architecture, settings = recorded[-1]
+    found = architecture.parameter_counts()
     assert (found["encoder"], found["rnns"], found["total"]) == counts
-    assert (job_seed, settings["epochs"]) == (seed, epochs)
+    assert (settings.seed, settings.epochs) == (seed, epochs)
     assert "%d parameters (encoder %d, rnns %d," % (counts[2], counts[0], counts[1]) in capsys.readouterr().out
 
 
-def test_the_demonstration_makes_its_data(tmp_path, monkeypatch):
-    from Experiments.shared.tasks import language_modeling
-    monkeypatch.setattr(RecordedJob, "made", [])
-    monkeypatch.setattr(language_modeling, "AWDJob", RecordedJob)
-    monkeypatch.setattr(training, "train", pretend_to_train)
+def test_the_demonstration_makes_its_data(tmp_path, recorded):
     path = str(tmp_path / "run")
     assert train("--demo", data=tmp_path / "data", save=path, lr=3) == 0
     assert len(load_corpus(str(tmp_path / "data")).train) > 50000
-    _, settings, _ = RecordedJob.made[0]
-    assert dict(settings, **dict(MAIN.demo, lr=3.)) == settings
+    expected = dict(MAIN.demo, lr=3.)
+    assert recorded[0][1].select(expected) == expected
     assert fine_tune(save=path) == 0
-    structure, settings, _ = RecordedJob.made[1]
-    assert structure.lstms[0].hidden_size == 64 and settings["epochs"] == 5
+    architecture, settings = recorded[1]
+    assert architecture.lstms[0].hidden_size == 64 and settings.epochs == 5
     assert running.config_of(os.path.join(path, "finetune"))["demo"] is True
 
 
-# -- the job -----------------------------------------------------------------------------------------------------------
+# -- the task ----------------------------------------------------------------------------------------------------------
 
-def make_job(folder, **changed):
-    settings = dict(MAIN.options, **MAIN.fixed)
-    settings.update(SIZES, **TRAINING)
-    settings.update(changed)
-    corpus = load_corpus(folder)
-    names = sparse_command_line.STRUCTURE
-    structure = language_model_architecture(len(corpus.vocabulary), **{name: settings[name] for name in names})
-    return AWDJob(corpus, structure, settings, settings["seed"])
+def make_task(folder, **changed):
+    settings = MAIN.make_settings(**dict(dict(SIZES, data=folder, **TRAINING), **changed))
+    return build_task(MAIN, settings, training.load_data(settings))
 
 
 class Restored(object):
-    """A compiled job, and the state in which every test finds it."""
+    """A compiled task, and the state in which every test finds it."""
 
-    def __init__(self, job):
-        self.job = job
-        job.compile()
-        self.arrays = {name: np.array(array) for name, array in job.state().items()}
+    def __init__(self, task):
+        self.task = task
+        task.compile()
+        self.arrays = {name: np.array(array) for name, array in task.state().items()}
 
     def fresh(self):
-        self.job.set_notes({})
-        self.job.set_state({name: np.array(array) for name, array in self.arrays.items()})
-        return self.job
+        self.task.set_notes({})
+        self.task.set_state({name: np.array(array) for name, array in self.arrays.items()})
+        return self.task
 
 
 @pytest.fixture(scope="module")
 def reciting(corpus):
     """Without dropout, but with everything else: momentum, weight decay, both penalties, counts."""
     options = dict(NO_DROPOUT, recite=True, momentum=0.9, wdecay=0.01, lr=5., seed=3)
-    return Restored(make_job(corpus, **options)), Restored(make_job(corpus, small_batch_size=2, **options))
+    return Restored(make_task(corpus, **options)), Restored(make_task(corpus, small_batch_size=2, **options))
 
 
 @pytest.fixture(scope="module")
 def plain(corpus):
-    return Restored(make_job(corpus, lr=20., clip=0.05, wdecay=0.1, nonmono=1, **NO_DROPOUT))
+    return Restored(make_task(corpus, lr=20., clip=0.05, wdecay=0.1, nonmono=1, **NO_DROPOUT))
 
 
-def parameters_of(job):
+def parameters_of(task):
     return collections.OrderedDict((name, parameter.get_value())
-                                   for name, parameter in job.network.parameters().items())
+                                   for name, parameter in task.network.parameters().items())
 
 
 def distance(found, expected):
@@ -534,40 +536,40 @@ def distance(found, expected):
 
 def test_the_learning_rate_is_proportional_to_the_length(corpus):
     for changed, factor in ((dict(), 1.), (dict(learning_rate_decay=0.97), 0.97 ** 2)):
-        job = make_job(corpus, lr=8., **changed)
-        minibatches = list(job.minibatches(3))
+        task = make_task(corpus, lr=8., **changed)
+        minibatches = list(task.minibatches(3))
         lengths = [tokens.shape[1] for tokens, _, _ in minibatches]
-        assert len(minibatches) == job.minibatch_count(3) and len(set(lengths)) > 3
+        assert len(minibatches) == task.minibatch_count(3) and len(set(lengths)) > 3
         assert [rate for _, _, rate in minibatches] == pytest.approx([factor * 8 * length / 10. for length in lengths])
-        resumed = list(job.minibatches(3, 4))
+        resumed = list(task.minibatches(3, 4))
         assert [rate for _, _, rate in resumed] == [rate for _, _, rate in minibatches[4:]]
 
 
 def test_a_step_goes_against_the_clipped_gradient_and_the_weight_decay(plain):
-    job = plain.fresh()
-    before = parameters_of(job)
-    tokens, targets, rate = next(job.minibatches(1))
-    loss, norm, _ = job.step((tokens, targets, rate))
-    assert norm > job.settings["clip"]
-    steps = {name: (before[name] - value) / rate - 0.1 * before[name] for name, value in parameters_of(job).items()}
+    task = plain.fresh()
+    before = parameters_of(task)
+    tokens, targets, rate = next(task.minibatches(1))
+    loss, norm, _ = task.step((tokens, targets, rate))
+    assert norm > task.settings.clip
+    steps = {name: (before[name] - value) / rate - 0.1 * before[name] for name, value in parameters_of(task).items()}
     assert math.sqrt(sum(np.sum(np.square(step)) for step in steps.values())) == pytest.approx(0.05, rel=1e-3)
-    assert loss == pytest.approx(math.log(len(job.vocabulary)), rel=0.05)
+    assert loss == pytest.approx(math.log(len(task.vocabulary)), rel=0.05)
 
 
 def test_the_reported_loss_is_without_penalties(reciting):
-    job = reciting[0].fresh()
-    minibatch = next(job.minibatches(1))
-    state = job.network.initial_state(4)
-    summed, count = job._function("evaluation")(*([minibatch[0]] + state + [minibatch[1]]))[:2]
-    assert job.step(minibatch)[0] == pytest.approx(summed / count, rel=1e-5)
+    task = reciting[0].fresh()
+    minibatch = next(task.minibatches(1))
+    state = task.network.initial_state(4)
+    summed, count = task._function("evaluation")(*([minibatch[0]] + state + [minibatch[1]]))[:2]
+    assert task.step(minibatch)[0] == pytest.approx(summed / count, rel=1e-5)
 
 
 @pytest.mark.parametrize("size", [2, 3, 1])
 def test_gradients_of_some_streams_at_a_time_add_up(size, reciting):
     whole, parts = reciting[0].fresh(), reciting[1].fresh()
-    parts.settings["small_batch_size"] = size
+    parts.settings.small_batch_size = size
     for minibatch in itertools.islice(whole.minibatches(1), 3):
-        results = [job.step(part)[:2] for job, part in ((whole, minibatch), (parts, minibatch))]
+        results = [task.step(part)[:2] for task, part in ((whole, minibatch), (parts, minibatch))]
         assert results[1] == pytest.approx(results[0], rel=1e-4)
     expected, found = whole.state(), parts.state()
     assert set(found) == set(expected) and "sgd.decoder.b.velocity" in expected
@@ -578,8 +580,8 @@ def test_gradients_of_some_streams_at_a_time_add_up(size, reciting):
 
 
 def test_recited_words_are_counted_before_the_update(reciting):
-    job = reciting[0].fresh()
-    network = job.network
+    task = reciting[0].fresh()
+    network = task.network
     predict = theano.function(network.inputs, network.log_probabilities(network.outputs(deterministic=True)),
                               on_unused_input="ignore")
 
@@ -587,23 +589,23 @@ def test_recited_words_are_counted_before_the_update(reciting):
         return int(np.sum(np.argmax(predict(tokens, *state), axis=1) == targets.ravel()))
     counts = np.zeros(2, dtype=int)
     before_and_after = []
-    for tokens, targets, rate in list(job.minibatches(1))[:6]:
-        state = [np.array(array) for name, array in job.state().items() if name.startswith("carried.")]
+    for tokens, targets, rate in list(task.minibatches(1))[:6]:
+        state = [np.array(array) for name, array in task.state().items() if name.startswith("carried.")]
         counts += [right(tokens, targets, state), targets.size]
-        job.step((tokens, targets, rate))
+        task.step((tokens, targets, rate))
         before_and_after.append((counts[0], right(tokens, targets, state)))
-        assert job.state()["recited"].tolist() == counts.tolist()
+        assert task.state()["recited"].tolist() == counts.tolist()
     assert any(before != after for before, after in before_and_after)
 
-    saved = {name: np.array(array) for name, array in job.state().items()}
-    job = reciting[0].fresh()
-    assert job.state()["recited"].tolist() == [0, 0]
-    job.set_state(saved)
-    next(job.minibatches(1, 6))                 # a resumed epoch goes on counting
-    assert job.state()["recited"].tolist() == counts.tolist()
-    next(job.minibatches(2))
-    assert job.state()["recited"].tolist() == [0, 0]
-    assert not any(np.any(array) for name, array in job.state().items() if name.startswith("carried."))
+    saved = {name: np.array(array) for name, array in task.state().items()}
+    task = reciting[0].fresh()
+    assert task.state()["recited"].tolist() == [0, 0]
+    task.set_state(saved)
+    next(task.minibatches(1, 6))                 # a resumed epoch goes on counting
+    assert task.state()["recited"].tolist() == counts.tolist()
+    next(task.minibatches(2))
+    assert task.state()["recited"].tolist() == [0, 0]
+    assert not any(np.any(array) for name, array in task.state().items() if name.startswith("carried."))
 
 
 class Log(object):
@@ -615,52 +617,51 @@ class Log(object):
 
 
 def test_after_the_switch_the_averages_count_and_training_goes_on_from_the_weights(plain):
-    job = plain.fresh()
-    minibatches = list(job.minibatches(1))[:6]
+    task = plain.fresh()
+    minibatches = list(task.minibatches(1))[:6]
     twin_weights = []
     for minibatch in minibatches:               # as without averages
-        job.step(minibatch)
-        twin_weights.append(parameters_of(job))
+        task.step(minibatch)
+        twin_weights.append(parameters_of(task))
 
-    job, log = plain.fresh(), Log()
+    task, log = plain.fresh(), Log()
     for minibatch in minibatches[:2]:
-        job.step(minibatch)
-    raw_loss = job.evaluate("val")
+        task.step(minibatch)
+    raw_loss = task.evaluate("valid")
     rows = [{"val": -1.}, {"val": -2.}]
-    columns, value = job.evaluate_epoch(log, training.Progress(epoch=3, rows=rows))
-    assert (columns["averaged"], value) == (0, raw_loss) and job.averaging
+    columns, value = task.evaluate_epoch(log, checkpoints.Progress(epoch=3, rows=rows))
+    assert (columns["averaged"], value) == (0, raw_loss) and task.averaging
     assert log.lines[-1] == "Switching to averaged SGD" and "averaged" not in log.lines[0]
-    assert distance(job.best_state(), twin_weights[1]) == 0         # nothing is averaged yet
+    assert distance(task.best_state(), twin_weights[1]) == 0         # nothing is averaged yet
     for number, minibatch in enumerate(minibatches[2:], 1):
-        job.step(minibatch)
+        task.step(minibatch)
         trained_on = twin_weights[2:2 + number]
         meant = trained_on if number == 1 else trained_on[1:]       # as PyTorch's ASGD counts
         mean = {name: np.mean([weights[name].astype(float) for weights in meant], axis=0) for name in meant[0]}
-        assert distance(job.best_state(), mean) < 1e-6
-        assert distance(parameters_of(job), twin_weights[1 + number]) == 0
-    assert distance(job.best_state(), twin_weights[5]) > 1e-3
+        assert distance(task.best_state(), mean) < 1e-6
+        assert distance(parameters_of(task), twin_weights[1 + number]) == 0
+    assert distance(task.best_state(), twin_weights[5]) > 1e-3
 
-    columns, value = job.evaluate_epoch(log, training.Progress(epoch=4, rows=rows))
+    columns, value = task.evaluate_epoch(log, checkpoints.Progress(epoch=4, rows=rows))
     assert columns["averaged"] == 1 and "(averaged weights)" in log.lines[-1]
-    assert distance(parameters_of(job), twin_weights[5]) == 0       # evaluation has put them back
-    assert job.notes() == {"averaged_steps": 4}
-    best, state = job.best_state(), job.state()
+    assert distance(parameters_of(task), twin_weights[5]) == 0       # evaluation has put them back
+    assert task.notes() == {"averaged_steps": 4}
+    best, state = task.best_state(), task.state()
     for name in best:
         np.testing.assert_array_equal(state["average." + name], best[name])
         np.testing.assert_array_equal(state[name], twin_weights[5][name])
-    job = plain.fresh()
-    job.load_best(best)
-    assert not job.averaging and job.evaluate("val") == value != raw_loss
+    task = plain.fresh()
+    task.load_best(best)
+    assert not task.averaging and task.evaluate("valid") == value != raw_loss
 
 
 def without_network(**settings):
-    """A job that can decide, but not train."""
-    job = AWDJob.__new__(AWDJob)
-    job.settings = dict(MAIN.options, **MAIN.fixed)
-    job.settings.update(settings)
-    job.network = types.SimpleNamespace(parameters=collections.OrderedDict)
-    job._averages, job._averaged_steps, job._functions = None, 0, {}
-    return job
+    """A task that can decide, but not train."""
+    task = AWDTask.__new__(AWDTask)
+    task.settings = MAIN.make_settings(**settings)
+    task.network = types.SimpleNamespace(parameters=collections.OrderedDict)
+    task._averages, task._averaged_steps, task._functions = None, 0, {}
+    return task
 
 
 losses_of_epochs = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=15)
@@ -669,10 +670,10 @@ losses_of_epochs = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=1
 @given(losses_of_epochs, st.integers(1, 6))
 def test_the_switch_to_averages(losses, nonmono):
     """When the loss is above the best of all but the last `nonmono` epochs before."""
-    job, rows = without_network(nonmono=nonmono), []
+    task, rows = without_network(nonmono=nonmono), []
     for loss in losses:
-        job.evaluate = {"val": loss}.get
-        columns, _ = job.evaluate_epoch(Log(), training.Progress(rows=rows))
+        task.evaluate = {"valid": loss}.get
+        columns, _ = task.evaluate_epoch(Log(), checkpoints.Progress(rows=rows))
         rows.append(columns)
     expected = [epoch for epoch in range(len(losses))
                 if any(losses[epoch] > losses[earlier] for earlier in range(epoch - nonmono))]
@@ -685,26 +686,26 @@ def averaged_rows(losses, averaged=1):
 
 
 def test_twenty_epochs_of_rising_loss_end_averaged_training():
-    job = without_network()
+    task = without_network()
     rising = [float(epoch) for epoch in range(30)]
-    assert not job.finished([])
-    assert job.finished(averaged_rows(rising[:21])) and not job.finished(averaged_rows(rising[:20]))
-    assert not job.finished(averaged_rows(rising, averaged=0))
-    assert not job.finished(averaged_rows(rising[:10], averaged=0) + averaged_rows(rising[10:]))
-    assert job.finished(averaged_rows(rising[:9], averaged=0) + averaged_rows(rising[9:]))
+    assert not task.finished([])
+    assert task.finished(averaged_rows(rising[:21])) and not task.finished(averaged_rows(rising[:20]))
+    assert not task.finished(averaged_rows(rising, averaged=0))
+    assert not task.finished(averaged_rows(rising[:10], averaged=0) + averaged_rows(rising[10:]))
+    assert task.finished(averaged_rows(rising[:9], averaged=0) + averaged_rows(rising[9:]))
     level = rising[:10] + rising[9:]
-    assert not job.finished(averaged_rows(level[:25])) and not job.finished(averaged_rows(level[:30]))
-    assert job.finished(averaged_rows(level))
-    assert job.finished(averaged_rows([9., 3.] + rising[4:24]))
+    assert not task.finished(averaged_rows(level[:25])) and not task.finished(averaged_rows(level[:30]))
+    assert task.finished(averaged_rows(level))
+    assert task.finished(averaged_rows([9., 3.] + rising[4:24]))
 
 
 def test_fine_tuning_does_not_end_before_epoch_100():
-    job = without_network(**FINE_TUNING.fixed)
+    task = without_network(**FINE_TUNING.fixed)
     rising = averaged_rows([float(epoch) for epoch in range(100)])
-    assert not job.finished(rising[:99]) and job.finished(rising)
+    assert not task.finished(rising[:99]) and task.finished(rising)
 
 
 def test_reciting_ends_above_0_9999():
-    job = without_network(**RECITING.fixed)
+    task = without_network(**RECITING.fixed)
     rows = [{"val": 1., "averaged": 0, "train_accuracy": accuracy} for accuracy in (0.5, 0.9999, 0.99991)]
-    assert [job.finished(rows[:number]) for number in range(4)] == [False, False, False, True]
+    assert [task.finished(rows[:number]) for number in range(4)] == [False, False, False, True]

@@ -1,4 +1,4 @@
-"""The tagger's main.py, and its job; all networks are raw_corpora."""
+"""The command line of the tagger and its task; all networks are tiny."""
 
 import collections
 import os
@@ -11,21 +11,21 @@ import pytest
 import theano
 from helpers import running
 
-from Experiments.shared import sparse_command_line
+from Experiments.shared import cli
 from Experiments.shared import train_and_evaluate as training
+from Experiments.shared.data.vocabulary import ordered_vocabulary
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import FILES as DATA_FILES
 from Experiments.shared.data.tagged_sentences import load_tagged
-from Experiments.shared.data.vocabulary import ordered_vocabulary
-from Experiments.shared.tasks.tagging import TaggerJob
-from sparse_seq_theano.architecture import tagger_architecture
+from Experiments.shared.tasks import build_task
+from Experiments.shared.tasks.tagging import TaggingTask
 from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 EXPERIMENT = "sequence_labeling"
-MAIN = running.load_script(EXPERIMENT).ENTRY
+MAIN = running.load_script(EXPERIMENT).EXPERIMENT
 PUBLISHED = "--emsize 20 --emb_density 0.25 --emb_blocks 20 --nhid 10 --epochs 50 --dropouti 0.2 --wdrop 0.2 " \
     "--vocab_order down".split()
 TINY = dict(emsize=8, emb_blocks=4, emb_density=0.5, nhid=5, batch_size=8, lr=0.02, epochs=10, dropouti=0.1,
@@ -54,9 +54,9 @@ FinishedRun = collections.namedtuple("FinishedRun", "path output data")
 
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    """A finished run that nothing interrupted, in a process of its own."""
+    """A finished run that nothing interrupted."""
     path = str(tmp_path_factory.mktemp("runs") / "trained")
-    output = running.succeed(running.script(EXPERIMENT), running.options(data=corpus, save=path, **TINY))
+    output = running.call_for_output(cli.main, MAIN, running.options(data=corpus, save=path, **TINY))
     return FinishedRun(path, output, corpus)
 
 
@@ -67,7 +67,7 @@ def a_run(trained, tmp_path):
 
 
 def tag(*flags, **values):
-    return running.call(sparse_command_line.tagger, MAIN, *flags, **values)
+    return running.call(cli.main, MAIN, flags=flags, **values)
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_files_of_a_run(trained):
     assert vocabulary == load_tagged(trained.data).vocabulary
     config = running.config_of(trained.path)
     assert (config["experiment"], config["demo"]) == (EXPERIMENT, False)
-    expected = dict(MAIN.options, data=trained.data, save=trained.path)
+    expected = dict(MAIN.defaults, data=trained.data, save=trained.path)
     expected.update(TINY)
     assert {name: config["settings"][name] for name in expected} == expected
 
@@ -116,10 +116,10 @@ def test_the_best_epoch_is_reported(trained):
     assert any(row["test"] != row["val"] for row in rows)
     arrays, progress = load_arrays(os.path.join(trained.path, "best.npz"))
     assert (progress["epoch"], progress["best"]) == (best["epoch"], best["val"])
-    job = make_job(trained.data, **running.config_of(trained.path)["settings"])
-    for name, parameter in job.network.parameters().items():
+    task = make_task(trained.data, **running.config_of(trained.path)["settings"])
+    for name, parameter in task.network.parameters().items():
         parameter.set_value(arrays[name])
-    assert (job.evaluate("val"), job.evaluate("test")) == (
+    assert (task.evaluate("valid"), task.evaluate("test")) == (
         pytest.approx((best["val"], best["val_loss"])), pytest.approx((best["test"], best["test_loss"])))
 
 
@@ -131,7 +131,7 @@ def test_killed_stopped_and_continued_ends_as_if_never_interrupted(trained, tmp_
     status, output, errors = running.stop_at_random(process, os.path.join(path, "last.npz"), signal.SIGKILL,
                                                     **running.SOON)
     assert status == -signal.SIGKILL and len(running.numbers_of(path)) < 10, output + errors
-    with running.signal_at(TaggerJob, (10, 4), signal.SIGTERM):
+    with running.signal_at(TaggingTask, (10, 4), signal.SIGTERM):
         assert tag("--continue_train", save=path) == 130
     assert running.position(os.path.join(path, "last.npz")) == (10, 4)
     assert capsys.readouterr().out.endswith("\nStopped; continue with --continue_train\n")
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_training_early_and_reports_the_best_epoch(corpus, tmp_path,
     values = dict(TINY, data=corpus, optimizer="sgd", momentum=0.9, lr=0.5, vocab_order="rand", layers=2)
     paths = [str(tmp_path / name) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 3))):
-        with running.signal_at(TaggerJob, moment, signal.SIGINT):
+        with running.signal_at(TaggingTask, moment, signal.SIGINT):
             assert tag(save=path, **dict(values, epochs=3)) == 0
     output = capsys.readouterr().out
     assert "\nTraining ends early; continue with --continue_train\nBest epoch 1: validation accuracy " in output
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_training_early_and_reports_the_best_epoch(corpus, tmp_path,
 
 
 def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
-    with running.signal_at(TaggerJob, (1, 2), signal.SIGINT):
+    with running.signal_at(TaggingTask, (1, 2), signal.SIGINT):
         assert tag(data=corpus, save=tmp_path / "run", **TINY) == 0
     assert capsys.readouterr().out.endswith("\nNo epoch is complete, so there is no result\n")
 
@@ -164,12 +164,12 @@ def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
 
 @pytest.mark.parametrize("given, message", [
     (["--no_such_option", "3"], "unrecognized arguments: --no_such_option 3"),
-    (["--layers", "0"], "--layers: expected a whole number, at least 1, not '0'"),
-    (["--optimizer", "rmsprop"], "--optimizer: expected one of adam, sgd, not 'rmsprop'"),
-    (["--vocab_order", "sideways"], "--vocab-order: expected one of up, down, none, rand, not 'sideways'"),
-    (["--momentum", "1"], "--momentum: expected a probability, at least 0 and below 1, not '1'"),
-    (["--l2", "-0.1"], "--l2: expected a number, at least 0, not '-0.1'"),
-    (["--wdrop", "x"], "--wdrop: expected a probability, at least 0 and below 1, not 'x'"),
+    (["--layers", "0"], "--layers: must be a positive integer, got 0"),
+    (["--optimizer", "rmsprop"], "--optimizer: must be one of adam, sgd, got 'rmsprop'"),
+    (["--vocab_order", "sideways"], "--vocab-order: must be one of up, down, none, rand, got 'sideways'"),
+    (["--momentum", "1"], "--momentum: must be a number in [0, 1), got 1"),
+    (["--l2", "-0.1"], "--l2: must be a non-negative number, got -0.1"),
+    (["--wdrop", "x"], "--wdrop: must be a number in [0, 1), got 'x'"),
     (["--emb_blocks", "4", "--emb_density", "0.2"], "emb_blocks, emb_density: "),
 ])
 def test_wrong_option(given, message, refused_without_theano, corpus, tmp_path):
@@ -196,7 +196,8 @@ def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
         return refused_without_theano(EXPERIMENT, "main.py", "--save", a_run, *given)
     assert "%s already holds a run: continue it with --continue_train" % a_run in refused("--data", trained.data)
     assert refused("--continue_train", "--vocab_order", "down", "--l2", "1", "--lr", "0.02") == (
-        "error: %s was trained with --l2 0.0 --vocab_order up; give the same, or another --save" % a_run)
+        "error: %s was trained with other settings: vocab_order up, not down, l2 0.0, not 1.0; give the same settings, "
+        "or another folder with --save" % a_run)
     other = write_tagged(tmp_path / "other")
     with open(os.path.join(other, "wsj_train.conll"), "a") as stream:
         stream.write("\nanother\tNN\n")
@@ -217,22 +218,22 @@ def test_fewer_sentences_than_a_minibatch(corpus, tmp_path, capsys):
 
 @pytest.fixture
 def started(monkeypatch):
-    """The jobs that would have been trained."""
-    jobs = []
-    monkeypatch.setattr(training, "train", lambda job, *rest: jobs.append(job))
-    return jobs
+    """The tasks that would have been trained."""
+    tasks = []
+    monkeypatch.setattr(training, "train", lambda task, *rest: tasks.append(task))
+    return tasks
 
 
 def test_the_published_command_line(corpus, tmp_path, started):
-    assert running.call(sparse_command_line.tagger, MAIN, *PUBLISHED, data=corpus, save=tmp_path / "run") == 0
-    job, = started
-    structure = job.network.architecture
-    assert structure.embedding.blocks == 20 and structure.nhid == 10 and job.settings["epochs"] == 50
-    words = len(job.vocabulary)
-    assert structure.embedding.parameters == pytest.approx(0.25 * 20 * words, abs=20)
-    assert job.vocabulary == load_tagged(corpus, "down").vocabulary and job.seed == 1982
-    total = sum(parameter.get_value().size for parameter in job.network.parameters().values())
-    assert total == structure.parameter_counts()["total"]
+    assert running.call(cli.main, MAIN, flags=PUBLISHED, data=corpus, save=tmp_path / "run") == 0
+    task, = started
+    architecture = task.network.architecture
+    assert architecture.embedding.blocks == 20 and architecture.nhid == 10 and task.settings.epochs == 50
+    words = len(task.vocabulary)
+    assert architecture.embedding.parameters == pytest.approx(0.25 * 20 * words, abs=20)
+    assert task.vocabulary == load_tagged(corpus, "down").vocabulary and task.settings.seed == 1982
+    total = sum(parameter.get_value().size for parameter in task.network.parameters().values())
+    assert total == architecture.parameter_counts()["total"]
 
 
 @pytest.mark.parametrize("order", ["up", "down", "none", "rand"])
@@ -249,19 +250,15 @@ def test_the_demonstration_makes_its_data(tmp_path, started):
     assert tag("--demo", data=tmp_path / "data", save=tmp_path / "run", nhid=7) == 0
     assert len(load_tagged(str(tmp_path / "data")).train.offsets) == 2001
     expected = dict(MAIN.demo, nhid=7)
-    assert {name: started[0].settings[name] for name in expected} == expected
+    assert started[0].settings.select(expected) == expected
     assert running.config_of(str(tmp_path / "run"))["demo"] is True
 
 
-# -- the job -----------------------------------------------------------------------------------------------------------
+# -- the task ----------------------------------------------------------------------------------------------------------
 
-def make_job(folder, **changed):
-    settings = dict(MAIN.options, emsize=8, nhid=5, batch_size=8)
-    settings.update(changed)
-    data = load_tagged(folder, settings["vocab_order"], settings["seed"])
-    structure = tagger_architecture(len(data.vocabulary), len(data.tags), **{
-        name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
-    return TaggerJob(data, structure, settings, settings["seed"])
+def make_task(folder, **changed):
+    settings = MAIN.make_settings(**dict(dict(emsize=8, nhid=5, batch_size=8, data=folder), **changed))
+    return build_task(MAIN, settings, training.load_data(settings))
 
 
 def sentences_of(minibatches):
@@ -269,26 +266,26 @@ def sentences_of(minibatches):
 
 
 def test_training_leaves_out_the_incomplete_last_minibatch(corpus):
-    job = make_job(corpus)
-    part = job.parts["train"]
+    task = make_task(corpus)
+    part = task.parts["train"]
     sentences = [tuple(part.tokens[begin:end]) for begin, end in zip(part.offsets, part.offsets[1:])]
-    epochs = [list(job.minibatches(epoch)) for epoch in (1, 2)]
-    assert [len(minibatches) for minibatches in epochs] == [7, 7] == [job.minibatch_count(1)] * 2
+    epochs = [list(task.minibatches(epoch)) for epoch in (1, 2)]
+    assert [len(minibatches) for minibatches in epochs] == [7, 7] == [task.minibatch_count(1)] * 2
     assert {len(tokens) for minibatches in epochs for tokens, _, _ in minibatches} == {8}
     seen = [collections.Counter(sentences_of(minibatches)) for minibatches in epochs]
     assert all(not found - collections.Counter(sentences) for found in seen) and seen[0] != seen[1]
-    assert sentences_of(job.minibatches(2, 5)) == sentences_of(epochs[1])[40:]
-    for name in ("val", "test"):
-        tokens = np.concatenate([row for row in sentences_of(job.evaluation_minibatches(name))])
-        np.testing.assert_array_equal(tokens, job.parts[name].tokens)
+    assert sentences_of(task.minibatches(2, 5)) == sentences_of(epochs[1])[40:]
+    for name in ("valid", "test"):
+        tokens = np.concatenate([row for row in sentences_of(task.evaluation_minibatches(name))])
+        np.testing.assert_array_equal(tokens, task.parts[name].tokens)
 
 
 def test_evaluation_counts_every_token_once(corpus):
-    job = make_job(corpus)
-    together = [job.evaluate(part) for part in ("val", "test")]
-    scores = theano.function(job.network.inputs, job.network.scores(deterministic=True))
-    for (accuracy, loss), name in zip(together, ("val", "test")):
-        part, right, nats = job.parts[name], 0, 0.
+    task = make_task(corpus)
+    together = [task.evaluate(part) for part in ("valid", "test")]
+    scores = theano.function(task.network.inputs, task.network.scores(deterministic=True))
+    for (accuracy, loss), name in zip(together, ("valid", "test")):
+        part, right, nats = task.parts[name], 0, 0.
         for begin, end in zip(part.offsets, part.offsets[1:]):      # one sentence at a time: no padding
             tokens, tags = part.tokens[np.newaxis, begin:end], part.tags[begin:end]
             found = scores(tokens, np.ones(tokens.shape, dtype="uint8")).astype(float)
@@ -298,32 +295,32 @@ def test_evaluation_counts_every_token_once(corpus):
         assert loss == pytest.approx(nats / len(part.tokens), rel=1e-5)
 
 
-def values_of(job):
-    return [parameter.get_value().astype(float) for parameter in job.network.parameters().values()]
+def values_of(task):
+    return [parameter.get_value().astype(float) for parameter in task.network.parameters().values()]
 
 
 def test_steps_of_sgd(corpus):
-    job = make_job(corpus, optimizer="sgd", lr=0.3, momentum=0.5, l2=0.1)
-    loss = job.network.loss(job.network.scores(deterministic=True))
-    gradients = theano.function([job.network.tokens, job.network.tags, job.network.mask],
-                                [loss] + theano.grad(loss, list(job.network.parameters().values())))
-    expected, velocities = values_of(job), [0.] * len(values_of(job))
-    for minibatch in list(job.minibatches(1))[:3]:
+    task = make_task(corpus, optimizer="sgd", lr=0.3, momentum=0.5, l2=0.1)
+    loss = task.network.loss(task.network.scores(deterministic=True))
+    gradients = theano.function([task.network.tokens, task.network.tags, task.network.mask],
+                                [loss] + theano.grad(loss, list(task.network.parameters().values())))
+    expected, velocities = values_of(task), [0.] * len(values_of(task))
+    for minibatch in list(task.minibatches(1))[:3]:
         results = gradients(*minibatch)
         velocities = [0.5 * velocity + gradient + 0.1 * value
                       for velocity, gradient, value in zip(velocities, results[1:], expected)]
         expected = [value - 0.3 * velocity for value, velocity in zip(expected, velocities)]
-        found, norm, _ = job.step(minibatch)
+        found, norm, _ = task.step(minibatch)
         assert found == pytest.approx(float(results[0]), rel=1e-5)
         assert norm == pytest.approx(np.sqrt(sum(np.sum(np.square(gradient)) for gradient in results[1:])), rel=1e-4)
-        for value, right in zip(values_of(job), expected):
+        for value, right in zip(values_of(task), expected):
             np.testing.assert_allclose(value, right, rtol=1e-4, atol=1e-6)
 
 
 def test_l2_of_adam_is_part_of_the_gradient(corpus):
-    job = make_job(corpus, lr=0.01, l2=1e4)         # so large that it alone decides the direction
-    before = values_of(job)
-    job.step(next(job.minibatches(1)))
-    for old, new in zip(before, values_of(job)):
+    task = make_task(corpus, lr=0.01, l2=1e4)         # so large that it alone decides the direction
+    before = values_of(task)
+    task.step(next(task.minibatches(1)))
+    for old, new in zip(before, values_of(task)):
         clear = np.abs(old) > 1e-3
         np.testing.assert_allclose((new - old)[clear], -0.01 * np.sign(old[clear]), rtol=0.02)

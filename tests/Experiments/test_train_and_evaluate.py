@@ -1,18 +1,20 @@
-"""The training loop: with a job made of plain numbers, and for real in processes that are killed and resumed."""
+"""The training loop: with a task made of plain numbers, and in processes that are killed and resumed."""
 
 import itertools
 import os
 import signal
 import time
+import types
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 from helpers import running
 
+from Experiments.shared import checkpoints, cli
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.run_folder import RunFolder
-from Experiments.shared.tasks.base import Job as BaseJob
+from Experiments.shared.tasks import base, build_task
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
 
@@ -23,8 +25,8 @@ MINIBATCHES = 3
 STOP = 1.           # the score that ends a run early
 
 
-class Job(BaseJob):
-    """A job whose only array remembers the minibatches it was trained on, in order.
+class Task(base.Task):
+    """A task whose only array remembers the minibatches it was trained on, in order.
 
     Parameters
     ----------
@@ -37,10 +39,16 @@ class Job(BaseJob):
     metric = "accuracy"
 
     def __init__(self, scores=None, at=None, higher_is_better=True, length=1000):
-        # Not the base's: there is no network, and nothing is compiled.
+        super(Task, self).__init__(settings=None, data=None)
         self.scores, self.at, self.higher_is_better = scores or {}, at or {}, higher_is_better
         self.steps = np.zeros(length, dtype=np.int64)
         self.compiled = 0
+
+    def describe(self):
+        return []
+
+    def finish(self, run):
+        pass
 
     def compile(self):
         self.compiled += 1
@@ -84,6 +92,10 @@ def run(tmp_path, monkeypatch):
     return RunFolder(str(tmp_path))
 
 
+def train(task, run, epochs, resume=False, **changed):
+    training.train(task, run, types.SimpleNamespace(epochs=epochs, **dict(SETTINGS, **changed)), resume)
+
+
 def raising(error):
     def act():
         raise error
@@ -105,11 +117,11 @@ def rows_of(run):
 # -- the loop, alone ---------------------------------------------------------------------------------------------------
 
 def test_every_minibatch_of_every_epoch_once(run):
-    job = Job()
-    training.train(job, run, 4, SETTINGS)
-    assert job.trained_on() == all_steps(4) and job.compiled == 1
+    task = Task()
+    train(task, run, 4)
+    assert task.trained_on() == all_steps(4) and task.compiled == 1
     arrays, progress = load_arrays(run.file("last.npz"))
-    np.testing.assert_array_equal(arrays["steps"], job.steps)
+    np.testing.assert_array_equal(arrays["steps"], task.steps)
     assert (progress["epoch"], progress["minibatch"], progress["losses"], progress["seconds"]) == (5, 0, [], 0)
 
 
@@ -132,48 +144,48 @@ def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatc
     monkeypatch.setattr(training.time, "time", lambda: seconds[0])
     monkeypatch.setattr(run, "save_checkpoint", save)
     monkeypatch.setattr(training, "plot_run", draw)
-    job = Job(scores=dict(zip(range(1, 9), [0.1, 0.2, 0.3, 0.4, 0.05, 0.05, 0.05, 0.05])))
-    monkeypatch.setattr(job, "after_step", advance)
-    training.train(job, run, 8, SETTINGS)
+    task = Task(scores=dict(zip(range(1, 9), [0.1, 0.2, 0.3, 0.4, 0.05, 0.05, 0.05, 0.05])))
+    monkeypatch.setattr(task, "after_step", advance)
+    train(task, run, 8)
     # An epoch takes 8 s: two files are not written again before 40 s, one plot not before 10; the last epoch is both.
     # The progress in last.npz is the beginning of the next epoch.
     assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
     assert drawn == [1, 2, 4, 6, 8]
     # Of the fourth epoch, not of the sixth, after which it was written.
-    job.set_state(load_arrays(run.file("best.npz"))[0])
-    assert job.trained_on() == all_steps(4)
+    task.set_state(load_arrays(run.file("best.npz"))[0])
+    assert task.trained_on() == all_steps(4)
 
 
 def test_what_is_not_drawn_yet_is_drawn_when_training_stops(run, monkeypatch):
     drawn = []
     monkeypatch.setattr(training, "plot_run", lambda rows, *arguments: drawn.append(rows[-1]["epoch"]))
-    monkeypatch.setattr(training.Chore, "is_due", lambda chore: False)
-    with running.signal_at(Job, (3, 1), signal.SIGTERM), pytest.raises(training.Interrupted):
-        training.train(Job(scores={1: 0.6, 2: 0.7}), run, 4, SETTINGS)
+    monkeypatch.setattr(checkpoints.Throttle, "is_due", lambda throttle: False)
+    with running.signal_at(Task, (3, 1), signal.SIGTERM), pytest.raises(training.Interrupted):
+        train(Task(scores={1: 0.6, 2: 0.7}), run, 4)
     assert drawn == [2]
-    job = Job()
-    job.set_state(load_arrays(run.file("best.npz"))[0])
-    assert job.trained_on() == all_steps(2)
+    task = Task()
+    task.set_state(load_arrays(run.file("best.npz"))[0])
+    assert task.trained_on() == all_steps(2)
 
 
-def test_a_row_has_what_training_and_the_job_measured(run):
-    training.train(Job(scores={1: 0.75}), run, 1, SETTINGS)
+def test_a_row_has_what_training_and_the_task_measured(run):
+    train(Task(scores={1: 0.75}), run, 1)
     row, = rows_of(run)
     assert list(row) == ["epoch", "train_loss", "max_grad_norm", "mean_grad_norm", "val", "test"]
     assert (float(row["train_loss"]), float(row["val"])) == (11., 0.75)
 
 
-def test_a_job_may_end_training_early_and_does_not_go_on_when_resumed(run):
-    job = Job(scores={2: STOP})
-    training.train(job, run, 4, SETTINGS)
-    assert job.trained_on() == all_steps(2)
-    job = Job(scores={2: STOP})
-    training.train(job, run, 4, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(2)
+def test_a_task_may_end_training_early_and_does_not_go_on_when_resumed(run):
+    task = Task(scores={2: STOP})
+    train(task, run, 4)
+    assert task.trained_on() == all_steps(2)
+    task = Task(scores={2: STOP})
+    train(task, run, 4, resume=True)
+    assert task.trained_on() == all_steps(2)
 
 
-def test_notes_of_the_job_come_back_before_its_arrays(run):
-    class Noting(Job):
+def test_notes_of_the_task_come_back_before_its_arrays(run):
+    class Noting(Task):
         noted = None
 
         def notes(self):
@@ -183,118 +195,119 @@ def test_notes_of_the_job_come_back_before_its_arrays(run):
             assert self.trained_on() == []
             self.noted = notes["epochs"]
 
-    training.train(Noting(), run, 2, SETTINGS)
-    job = Noting()
-    training.train(job, run, 3, SETTINGS, resume=True)
-    assert job.noted == 2
+    train(Noting(), run, 2)
+    task = Noting()
+    train(task, run, 3, resume=True)
+    assert task.noted == 2
 
 
 @pytest.mark.parametrize("every, epochs, expected",
                          [(1, 3, [1, 2, 3]), (2, 5, [2, 4, 5]), (3, 6, [3, 6]), (10, 2, [2])])
 def test_evaluates_every_so_many_epochs_and_after_the_last(every, epochs, expected, run):
-    training.train(Job(), run, epochs, dict(SETTINGS, evaluate_every=every))
+    train(Task(), run, epochs, evaluate_every=every)
     assert [int(row["epoch"]) for row in rows_of(run)] == expected
 
 
 def test_snapshots(run):
-    training.train(Job(), run, 7, dict(SETTINGS, save_every=3))
+    train(Task(), run, 7, save_every=3)
     assert {name for name in os.listdir(run.path) if name.startswith("epoch")} == {"epoch_3.npz", "epoch_6.npz"}
-    job = Job()
-    job.set_state(load_arrays(run.file("epoch_3.npz"))[0])
-    assert job.trained_on() == all_steps(3)
+    task = Task()
+    task.set_state(load_arrays(run.file("epoch_3.npz"))[0])
+    assert task.trained_on() == all_steps(3)
 
 
 @pytest.mark.parametrize("higher_is_better, best", [(True, 3), (False, 2)])
 def test_best_is_kept_by_direction(higher_is_better, best, run):
     scores = {1: 0.6, 2: 0.4, 3: 0.8, 4: 0.8, 5: 0.4}      # the first of equal ones is kept
-    job = Job(scores, higher_is_better=higher_is_better)
-    training.train(job, run, 5, SETTINGS)
-    job.set_state(load_arrays(run.file("best.npz"))[0])
-    assert job.trained_on() == all_steps(best)
+    task = Task(scores, higher_is_better=higher_is_better)
+    train(task, run, 5)
+    task.set_state(load_arrays(run.file("best.npz"))[0])
+    assert task.trained_on() == all_steps(best)
     assert load_arrays(run.file("last.npz"))[1]["best"] == scores[best]
 
 
-def test_real_jobs_know_their_direction():
-    from Experiments.shared.tasks import bayesian as jobs
-    for kind, better, worse in ((jobs.TextJob, 0.9, 0.8), (jobs.CharacterJob, 1.2, 1.3), (jobs.WordJob, 90, 100)):
-        job = kind.__new__(kind)
-        assert job.better(better, worse) and not job.better(worse, better) and not job.better(worse, worse)
-        assert job.better(worse, None)
+def test_real_tasks_know_their_direction():
+    from Experiments.shared.tasks.bayesian_lm import CharacterTask, WordTask
+    from Experiments.shared.tasks.classification import TextTask
+    for kind, better, worse in ((TextTask, 0.9, 0.8), (CharacterTask, 1.2, 1.3), (WordTask, 90, 100)):
+        task = kind.__new__(kind)
+        assert task.better(better, worse) and not task.better(worse, better) and not task.better(worse, worse)
+        assert task.better(worse, None)
 
 
 @pytest.mark.parametrize("moment", [(1, 0), (1, 2), (2, 0), (2, 1), (3, 2)])
 def test_resume_after_a_crash_does_every_minibatch_once(moment, run):
-    often = dict(SETTINGS, checkpoint_minutes=0., evaluate_every=2)
+    often = dict(checkpoint_minutes=0., evaluate_every=2)
     scores = {2: 0.7, 4: 0.6}
     with pytest.raises(MemoryError):
-        training.train(Job(scores, {moment: raising(MemoryError)}), run, 4, often)
-    job = Job(scores)
-    training.train(job, run, 4, often, resume=True)
-    assert job.trained_on() == all_steps(4)
+        train(Task(scores, {moment: raising(MemoryError)}), run, 4, **often)
+    task = Task(scores)
+    train(task, run, 4, resume=True, **often)
+    assert task.trained_on() == all_steps(4)
     assert [(row["epoch"], row["train_loss"], row["val"]) for row in rows_of(run)] \
         == [("2", "21.0", "0.7"), ("4", "41.0", "0.6")]
     assert ("Resumed at epoch %d, minibatch %d" % moment in log_of(run)) == (moment > (1, 0))
-    job.set_state(load_arrays(run.file("best.npz"))[0])
-    assert job.trained_on() == all_steps(2)
+    task.set_state(load_arrays(run.file("best.npz"))[0])
+    assert task.trained_on() == all_steps(2)
 
 
 def test_resume_goes_back_to_the_checkpoint_and_drops_later_rows(run):
     with pytest.raises(MemoryError):
-        training.train(Job(at={(3, 1): raising(MemoryError)}), run, 4, SETTINGS)
+        train(Task(at={(3, 1): raising(MemoryError)}), run, 4)
     last = running.read_bytes(run.file("last.npz"))
-    training.train(Job({3: 0.9}), run, 3, SETTINGS, resume=True)
+    train(Task({3: 0.9}), run, 3, resume=True)
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
     with open(run.file("last.npz"), "wb") as stream:        # as if killed between the row and the checkpoint
         stream.write(last)
-    job = Job({3: 0.8}, {(3, 0): raising(MemoryError)})
+    task = Task({3: 0.8}, {(3, 0): raising(MemoryError)})
     with pytest.raises(MemoryError):
-        training.train(job, run, 3, SETTINGS, resume=True)
+        train(task, run, 3, resume=True)
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2"]
-    job = Job({3: 0.8})
-    training.train(job, run, 3, SETTINGS, resume=True)
+    task = Task({3: 0.8})
+    train(task, run, 3, resume=True)
     assert [row["val"] for row in rows_of(run)] == ["0.5", "0.5", "0.8"]
-    assert job.trained_on() == all_steps(3)
+    assert task.trained_on() == all_steps(3)
 
 
 def test_resume_restores_the_best(run):
-    training.train(Job({1: 0.9, 2: 0.3}), run, 2, SETTINGS)
+    train(Task({1: 0.9, 2: 0.3}), run, 2)
     best = running.read_bytes(run.file("best.npz"))
-    training.train(Job({3: 0.8}), run, 3, SETTINGS, resume=True)
+    train(Task({3: 0.8}), run, 3, resume=True)
     assert running.read_bytes(run.file("best.npz")) == best
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(run):
-    job = Job()
-    training.train(job, run, 2, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(2)
+    task = Task()
+    train(task, run, 2, resume=True)
+    assert task.trained_on() == all_steps(2)
 
 
 def test_resume_of_a_finished_run(run):
-    training.train(Job(), run, 2, SETTINGS)
+    train(Task(), run, 2)
     before = running.read_bytes(run.file("last.npz"))
-    job = Job()
-    training.train(job, run, 2, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(2)         # what follows training needs the parameters
+    task = Task()
+    train(task, run, 2, resume=True)
+    assert task.trained_on() == all_steps(2)         # what follows training needs the parameters
     assert running.read_bytes(run.file("last.npz")) == before
     assert "Nothing to do: epoch 2 is done; train further with --epochs" in log_of(run)
-    training.train(job, run, 3, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(3) and [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
+    train(task, run, 3, resume=True)
+    assert task.trained_on() == all_steps(3) and [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", [(1, 0), (2, 1), (2, 2), (4, 1)])
 def test_an_interrupt_saves_after_the_minibatch(number, moment, run, capsys):
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    job = Job(at={moment: lambda: os.kill(os.getpid(), number) or 7.})
+    task = Task(at={moment: lambda: os.kill(os.getpid(), number) or 7.})
     with pytest.raises(training.Interrupted):
-        training.train(job, run, 4, SETTINGS)
+        train(task, run, 4)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert "stopping soon" in capsys.readouterr().err
     expected = all_steps(4)[:all_steps(4).index(moment) + 1]
-    assert job.trained_on() == expected
-    job = Job()
-    training.train(job, run, 4, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(4)
+    assert task.trained_on() == expected
+    task = Task()
+    train(task, run, 4, resume=True)
+    assert task.trained_on() == all_steps(4)
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3", "4"]
 
 
@@ -303,65 +316,62 @@ def test_a_second_interrupt_stops_at_once(run):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         return 7.
-    job = Job(at={(2, 1): twice})
+    task = Task(at={(2, 1): twice})
     with pytest.raises(KeyboardInterrupt):
-        training.train(job, run, 4, SETTINGS)
-    job = Job()
-    training.train(job, run, 4, SETTINGS, resume=True)
-    assert job.trained_on() == all_steps(4)
+        train(task, run, 4)
+    task = Task()
+    train(task, run, 4, resume=True)
+    assert task.trained_on() == all_steps(4)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite(value, run):
-    job = Job(at={(2, 1): lambda: value})
+    task = Task(at={(2, 1): lambda: value})
     with pytest.raises(ReportedError) as caught:
-        training.train(job, run, 4, dict(SETTINGS, checkpoint_minutes=0.))
+        train(task, run, 4, checkpoint_minutes=0.)
     message = str(caught.value)
     assert message.startswith("epoch 2, minibatch 2: the culprit is not finite (loss %s, gradient norm 2.0)" % value)
     assert run.file("last.npz") in message and "\n" not in message
-    job = Job()
-    job.set_state(load_arrays(run.file("last.npz"))[0])
-    assert job.trained_on() == all_steps(2)[:4]
+    task = Task()
+    task.set_state(load_arrays(run.file("last.npz"))[0])
+    assert task.trained_on() == all_steps(2)[:4]
 
 
 def test_a_first_loss_that_is_not_finite(run):
     with pytest.raises(ReportedError, match="epoch 1, minibatch 1: .* none yet"):
-        training.train(Job(at={(1, 0): lambda: float("nan")}), run, 4, SETTINGS)
+        train(Task(at={(1, 0): lambda: float("nan")}), run, 4)
     assert not run.has("last.npz")
 
 
 def test_damaged_and_foreign_checkpoints(run):
-    training.train(Job(), run, 1, SETTINGS)
+    train(Task(), run, 1)
     good, path = running.read_bytes(run.file("last.npz")), run.file("last.npz")
-    with pytest.raises(ReportedError, match=r"is not of .*: steps has shape \(1000,\), expected \(999,\)"):
-        training.train(Job(length=999), run, 2, SETTINGS, resume=True)
+    with pytest.raises(ReportedError, match=r"does not belong to .*: steps has shape \(1000,\), expected \(999,\)"):
+        train(Task(length=999), run, 2, resume=True)
     for content in (good[:len(good) // 2], good[:-1], b"", b"x" * 100, good[:200] + b"\xff" * 8 + good[208:]):
         with open(path, "wb") as stream:
             stream.write(content)
         with pytest.raises(ReportedError, match="checkpoint .*last.npz is damaged"):
-            training.train(Job(), run, 2, SETTINGS, resume=True)
+            train(Task(), run, 2, resume=True)
         assert running.read_bytes(path) == content      # left for whoever wants to look at it
     save_arrays(path, {"other": np.zeros(3)}, {"epoch": 2})
     with pytest.raises(ReportedError, match="it lacks steps"):
-        training.train(Job(), run, 2, SETTINGS, resume=True)
+        train(Task(), run, 2, resume=True)
 
 
-# -- jobs, without training --------------------------------------------------------------------------------------------
+# -- tasks, without training -------------------------------------------------------------------------------------------
 
-def make_job(data, seed=0, **more):
-    from Experiments.shared.data.text_classification import load_text
-    from Experiments.shared.tasks import bayesian as jobs
-    experiment = running.load_experiment("AGNews")
-    settings = dict(experiment.hyperparameters, **running.SETTINGS["AGNews"])
-    return jobs.make_job("text", experiment.parse_config("LLLCCL"), load_text(data("AGNews"), "AGNews"), settings, seed,
-                         **more)
+def make_task(data, seed=0):
+    settings = running.tiny_settings("AGNews", data("AGNews"), config="LLLCCL", seed=seed)
+    return build_task(settings.experiment, settings, training.load_data(settings))
 
 
-def test_pretrained_vectors_become_rows_of_the_embedding(data):
-    before = make_job(data).network.parameters()["embedding.W"].get_value()
+def test_pretrained_vectors_become_rows_of_the_embedding(data, run):
+    task = make_task(data)
+    before = task.network.parameters()["embedding.W"].get_value()
     vectors = np.arange(16, dtype=np.float32).reshape(2, 8)
-    job = make_job(data, vectors=(np.array([0, 5]), vectors))
-    after = job.network.parameters()["embedding.W"].get_value()
+    task.begin(run, (np.array([0, 5]), vectors))
+    after = task.network.parameters()["embedding.W"].get_value()
     np.testing.assert_array_equal(after[[3, 8]], vectors)       # padding, start and outside stand before the words
     others = np.setdiff1d(np.arange(len(before)), [3, 8])
     np.testing.assert_array_equal(after[others], before[others])
@@ -369,17 +379,17 @@ def test_pretrained_vectors_become_rows_of_the_embedding(data):
 
 
 def test_the_seed_decides_initial_parameters_and_order(data):
-    def first_texts(job):
-        return next(job.minibatches(1))[2].tolist() + next(job.minibatches(2))[0].ravel().tolist()
-    job, same, other = [make_job(data, seed) for seed in (3, 3, 4)]
+    def first_texts(task):
+        return next(task.minibatches(1))[2].tolist() + next(task.minibatches(2))[0].ravel().tolist()
+    task, same, other = [make_task(data, seed) for seed in (3, 3, 4)]
     values = [{name: parameter.get_value() for name, parameter in each.network.parameters().items()}
-              for each in (job, same, other)]
+              for each in (task, same, other)]
     assert all(np.array_equal(values[0][name], values[1][name]) for name in values[0])
     for name in ("embedding.W", "lstm.W_hid", "dense.W"):
         assert not np.array_equal(values[0][name], values[2][name])
-    assert first_texts(job) == first_texts(same) != first_texts(other)
-    for part in ("val", "test"):        # every run is measured on the same texts
-        assert np.array_equal(job.parts[part].tokens, other.parts[part].tokens)
+    assert first_texts(task) == first_texts(same) != first_texts(other)
+    for part in ("valid", "test"):        # every run is measured on the same texts
+        assert np.array_equal(task.parts[part].tokens, other.parts[part].tokens)
 
 
 # -- real processes ----------------------------------------------------------------------------------------------------
@@ -440,9 +450,9 @@ def test_ctrl_c_while_it_compiles(data, tmp_path):
     assert not os.path.isfile(os.path.join(path, "last.npz"))
 
 
-def test_another_seed_trains_another_network(finished, data, tmp_path, in_process):
+def test_another_seed_trains_another_network(finished, data, tmp_path):
     path = str(tmp_path / "run")
-    in_process.main(running.load_experiment("IMDB"),
+    cli.main(running.load_experiment("IMDB"),
                     running.tiny_arguments("IMDB", data("IMDB"), path, "--seed", "1", epochs=20))
     reference = finished("IMDB").path
     assert running.read_json(os.path.join(path, "config.json"))["seed"] == 1
@@ -455,10 +465,10 @@ def test_another_seed_trains_another_network(finished, data, tmp_path, in_proces
         assert not np.array_equal(found[name], other[name])
 
 
-def test_a_learning_rate_that_explodes_is_reported(data, tmp_path, in_process, capsys):
+def test_a_learning_rate_that_explodes_is_reported(data, tmp_path, capsys):
     path = str(tmp_path / "run")
     with pytest.raises(SystemExit) as caught:
-        in_process.main(running.load_experiment("IMDB"),
+        cli.main(running.load_experiment("IMDB"),
                         running.tiny_arguments("IMDB", data("IMDB"), path, *running.SAVE_OFTEN, learning_rate=1e30))
     assert caught.value.code == 2
     line = capsys.readouterr().err.splitlines()[-1]

@@ -75,7 +75,7 @@ def test_golden(path, float64):
     kl = network.kl()
     loss = network.loss(train_size=100)
     gradients = theano.grad(loss, list(parameters.values()), disconnected_inputs="ignore")
-    states = [network.scores(**mode)[1] if carried else [] for mode in ({"deterministic": True}, {"pruned": True})]
+    states = [list(network.scores(**mode)[1]) if carried else [] for mode in ({"deterministic": True}, {"pruned": True})]
     function = theano.function(
         network.inputs + [network.targets],
         [network.data_loss(), network.data_loss(deterministic=True), loss, network.prediction(deterministic=True),

@@ -1,5 +1,6 @@
 """Runs the real scripts of the experiments on tiny networks, in processes of their own or in this one."""
 
+import contextlib
 import csv
 import importlib.util
 import io
@@ -55,6 +56,17 @@ def load_script(experiment, name="main.py"):
 def load_experiment(dataset):
     """The EXPERIMENT of a main.py, without running it."""
     return load_script(dataset).EXPERIMENT
+
+
+def hyperparameters(experiment):
+    """The published settings that --set can change: dict."""
+    return {setting.name: setting.default for setting in experiment.assignable_settings()}
+
+
+def tiny_settings(dataset, data_dir, **changed):
+    """The settings of a tiny run."""
+    values = dict(SETTINGS[dataset], config=CONFIGS[dataset], data_dir=str(data_dir))
+    return load_experiment(dataset).make_settings(**dict(values, **changed))
 
 
 def set_arguments(**settings):
@@ -116,26 +128,32 @@ def options(*flags, **values):
     return [part for name in sorted(values) for part in ("--" + name, str(values[name]))] + list(flags)
 
 
-def call(command_line, entry, *flags, **values):
-    """Run a sparse command line in this process, where Theano is configured already; its exit status."""
-    from Experiments.shared import sparse_command_line
+def call(command_line, *experiments, flags=(), **values):
+    """Run a command line of the experiments with predefined sparseness in this process; its exit status."""
     try:
-        with mock.patch.object(sparse_command_line, "use_theano", lambda device: None):
-            command_line(entry, options(*flags, **values))
+        command_line(*experiments, argv=options(*flags, **values))
     except SystemExit as ending:
         return ending.code
     return 0
 
 
-def signal_at(job_class, moment, number):
-    """Context in which jobs of a class send this process a signal when a minibatch, (epoch, number), is done."""
-    original = job_class.after_step
+def call_for_output(command_line, experiment, arguments):
+    """Run a command line in this process; what it prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        command_line(experiment, [str(argument) for argument in arguments])
+    return output.getvalue()
 
-    def after_step(job, run, progress):
-        original(job, run, progress)
+
+def signal_at(task_class, moment, number):
+    """Context in which tasks of a class send this process a signal when a minibatch, (epoch, number), is done."""
+    original = task_class.after_step
+
+    def after_step(task, run, progress):
+        original(task, run, progress)
         if (progress.epoch, progress.minibatch) == moment:
             os.kill(os.getpid(), number)
-    return mock.patch.object(job_class, "after_step", after_step)
+    return mock.patch.object(task_class, "after_step", after_step)
 
 
 def progress_of(checkpoint):

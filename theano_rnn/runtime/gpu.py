@@ -1,7 +1,7 @@
-"""The GPU of this process: which there are, why one cannot be used, and how Theano finds the CUDA back-end.
+"""Choice of a GPU: which GPUs there are, why one cannot be used, and how Theano finds the CUDA back-end.
 
-The back-end is what ``./setup_env.sh --cuda`` adds to the virtualenv. ``python -m theano_rnn.runtime.gpu`` tries it and
-says which GPU it runs on. Nothing here but that imports Theano, so a GPU that cannot be used is refused at once.
+``./setup_env.sh --cuda`` installs the back-end into the virtualenv. ``python -m theano_rnn.runtime.gpu`` tests it and
+prints the GPU that it runs on. Only this test imports Theano, so a GPU that cannot be used is refused at once.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import os
 import sys
 from collections import namedtuple
 
-from theano_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError, reported_errors
 
 __all__ = ["Gpu", "FOLDER", "is_gpu", "load_backend", "load_cuda", "find_gpus", "versions", "choose_gpu",
            "auto_device"]
@@ -17,7 +17,7 @@ __all__ = ["Gpu", "FOLDER", "is_gpu", "load_backend", "load_cuda", "find_gpus", 
 FOLDER = os.path.join(sys.prefix, "cuda")
 SET_UP = "./setup_env.sh --cuda"
 
-#: libgpuarray 0.7.6 has no room for the architecture's name from here on: it cuts compute_100 off.
+#: From this compute capability on, libgpuarray 0.7.6 truncates the name of the architecture (``compute_100``).
 FIRST_UNNAMEABLE = (10, 0)
 
 # Of cuda.h.
@@ -35,12 +35,12 @@ class Gpu(namedtuple("Gpu", ["number", "name", "capability"])):
 
 
 def is_gpu(device):
-    """Whether a device of Theano's (``cpu``, ``cuda``, ``cuda0``, ``opencl0:0``) is a GPU for Theano."""
+    """Return whether a device of Theano's (``cpu``, ``cuda``, ``cuda0``, ``opencl0:0``) is a GPU."""
     return device.startswith(("cuda", "opencl"))
 
 
 def load_backend():
-    """Let this process, and the compilers it starts, find libgpuarray.
+    """Let this process, and the compilers that it starts, find libgpuarray.
 
     Raises
     ------
@@ -52,12 +52,12 @@ def load_backend():
     for variable, folder in (("CPATH", "include"), ("LIBRARY_PATH", "lib")):
         ours, before = os.path.join(FOLDER, folder), os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join([ours] + [path for path in before if path not in (ours, "")])
-    # pygpu's modules need it by name: the loader then takes the one that is there.
+    # pygpu's modules refer to it by name; the loader then uses the library that is already loaded.
     ctypes.CDLL(_library("libgpuarray.so.3"))
 
 
 def load_cuda():
-    """Load driver, NVRTC and cuBLAS under the plain names by which libgpuarray asks for them.
+    """Load the driver, NVRTC and cuBLAS under the unversioned names that libgpuarray uses.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def _library(name):
 
 
 def find_gpus(driver):
-    """The GPUs that the driver shows to this process: list of Gpu.
+    """Return the GPUs that the driver shows to this process: list of Gpu.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _error(driver, status):
 
 
 def versions(driver, nvrtc):
-    """The CUDA that the driver knows, and NVRTC's: two pairs of int."""
+    """Return the CUDA version of the driver, and that of NVRTC: two pairs of int."""
     known = _number(driver.cuDriverGetVersion)
     return (known // 1000, known % 1000 // 10), _nvrtc_version(nvrtc)
 
@@ -140,7 +140,7 @@ def _nvrtc_version(nvrtc):
 
 
 def _architectures(nvrtc):
-    """The compute capabilities that NVRTC makes code for: list of pairs of int."""
+    """Return the compute capabilities that NVRTC can compile for: list of pairs of int."""
     count = _number(nvrtc.nvrtcGetNumSupportedArchs)
     values = (ctypes.c_int * count)()
     nvrtc.nvrtcGetSupportedArchs(values)
@@ -148,7 +148,7 @@ def _architectures(nvrtc):
 
 
 def _obstacle(gpu, nvrtc):
-    """Why a GPU cannot be used, or None."""
+    """Return why a GPU cannot be used, or None."""
     if gpu.capability >= FIRST_UNNAMEABLE:
         return "is too new: libgpuarray 0.7.6 knows compute capabilities below 10 (up to Hopper); use --device cpu"
     architectures = _architectures(nvrtc)
@@ -162,12 +162,12 @@ def _obstacle(gpu, nvrtc):
 
 
 def choose_gpu(device):
-    """The GPU that a device of Theano's means, checked for all that can be known without Theano.
+    """Return the GPU that a device of Theano's stands for, after all checks that are possible without Theano.
 
     Parameters
     ----------
     device : str
-        ``cuda0``, or ``cuda`` for the first that can be used.
+        ``cuda0`` or another number, or ``cuda`` for the first GPU that can be used.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def choose_gpu(device):
         raise ReportedError("the NVIDIA driver knows CUDA %d.%d, NVRTC here makes code for %d.%d; update the driver, "
                             "or ./setup_env.sh --cuda with an older one" % (known + wanted))
     if device == "cuda":
-        # Where none can be used, the first says why.
+        # If none can be used, the error is that of the first.
         gpus = [gpu for gpu in gpus if not _obstacle(gpu, nvrtc)][:1] or gpus[:1]
     else:
         named = [gpu for gpu in gpus if device == "cuda%d" % gpu.number]
@@ -203,7 +203,7 @@ def choose_gpu(device):
 
 
 def auto_device():
-    """``cuda0`` or the like where a GPU can be used, else ``cpu``, and why: two str."""
+    """Return ``cuda0`` or another number if a GPU can be used, else ``cpu``, and the reason: two str."""
     try:
         gpu = choose_gpu("cuda")
     except ReportedError as error:
@@ -222,8 +222,7 @@ extern "C" __global__ void scaled(float *y, const float *x, unsigned int n) {
 
 
 def main():
-    """Try the back-end; say which GPU it runs on, or what is missing."""
-    from theano_rnn.errors import reported_errors
+    """Test the back-end; print the GPU that it runs on, or what is missing."""
     with reported_errors():
         load_backend()
         try:
@@ -231,12 +230,12 @@ def main():
         except (OSError, ReportedError) as error:
             obstacle = str(error)
         if obstacle:
-            _try_without_gpu(obstacle)
+            _test_without_gpu(obstacle)
         else:
-            _try_on_gpu(choose_gpu("cuda"))
+            _test_on_gpu(choose_gpu("cuda"))
 
 
-def _try_without_gpu(obstacle):
+def _test_without_gpu(obstacle):
     nvrtc = ctypes.CDLL(_library("libnvrtc.so"))
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     options = (ctypes.c_char_p * 1)(b"--gpu-architecture=compute_80")
@@ -246,13 +245,13 @@ def _try_without_gpu(obstacle):
         if status:
             raise ReportedError("NVRTC does not compile (error %d); remove %s and run %s again"
                                 % (status, FOLDER, SET_UP))
-    _try_headers()
+    _test_headers()
     import pygpu
     print("pygpu %s, NVRTC %d.%d: everything but the driver is in place (%s)"
           % ((pygpu.__version__,) + _nvrtc_version(nvrtc) + (obstacle,)))
 
 
-def _try_headers():
+def _test_headers():
     """Compile and link as Theano does."""
     import subprocess
     code = b"#include <gpuarray/array.h>\nint main() { GpuArray_clear(0); }\n"
@@ -263,9 +262,9 @@ def _try_headers():
         raise ReportedError("g++ does not compile against libgpuarray: %s" % error.stderr.decode().strip()) from None
 
 
-def _try_on_gpu(gpu):
-    from . import configuration
-    configuration.configure("cuda%d" % gpu.number)
+def _test_on_gpu(gpu):
+    from .configuration import configure
+    configure("cuda%d" % gpu.number)
     import numpy as np
     import theano
     import theano.tensor as T
@@ -278,7 +277,7 @@ def _try_on_gpu(gpu):
     for row in values:
         expected = np.tanh(expected.dot(values) + row)
     if not np.allclose(found, expected, atol=1e-4):
-        raise ReportedError("%s computes something wrong" % (gpu,))
+        raise ReportedError("GPU self-test failed on %s: the result differs from NumPy" % (gpu,))
     driver, nvrtc = load_cuda()
     print("%s; driver: CUDA %d.%d, NVRTC %d.%d" % ((gpu,) + sum(versions(driver, nvrtc), ())))
 

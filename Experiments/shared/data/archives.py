@@ -1,4 +1,4 @@
-"""Reading raw corpora from archives and folders, and noticing when something is missing or damaged."""
+"""Files of raw corpora, from a folder or an archive; missing and damaged files are reported."""
 
 import bz2
 import gzip
@@ -21,12 +21,12 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, l
           NotImplementedError, RuntimeError)
 
 
-def progress(iterable, what, total=None):
-    """Show a progress bar while a person watches, nothing otherwise."""
+def progress(iterable, description, total=None):
+    """Iterate with a progress bar if the standard error stream is a terminal."""
     if not sys.stderr.isatty():
         return iterable
     from tqdm import tqdm
-    return tqdm(iterable, desc=what, total=total, leave=False)
+    return tqdm(iterable, desc=description, total=total, leave=False)
 
 
 def read_file(path):
@@ -39,7 +39,7 @@ def read_file(path):
 
 
 def decode(content, name):
-    """Decode UTF-8; an error names the file and the line."""
+    """Return a text from UTF-8 bytes; an error states `name` and the line."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -48,13 +48,13 @@ def decode(content, name):
 
 
 def check_md5(content, expected, name):
-    """Compare a file with the published one.
+    """Compare the digest of a file with the published one.
 
     Parameters
     ----------
     content : bytes
     expected : str or sequence of str
-        One md5 digest, or several of which one must match.
+        The md5 digest, or several of which one must match.
     name : str
         For the error message.
     """
@@ -66,20 +66,20 @@ def check_md5(content, expected, name):
 
 
 def git_blob_id(content):
-    """The identifier git gives to a file with this content."""
+    """Return the identifier of a file with this content in git."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def read_archive(path, wanted):
     """Read the wanted members of a ``.zip``, ``.tar``, ``.tar.gz``, ``.tar.xz`` or ``.tar.bz2`` archive.
 
-    The kind is recognised by content, not by name. What macOS adds (``__MACOSX``, ``._name``) is ignored.
+    The content determines the kind, not the name. Files that macOS adds (``__MACOSX``, ``._name``) are ignored.
 
     Parameters
     ----------
     path : str
     wanted : callable
-        Takes a member's name (with ``/``, without a leading ``./``); true if it is to be read.
+        Takes the name of a member (with ``/``, without a leading ``./``) and returns whether to read it.
 
     Returns
     -------
@@ -107,19 +107,19 @@ def read_archive(path, wanted):
 
 
 def read_named_files(source, names):
-    """Read files by name from a folder, or from any sub-folder of an archive.
+    """Read files by name from a folder, or from any folder of an archive.
 
     Parameters
     ----------
     source : str
         Folder or archive.
     names : sequence of str
-        File names without folder; all of them must be there.
+        File names without folder; all of them must exist.
 
     Returns
     -------
     dict of str to bytes
-        By the names asked for.
+        By name.
     """
     if os.path.isdir(source):
         present = set(os.listdir(source))
@@ -138,11 +138,11 @@ def read_named_files(source, names):
 
 
 def source_names(source):
-    """Return the set of the names (without folder) of the files in a folder, or anywhere in an archive."""
+    """Return the set of names (without folder) of the files in a folder, or anywhere in an archive."""
     if os.path.isdir(source):
         return set(os.listdir(source))
     names = set()
-    read_archive(source, lambda member: names.add(member.split("/")[-1]))  # add() returns None: nothing is read
+    read_archive(source, lambda member: names.add(member.split("/")[-1]))  # add() returns None, so nothing is read
     return names
 
 
@@ -185,9 +185,9 @@ def _tar_members(path, opener, wanted):
                 if len(content) != member.size:
                     raise EOFError("unexpected end in " + name)
                 yield name, content
-        # tarfile takes a missing or garbled header for the end of the archive; the true end is a block of zeros.
+        # tarfile treats a missing or damaged header as the end of the archive. The real end is a block of zeros.
         stream.seek(archive.offset)
         if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise EOFError("no end-of-archive mark")
         while stream.read(CHUNK):
-            pass  # the checksum of the compression stands at its end
+            pass  # the compressed stream ends with its checksum

@@ -3,10 +3,10 @@
 import collections
 import os
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens, word_tokens
+
+import numpy as np
 
 from .archives import decode, read_file
 from .prepared_folder import PARTS, load_array_folder, write_array_folder

@@ -5,10 +5,10 @@ Any minibatch can be made again: the argument ``first`` is the index of the mini
 
 import collections
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import OUTSIDE_WORD, PADDING_WORD, START_WORD
+
+import numpy as np
 
 __all__ = ["TextPart", "PADDING", "START", "OUTSIDE", "FIRST_WORD", "model_words", "text_split", "epoch_order",
            "minibatch_count", "text_minibatches", "character_sequence_count", "character_sequences",
@@ -58,8 +58,7 @@ def text_split(data, validation_fraction, words_kept=20000, length=200):
 
     Parameters
     ----------
-    data : TextData
-        See `Experiments.shared.data`.
+    data : Experiments.shared.data.text_classification.TextData
     validation_fraction : float
         Fraction of the training documents, in [0, 1).
     words_kept : int
@@ -315,7 +314,7 @@ def sentence_minibatches(part, batch_size, order=None, drop_last=False, first=0)
 
     Parameters
     ----------
-    part : TaggedPart
+    part : Experiments.shared.data.tagged_sentences.TaggedPart
     batch_size : int
     order : array of int, optional
         Order of the sentences (`epoch_order`). The stored order if omitted.

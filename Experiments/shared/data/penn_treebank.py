@@ -6,7 +6,7 @@ from theano_rnn.tokens import character_tokens
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
 from .prepare import PUBLISHED_SOURCE, DataSet
-from .prepared_folder import PARTS, file_digests, is_array_folder
+from .prepared_folder import PARTS, is_array_folder, listed_digests
 from .synthetic import generate_language
 
 __all__ = ["PennTreebank", "DOWNLOADS", "MD5", "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
@@ -51,8 +51,7 @@ class PennTreebank(DataSet):
         data = prepare_language(corpus, folder, self.experiment, self.kind, details, files)
         lines = ["%s prepared in %s" % (self.experiment, folder)]
         lines += ["%s: %d %s" % (part, len(getattr(data, part)), self.kind) for part in PARTS]
-        lines += ["vocabulary: %d %s" % (len(data.vocabulary), self.kind), "sha256 of the files:"]
-        return lines + ["  %s  %s" % (digest, name) for name, digest in file_digests(folder)]
+        return lines + ["vocabulary: %d %s" % (len(data.vocabulary), self.kind)] + listed_digests(folder)
 
     def generate(self):
         return dict(zip(PARTS, generate_language()))

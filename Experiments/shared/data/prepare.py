@@ -9,6 +9,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from ..config import default_data_dir, experiment_folder
 from . import download
 from .archives import read_file
+from .prepared_folder import is_intact
 
 __all__ = ["DataSet", "add_source_options", "find_data_set", "main", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
            "DOWNLOADED_SOURCE"]
@@ -22,8 +23,8 @@ DOWNLOADED_SOURCE = "downloaded, not compared with the published files"
 class DataSet(object):
     """Description of a data set: its files on the web, its readers and its prepared form.
 
-    A subclass defines `read`, `write` and, for ``--demo``, `generate` and `is_prepared`. An experiment names its data
-    set ``DATA_SET`` in its ``prepare_data.py``.
+    A subclass defines `read`, `write`, for ``--demo`` `generate`, and for a folder of arrays `is_prepared`. An
+    experiment names its data set ``DATA_SET`` in its ``prepare_data.py``.
 
     Attributes
     ----------
@@ -87,8 +88,8 @@ class DataSet(object):
         raise NotImplementedError
 
     def is_prepared(self, folder):
-        """Return whether the folder holds the prepared data; another data set in it is an error."""
-        raise NotImplementedError
+        """Return whether the folder holds the prepared data."""
+        return is_intact(folder)
 
     def prepare(self, folder, options, download_folder=None):
         """Get the raw data, write the prepared folder, and print a summary.

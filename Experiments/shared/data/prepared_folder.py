@@ -18,7 +18,7 @@ from .archives import decode, read_file
 from .vocabulary import VOCABULARY_FILE, Vocabulary
 
 __all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "is_array_folder", "write_text_folder",
-           "is_intact", "folder_source", "file_digests", "refuse_foreign_files"]
+           "is_intact", "folder_source", "listed_digests", "refuse_foreign_files"]
 
 PARTS = ("train", "valid", "test")
 DIGEST_FILE = "SHA256SUMS"
@@ -138,9 +138,10 @@ def folder_source(folder):
     return _load(path)[1].get("source") if os.path.isfile(path) else None
 
 
-def file_digests(folder):
-    """Return the sha256 of every file of a folder, as a sorted list of (name, digest)."""
-    return [(name, _file_digest(folder, name)) for name in sorted(os.listdir(folder))]
+def listed_digests(folder):
+    """Return lines to print: the sha256 of every file of a folder."""
+    return ["sha256 of the files:"] + ["  %s  %s" % (_file_digest(folder, name), name)
+                                       for name in sorted(os.listdir(folder))]
 
 
 def refuse_foreign_files(folder, is_own=None):

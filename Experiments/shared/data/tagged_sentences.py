@@ -7,10 +7,10 @@ import collections
 import itertools
 import os
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import UNKNOWN_WORD
+
+import numpy as np
 
 from .archives import decode, read_file
 from .prepared_folder import PARTS
@@ -83,7 +83,7 @@ def default_tagged_folder(experiment_folder):
 
 
 def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
-    """Parse lines of columns, of which the first two are the word and its tag; blank lines end sentences.
+    r"""Parse lines of columns, of which the first two are the word and its tag; blank lines end sentences.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
 
     Examples
     --------
-    >>> parse_sentences("I\\tPRP\\nsee\\tVBP\\n\\nHm\\tUH\\n", "example")
+    >>> parse_sentences("I\tPRP\nsee\tVBP\n\nHm\tUH\n", "example")
     RawPart(words=['I', 'see', 'Hm'], tags=['PRP', 'VBP', 'UH'], offsets=[0, 2, 3])
     """
     words, tags, offsets = [], [], [0]

@@ -3,14 +3,14 @@
 import collections
 import os
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
 
+import numpy as np
+
 from .archives import progress
 from .prepare import DataSet
-from .prepared_folder import file_digests, is_array_folder, load_array_folder, write_array_folder
+from .prepared_folder import is_array_folder, listed_digests, load_array_folder, write_array_folder
 from .vocabulary import Vocabulary, ordered_words
 
 __all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_documents", "checked_document",
@@ -166,7 +166,7 @@ class TextDataSet(DataSet):
                      % (len(data.vocabulary), END_OF_DOCUMENT))
         lines.append("train tokens that are one of the 20,000 most frequent words: %.2f %%"
                      % (100 * covered_share(data)))
-        return lines + ["sha256 of the files:"] + ["  %s  %s" % (digest, name) for name, digest in file_digests(folder)]
+        return lines + listed_digests(folder)
 
     def generate(self):
         generated = self.generate_documents()

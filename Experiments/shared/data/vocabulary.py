@@ -6,11 +6,11 @@ import hashlib
 import os
 import re
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
 from theano_rnn.tokens import UNKNOWN_WORD
+
+import numpy as np
 
 from .archives import decode, read_file
 

@@ -1,43 +1,43 @@
-"""Pretrained word vectors, streamed: word2vec binary and GloVe text, also gzipped."""
+"""Pretrained word vectors from word2vec binary files and GloVe text files, read as a stream."""
 
 import gzip
 import itertools
 import os
 import zlib
 
-import numpy as np
-
 from theano_rnn.errors import ReportedError
+
+import numpy as np
 
 from .archives import progress
 
 __all__ = ["read_vectors"]
 
 CHUNK = 1 << 20
-# What is no header or text line must not be read whole.
+# Limit for a file that is neither: its first "line" may be the whole file.
 LONGEST_LINE = 10 << 20
 
 
 def read_vectors(path, words, dimensions):
-    """Read the vectors of the words wanted.
+    """Read the vectors of some words.
 
     Parameters
     ----------
     path : str
         A word2vec binary file (a header ``count dimensions``, then entries; recognised by its header or by ``.bin``)
-        or a text file with a word and its numbers per line (``.txt`` and ``.vec`` may have that header as well);
-        either may be gzipped (``.gz``).
+        or a text file with a word and its numbers per line (``.txt`` and ``.vec`` may have the same header). Both may
+        be gzipped (``.gz``).
     words : sequence of str
-        The words wanted; case matters.
+        The words, case-sensitive.
     dimensions : int
-        The expected length of a vector.
+        Length of a vector.
 
     Returns
     -------
     rows : numpy.ndarray of int64, shape ``(found,)``
         Increasing indices into `words`.
     vectors : numpy.ndarray of float32, shape ``(found, dimensions)``
-        If a word has several entries, the first.
+        The first entry of a word that has several.
     """
     if not os.path.isfile(path):
         raise ReportedError("vectors not found: %s; give an existing word2vec binary or GloVe text file" % path)
@@ -72,7 +72,7 @@ def read_vectors(path, words, dimensions):
 
 
 def _header_count(line, path, dimensions):
-    """The number of entries that a word2vec header announces; None if the line is no header."""
+    """Return the number of entries in a word2vec header, or None if the line is not a header."""
     fields = line.split()
     if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()):
         return None
@@ -105,7 +105,7 @@ def _text_entries(lines, count, dimensions, path, first_line):
         line = line.rstrip(b"\r\n ")
         if number == first_line:
             _check_first_line(line, dimensions, path)
-        # A word may contain spaces (GloVe 840B), a number cannot: split from the right.
+        # A word may contain spaces (GloVe 840B): split from the right.
         parts = line.rsplit(b" ", dimensions)
         if len(parts) != dimensions + 1:
             raise EOFError("line %d has %d numbers, expected %d" % (number, len(parts) - 1, dimensions))

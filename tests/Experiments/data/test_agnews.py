@@ -1,10 +1,11 @@
 """AG's News: the raw format, the hold-out part, and what the reader checks."""
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.AGNews import prepare_data as agnews
-from theano_rnn.errors import ReportedError
 
 
 def test_agnews_is_lower_cased_and_joined(tmp_path):
@@ -49,7 +50,7 @@ def test_agnews_rows_with_problems_are_named(tmp_path, content, message):
 def test_agnews_sources_with_problems(tmp_path):
     path = tmp_path / "ag.csv"
     path.write_bytes(raw_corpora.agnews_csv().encode("utf-8"))
-    with pytest.raises(ReportedError, match="single csv file: say with --holdout FRACTION"):
+    with pytest.raises(ReportedError, match="single csv file; give the fraction .* with --holdout FRACTION"):
         agnews.read_agnews(str(path))
     with pytest.raises(ReportedError, match="expected md5 b1a00f.* or d52ea9.*, found .*--no-checksum"):
         agnews.read_agnews(str(path), 0.5)

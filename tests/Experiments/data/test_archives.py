@@ -1,11 +1,12 @@
 """Archives: damaged ones are refused; the names of their files."""
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.IMDB import prepare_data as imdb
 from Experiments.shared.data import archives
-from theano_rnn.errors import ReportedError
 
 
 @pytest.mark.parametrize("kind", ["w:gz", "w:xz", "w:bz2", "w", "zip"])

@@ -6,7 +6,6 @@ from helpers import raw_corpora
 from Experiments.shared.data.prepared_folder import folder_source
 from Experiments.shared.data.tagged_sentences import load_tagged
 
-
 CHUNKED = "The DT B-NP\ndog NN I-NP\n\nBark VB B-VP\n\n"
 
 

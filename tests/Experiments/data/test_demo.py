@@ -2,6 +2,8 @@
 
 import collections
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 from helpers import raw_corpora
@@ -12,7 +14,6 @@ from Experiments.shared.data.prepare import find_data_set
 from Experiments.shared.data.prepared_folder import folder_source, write_text_folder
 from Experiments.shared.data.tagged_sentences import load_tagged
 from Experiments.shared.data.text_classification import load_text
-from theano_rnn.errors import ReportedError
 
 
 @pytest.mark.parametrize("dataset", ["IMDB", "AGNews", "Char_PTB", "Word_PTB"])

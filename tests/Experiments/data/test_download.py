@@ -4,11 +4,12 @@ import http.server
 import os
 import threading
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from Experiments.shared.data import download
 from Experiments.shared.data.prepare import find_data_set
-from theano_rnn.errors import ReportedError
 
 
 @pytest.fixture

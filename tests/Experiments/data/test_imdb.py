@@ -2,11 +2,12 @@
 
 import os
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.IMDB import prepare_data as imdb
-from theano_rnn.errors import ReportedError
 
 
 def test_imdb_folder_keeps_case_and_order(tmp_path):

@@ -1,13 +1,14 @@
 """Language modelling data: arrays, and text files that are encoded when loaded."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import word_tokens
+
 import numpy as np
 import pytest
 from helpers import raw_corpora
 
 from Experiments.shared.data import language_modeling as language
 from Experiments.shared.data.prepared_folder import PARTS
-from theano_rnn.errors import ReportedError
-from theano_rnn.tokens import word_tokens
 
 TEXTS, WITHOUT_UNKNOWN, write_corpus = (raw_corpora.LANGUAGE_TEXTS, raw_corpora.LANGUAGE_TEXTS_WITHOUT_UNKNOWN,
                                         raw_corpora.write_corpus)

@@ -1,5 +1,7 @@
 """Minibatches: nothing lost, nothing twice, the same again from anywhere."""
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,6 @@ from hypothesis import strategies as st
 from Experiments.shared.data import minibatches as batches
 from Experiments.shared.data.tagged_sentences import TaggedPart
 from Experiments.shared.data.text_classification import Documents, TextData
-from theano_rnn.errors import ReportedError
 
 QUICK = settings(max_examples=50, deadline=None)
 

@@ -1,12 +1,13 @@
 """Penn Treebank: the raw format, the character version."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import character_tokens
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.shared.data import penn_treebank as ptb
 from Experiments.shared.data.prepare import PUBLISHED_SOURCE
-from theano_rnn.errors import ReportedError
-from theano_rnn.tokens import character_tokens
 
 
 def test_character_version():

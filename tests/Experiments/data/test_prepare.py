@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from helpers import raw_corpora
 
+from Experiments.shared.config import default_data_dir
 from Experiments.shared.data import download
+from Experiments.shared.data.archives import read_file
+from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.language_modeling import load_language
 from Experiments.shared.data.prepare import find_data_set, main
-from Experiments.shared.data.text_classification import load_text
-from Experiments.shared.config import default_data_dir
+from Experiments.shared.data.text_classification import TextDataSet, load_text
 
 
 def sources(kind, folder):
@@ -122,6 +125,33 @@ def test_without_a_source_it_downloads(tmp_path, capsys, monkeypatch):
     arguments = ["--data-dir", str(tmp_path / "out"), "--no-checksum"]
     main(find_data_set("Word_PTB"), arguments)
     assert "Word_PTB prepared in %s" % (tmp_path / "out") in capsys.readouterr().out
+
+
+class Proverbs(TextDataSet):
+    """A data set that no other file knows: two lines per class."""
+
+    experiment, class_names, source_help = "Proverbs", ("short", "long"), "a file"
+
+    def read(self, source, options):
+        lines = read_file(source).decode("utf-8").splitlines()
+        return {"train": (lines, [len(line) > 20 for line in lines]), "test": (lines[:1], [0])}
+
+    def generate(self):
+        return {"train": (["a b", "a c"], [0, 1]), "test": (["c"], [1])}
+
+
+def test_a_new_data_set_is_one_description(tmp_path, capsys, monkeypatch):
+    (tmp_path / "p.txt").write_text(u"Haste makes waste\nHaste is never a good adviser\n")
+    main(Proverbs(), ["--source", str(tmp_path / "p.txt"), "--data-dir", str(tmp_path / "out")])
+    assert "train: 2 documents (1 short, 1 long), 11 tokens\n" in capsys.readouterr().out
+    data = load_text(str(tmp_path / "out"), "Proverbs")
+    assert data.vocabulary == ["Haste", "</s>"] and data.classes == 2
+    monkeypatch.setitem(sys.modules, "Experiments.Proverbs", types.ModuleType("Experiments.Proverbs"))
+    description = types.ModuleType("Experiments.Proverbs.prepare_data")
+    description.DATA_SET = Proverbs()
+    monkeypatch.setitem(sys.modules, "Experiments.Proverbs.prepare_data", description)
+    prepare_demo("Proverbs", str(tmp_path / "demo"))
+    assert load_text(str(tmp_path / "demo"), "Proverbs").vocabulary == ["a", "</s>"]
 
 
 def test_data_modules_do_not_import_theano():

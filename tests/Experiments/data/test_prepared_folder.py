@@ -2,12 +2,13 @@
 
 import os
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from helpers import raw_corpora
 
 from Experiments.shared.data import prepared_folder as prepared
 from Experiments.shared.data.vocabulary import Vocabulary
-from theano_rnn.errors import ReportedError
 
 
 def write_arrays(folder, label=0):

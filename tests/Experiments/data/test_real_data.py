@@ -2,6 +2,8 @@
 
 import os
 
+from theano_rnn.tokens import character_tokens
+
 import pytest
 from helpers import raw_corpora
 
@@ -13,8 +15,6 @@ from Experiments.shared.data.language_modeling import load_corpus, prepare_langu
 from Experiments.shared.data.prepared_folder import PARTS
 from Experiments.shared.data.tagged_sentences import load_tagged
 from Experiments.shared.data.text_classification import covered_share, prepare_text
-from theano_rnn.tokens import character_tokens
-
 
 REAL_DATA = os.environ.get("REAL_DATA", os.path.join(os.path.dirname(raw_corpora.ROOT), "shared", "data"))
 

@@ -4,14 +4,14 @@ import collections
 import hashlib
 import re
 
+from theano_rnn.tokens import tokenize, word_tokens
+
 import pytest
 
 from Experiments.AGNews.prepare_data import CLASSES
 from Experiments.shared.data import synthetic
 from Experiments.shared.data.synthetic.words import NEGATIVE, POSITIVE, TOPIC_WORDS
 from Experiments.shared.data.text_classification import build_vocabulary
-from theano_rnn.tokens import tokenize, word_tokens
-
 
 DIGESTS = ["6d5c65a1f1306b76", "6224f13a6ff4ca1d", "580d02916bdc5bac"]
 

@@ -1,11 +1,12 @@
 """Tagged sentences: reading words and tags, the files that are written."""
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 from helpers import raw_corpora
 
 from Experiments.shared.data import tagged_sentences as tagged
-from theano_rnn.errors import ReportedError
 
 sentences, written = raw_corpora.decoded_sentences, raw_corpora.write_tagged
 

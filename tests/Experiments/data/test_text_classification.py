@@ -2,13 +2,14 @@
 
 import os
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+from theano_rnn.tokens import tokenize
+
 import numpy as np
 import pytest
 
 from Experiments.shared.data import text_classification as text
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
-from theano_rnn.tokens import tokenize
 
 
 def prepare(folder, documents=("b a a", "a b c", "c d")):

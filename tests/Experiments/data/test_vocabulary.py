@@ -1,9 +1,10 @@
 """The vocabulary: a sequence, its orderings, its file."""
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from Experiments.shared.data.vocabulary import Vocabulary, ordered_vocabulary
-from theano_rnn.errors import ReportedError
 
 
 def test_it_is_a_sequence_that_equals_a_list():

@@ -4,13 +4,14 @@ import gzip
 import os
 import struct
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from Experiments.shared.data import word_vectors as vectors
-from theano_rnn.errors import ReportedError
 
 WORD = st.text(st.characters(blacklist_categories=("Cs", "Z", "C")), min_size=1, max_size=6).filter(
     lambda word: not word.isdigit())

@@ -99,9 +99,9 @@ def test_without_the_back_end_the_set_up_is_named(monkeypatch, tmp_path):
 def test_auto_says_what_it_took_and_why(drive, monkeypatch, capsys):
     monkeypatch.setenv("THEANO_FLAGS", "")
     drive([(9, 0)])
-    assert configuration.settle_device("auto") == "cuda0"
+    assert configuration.resolve_device("auto") == "cuda0"
     drive([(10, 0)])
-    assert configuration.settle_device("auto") == "cpu"
+    assert configuration.resolve_device("auto") == "cpu"
     first, second = capsys.readouterr().err.splitlines()
     assert first == "device cuda0: GPU of the tests (cuda0, compute capability 9.0)"
     assert second.startswith("device cpu: GPU of the tests (cuda0, compute capability 10.0) is too new")
@@ -115,7 +115,7 @@ def test_auto_says_what_it_took_and_why(drive, monkeypatch, capsys):
 def test_a_device_in_the_flags_of_theano_wins(drive, monkeypatch, flags, asked, expected):
     drive([(10, 0), (9, 0), (5, 0)])
     monkeypatch.setenv("THEANO_FLAGS", flags)
-    assert configuration.settle_device(asked) == expected
+    assert configuration.resolve_device(asked) == expected
 
 
 @pytest.mark.parametrize("experiment, script, arguments", [
