@@ -7,7 +7,7 @@ from theano_rnn import ops  # noqa: F401  (configures Theano)
 import numpy as np
 import theano.tensor as T
 
-__all__ = ["is_finite", "guarded_updates"]
+__all__ = ["is_finite", "guarded", "guarded_updates"]
 
 
 def is_finite(loss, norm):
@@ -50,5 +50,9 @@ def guarded_updates(updates, loss, norm):
     >>> float(p.get_value())
     1.0
     """
-    finite = is_finite(loss, norm)
+    return guarded(updates, is_finite(loss, norm))
+
+
+def guarded(updates, finite):
+    """Return updates that leave all variables as they are if the symbolic bool `finite` is false."""
     return OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())

@@ -1,16 +1,20 @@
-"""How the operations written in C++ here are compiled."""
+"""Base class of the operations written in C++, and their in-place rewrites."""
 
 import hashlib
 import io
 import os
 
+import theano
 import theano.tensor as T
 from theano import gof
 
-__all__ = ["CompiledOp", "C_TYPES", "listed", "read_source"]
+__all__ = ["CompiledOp", "C_TYPES", "COMMON_SOURCES", "listed", "read_source", "register_inplace", "with_properties"]
 
-#: What C++ calls the types that the operations take.
+#: The C++ names of the types that the operations take.
 C_TYPES = {"float32": "float", "float64": "double"}
+
+#: The headers that all operations of the CPU share, in the order in which they depend on each other.
+COMMON_SOURCES = ("cpp/shapes.hpp", "cpp/arrays.hpp", "cpp/threads.hpp", "cpp/vectors.hpp")
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -21,33 +25,38 @@ class CompiledOp(gof.Op):
     Attributes
     ----------
     sources : tuple of str
-        Names of the files, beside this one, in the order in which they are pasted into the modules that Theano
-        compiles. What several operations share stands in ``vectors.hpp``.
+        Names of the C++ files, relative to this folder, in the order in which they are inserted into the modules that
+        Theano compiles.
+    inplace : bool
+        Whether outputs are written into the memory of inputs; a property of those operations that can do that.
+    can_work_inplace : bool
+        Whether the rewrite of `register_inplace` applies.
 
     Examples
     --------
-    >>> from theano_rnn.ops.compiled_op import CompiledOp
+    >>> from theano_rnn.ops.compiled_op import COMMON_SOURCES, CompiledOp
     >>> class Sum(CompiledOp):
-    ...     sources = ("vectors.hpp", "sum_op.cpp")
+    ...     sources = COMMON_SOURCES + ("sum/fused.cpp",)
     """
 
     sources = ()
+    can_work_inplace = True
 
     @staticmethod
     def check_inputs(function, names, inputs, ndims, integers=()):
-        """The inputs of a node, after checking that they fit: list of variables.
+        """Return the inputs of a node as variables, after checking their number, dimensions and types.
 
         Parameters
         ----------
         function : str
-            What the user called, for the messages.
+            Name of the public function, for the messages.
         names : sequence of str
-            Of the inputs that are expected; the first is a number of the precision that all others must have.
+            Names of the expected inputs. All must have the precision of the first.
         inputs : sequence of Theano variables or numbers
         ndims : dict of str to int
-            Name of an input to its dimensions.
+            Number of dimensions of each input.
         integers : collection of str
-            Names of those that are int64.
+            Names of the inputs that are int64.
 
         Raises
         ------
@@ -72,15 +81,15 @@ class CompiledOp(gof.Op):
 
     @staticmethod
     def call(function, arguments, sub):
-        """C code that calls an entry point, which returns false when it has set a Python exception.
+        """Return C code that calls an entry point, which returns false if it has set a Python exception.
 
         Parameters
         ----------
         function : str
-            With its template arguments.
+            Name of the C++ function, with its template arguments.
         arguments : sequence of str
         sub : dict
-            As `c_code` gets it.
+            The argument of `c_code`.
         """
         return """
         if (!{}({})) {{
@@ -89,29 +98,58 @@ class CompiledOp(gof.Op):
         """.format(function, ", ".join(arguments), sub["fail"])
 
     def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
-        # There is only C: also in the modes (FAST_COMPILE) in which Theano would prefer Python.
+        # There is no Python code, also for the modes (FAST_COMPILE) in which Theano would prefer it.
         return super(CompiledOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
 
     def c_support_code(self):
         return "\n".join(read_source(name) for name in self.sources)
 
     def c_compile_args(self):
-        # No -ffast-math: NaN and infinity must come through. Contraction to fused multiply-add is what makes products
-        # fast, and a -std=c++.. among the user's flags would switch it off. None of ours: headers that were compiled
-        # before serve only for the same language. What g++ takes for C++ by default is new enough since its version 6.
+        # No -ffast-math: NaN and infinity must be preserved. Contraction to fused multiply-add makes the products fast;
+        # a -std=c++.. among the user's flags would disable it. We set no -std: precompiled headers can be used only
+        # with the same language standard, and the default of g++ 6 and later is new enough.
         return ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
     def c_code_cache_version(self):
-        # Theano keeps compiled modules by version, and does not look at the support code.
+        # Theano's cache of modules compares versions, not the support code.
         return (1, hashlib.sha1(self.c_support_code().encode("utf-8")).hexdigest())
 
 
 def listed(names, keys):
-    """The C variables of these keys, separated by commas; NULL for those that are not there."""
+    """Return the C variables of these keys, separated by commas; NULL for a key that is not in `names`."""
     return ", ".join(names.get(key, "NULL") for key in keys)
 
 
 def read_source(name):
-    """The text of a file beside this one."""
+    """Return the text of a file in this folder."""
     with io.open(os.path.join(FOLDER, name), encoding="utf-8") as f:
         return f.read()
+
+
+def with_properties(op, op_type=None, **changes):
+    """Return an operation with the properties of `op`, except for the changes, of another type if one is given."""
+    return (op_type or type(op))(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
+
+
+def register_inplace(name, *op_types):
+    """Let Theano rewrite operations so that they write their outputs into the memory of their inputs.
+
+    Theano undoes the rewrite of a node whose inputs are still needed. It runs together with Theano's own in-place
+    rewrites (positions 50 to 75).
+
+    Parameters
+    ----------
+    name : str
+        Name of the rewrite, without the prefix ``theano_rnn``.
+    *op_types : subclasses of CompiledOp
+        They have a property `inplace`.
+    """
+    @gof.local_optimizer(list(op_types), inplace=True)
+    def work_inplace(node):
+        if not isinstance(node.op, op_types) or node.op.inplace or not node.op.can_work_inplace:
+            return False
+        return with_properties(node.op, inplace=True)(*node.inputs, **dict(return_list=True))
+
+    theano.compile.optdb.register(
+        "theano_rnn_%s_inplace" % name,
+        gof.TopoOptimizer(work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")

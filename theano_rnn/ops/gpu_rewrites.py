@@ -1,15 +1,16 @@
-"""What Theano 1.0.5 leaves on the host when it compiles for a GPU, or does there badly, put right.
+"""Graph rewrites that keep computation on the GPU.
 
-Imported where Theano's device is a GPU; from then on it rewrites every function that Theano compiles.
+This module is imported if Theano's device is a GPU. From then on, the rewrites apply to every function that Theano
+1.0.5 compiles:
 
-* The recurrence of an LSTM has operations of its own there (:mod:`theano_rnn.ops.lstm.gpu`). Only float32 and
-  up to 128 components: others are left to the processor.
-* Counting, and the gradient of a softmax, get operations on the GPU; without, training steps would go to the host and
-  back for them.
-* To elements of a vector Theano adds by one kernel per element, started one after the other: tens of thousands in a
-  training step of a text classifier. To rows of a matrix it adds by one kernel.
-* It sums all numbers of an array on one of the GPU's many processors: 6 ms for the weights of an embedding, on an H100.
-  The sums of the rows it spreads over all of them.
+* The recurrence of an LSTM gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`), for float32 and up to 128
+  components. Others stay on the CPU.
+* ``T.arange`` and the gradient of a softmax get operations on the GPU. Theano computes them on the host, with transfers
+  in both directions.
+* Increments of elements of a vector become increments of rows of a matrix. For elements, Theano launches one kernel
+  each, one after the other: tens of thousands in a training step of a text classifier. For rows, it launches one.
+* The sum of all numbers of an array becomes a sum of row sums. Theano computes a complete sum on one multiprocessor (6
+  ms for the weights of an embedding on an H100), and row sums on all of them.
 """
 
 import theano
@@ -25,7 +26,8 @@ from theano.tensor.nnet.nnet import SoftmaxGrad
 from theano.tensor.opt import register_specialize
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient, with_properties
+from .compiled_op import with_properties
+from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 
 __all__ = ["GpuRange"]
@@ -88,7 +90,7 @@ KERNEL void count(GLOBAL_MEM ga_long *range, ga_size length) {
 @register_opt("fast_compile")
 @op_lifter([T.ARange])
 def _range_on_gpu(op, context_name, inputs, outputs):
-    """Count where the numbers are used."""
+    """Compute a range on the GPU."""
     start, stop, step = inputs
     if op.dtype != "int64" or T.extract_constant(start) != 0 or T.extract_constant(step) != 1:
         return False
@@ -98,7 +100,7 @@ def _range_on_gpu(op, context_name, inputs, outputs):
 @register_opt("fast_compile")
 @gof.local_optimizer([Shape_i])
 def _length_on_gpu(node):
-    """Ask an array for its length where it is: a scan would bring it to the host for nothing else."""
+    """Take the length of an array on the GPU; a scan would transfer the array to the host only for that."""
     array = node.inputs[0]
     while array.owner and isinstance(array.owner.op, (GpuFromHost, HostFromGpu)):
         array = array.owner.inputs[0]
@@ -108,9 +110,9 @@ def _length_on_gpu(node):
 @register_specialize
 @gof.local_optimizer([AdvancedIncSubtensor1])
 def _increment_rows_of_one(node):
-    """Increments of a vector's elements as those of a matrix's rows; for a vector, Theano launches a kernel each."""
+    """Increment the elements of a vector as rows of a matrix."""
     vector, increments, index = node.inputs
-    # Where elements are set, the last one given wins, and of a matrix's rows any would.
+    # If elements are set and an index occurs twice, the last one counts; for rows of a matrix, any of them could.
     if node.op.set_instead_of_inc or vector.ndim != 1 or increments.ndim != 1:
         return False
     return [node.op(vector.dimshuffle(0, "x"), increments.dimshuffle(0, "x"), index).dimshuffle(0)]
@@ -118,7 +120,7 @@ def _increment_rows_of_one(node):
 
 @gof.local_optimizer([SoftmaxGrad])
 def _softmax_gradient_elementwise(node):
-    """The gradient of a softmax from operations that Theano has for GPUs without cuDNN."""
+    """Write the gradient of a softmax in operations that Theano has for GPUs without cuDNN."""
     if not isinstance(node.op, SoftmaxGrad):
         return False
     gradient, softmax = node.inputs
@@ -128,7 +130,7 @@ def _softmax_gradient_elementwise(node):
 
 @gof.local_optimizer([T.Sum])
 def _sum_rows_first(node):
-    """The sum of all numbers of a matrix, or of an array of more dimensions, as that of the sums of its rows."""
+    """Sum an array of two or more dimensions row by row first."""
     x = node.inputs[0]
     if not isinstance(node.op, T.Sum) or x.ndim < 2 or node.op.axis not in (None, tuple(range(x.ndim))):
         return False
@@ -137,20 +139,20 @@ def _sum_rows_first(node):
 
 
 def _register_lifter(processor_op, gpu_op):
-    """Let Theano replace one by the other wherever it moves operations to the GPU."""
+    """Let Theano replace an operation of the CPU by one of the GPU where it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
         if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
             return False
-        return with_properties(gpu_op, op)
-    lift.__name__ = "bayes_rnn_" + gpu_op.__name__         # the name of the rewriting, and there may be one of each
+        return with_properties(op, gpu_op)
+    lift.__name__ = "theano_rnn_" + gpu_op.__name__        # the name of the rewrite, which must be unique
     register_opt2([processor_op], "fast_compile")(lift)
     register_opt("fast_compile")(op_lifter([processor_op])(lift))
 
 
 _register_lifter(LSTMRecurrence, GpuLSTMRecurrence)
 _register_lifter(LSTMRecurrenceGradient, GpuLSTMRecurrenceGradient)
-# Just before Theano moves operations to the GPU, at 48.5. By then it simplifies no more, which would join the two sums,
-# and has found the cross-entropies, whose gradients it knows better than from that of the softmax.
-for _rewriting in (_softmax_gradient_elementwise, _sum_rows_first):
-    theano.compile.optdb.register("bayes_rnn" + _rewriting.__name__, gof.TopoOptimizer(_rewriting), 48.4, "fast_run",
+# Just before Theano moves operations to the GPU, at 48.5. At this position, the simplifications, which would merge the
+# two sums, have ended, and Theano has replaced the cross-entropies, whose gradients have operations of their own.
+for _rewrite in (_softmax_gradient_elementwise, _sum_rows_first):
+    theano.compile.optdb.register("theano_rnn" + _rewrite.__name__, gof.TopoOptimizer(_rewrite), 48.4, "fast_run",
                                   "fast_compile")

@@ -1,11 +1,11 @@
-// Logarithms of vectors, as vectors.hpp (which is pasted before) has the exponential.
+// Logarithms of vectors. Needs vectors.hpp.
 
-#ifndef BAYES_RNN_LOGARITHM_HPP
-#define BAYES_RNN_LOGARITHM_HPP
+#ifndef THEANO_RNN_LOGARITHM_HPP
+#define THEANO_RNN_LOGARITHM_HPP
 
-namespace bayes_rnn {
+namespace theano_rnn {
 
-// log(1 + x) in float32 for -0.3 < x < 0.42, within 2 ulp (Cephes: polynomial of degree 8).
+// log(1 + x) in float32 for -0.3 < x < 0.42, accurate to 2 ulp (Cephes: polynomial of degree 8).
 static inline vector_of<float>::type logarithm_near_one(vector_of<float>::type x) {
     typedef vector_of<float>::type V;
     const V s = x * x;
@@ -20,11 +20,11 @@ static inline vector_of<float>::type logarithm_near_one(vector_of<float>::type x
     return p * (x * s) - 0.5f * s + x;
 }
 
-// log(x) in float32 for normal numbers x > 0, within 2 ulp. NaN does not come through.
+// log(x) in float32 for normal numbers x > 0, accurate to 2 ulp. NaN is not preserved.
 static inline vector_of<float>::type logarithm(vector_of<float>::type x) {
     typedef vector_of<float>::type V;
     typedef vector_of<float>::integer I;
-    const I bits = (I)x - 0x3F3504F3;            // sqrt(0.5): the mantissa comes to lie between it and sqrt(2)
+    const I bits = (I)x - 0x3F3504F3;            // sqrt(0.5): the mantissa is then between it and sqrt(2)
     const I exponent = bits >> 23;
     const V mantissa = (V)((bits & 0x7FFFFF) + 0x3F3504F3);
     const V shift = V{} + 12582912.0f;           // 1.5 * 2^23: from small integer to float by its low bits
@@ -37,6 +37,6 @@ static inline vector_of<double>::type logarithm(vector_of<double>::type x) {
     return x;
 }
 
-}  // namespace bayes_rnn
+}  // namespace theano_rnn
 
 #endif

@@ -1,18 +1,17 @@
-// The cross-entropy of a softmax and its gradient; softmax_op.py says what is computed and pastes vectors.hpp and this
-// file into the modules that Theano compiles.
+// The cross-entropy of a softmax and its gradient. The formulas are in cross_entropy/__init__.py.
 //
-// The scores are some 50 MB, so the time is that of moving them: each pass reads them from memory once, row by row,
-// and what else is done to a row finds it in the cache. A row's numbers come from one thread, and the gradient of the
-// bias is summed in an order that is fixed, so that no result depends on the number of threads.
+// The scores have about 50 MB, so the time is that of memory transfers: each pass reads them from memory once, row by
+// row, and all other work on a row finds it in the cache. Each row is computed by one thread, and the gradient of the
+// bias is summed in a fixed order, so that no result depends on the number of threads.
 
-namespace softmax {
+namespace cross_entropy {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
-// Columns that are summed in one go: short sums are accurate, and the tile of a row stays in the first-level cache.
+// Columns that are summed together: short sums are accurate, and the tile of a row stays in the first-level cache.
 enum { TILE = 1024 };
 
-// Rows whose gradients are summed together for the bias; the sums of these blocks are then added up.
+// Rows whose gradients are summed together for the bias; then the sums of these blocks are added.
 enum { BLOCK_ROWS = 16 };
 
 template <typename T> struct row_of_scores {
@@ -21,8 +20,8 @@ template <typename T> struct row_of_scores {
     long columns;
 
     T operator[](long k) const { return scores[k] + (bias ? bias[k] : T(0)); }
-    // Calls body(k, n, the scores k to k + n) for the columns from begin to end, a vector at a time. What the last
-    // vector has too much is -infinity, which is no maximum and adds nothing to a sum.
+    // Calls body(k, n, the scores k to k + n) for the columns from begin to end, a vector at a time. The surplus lanes
+    // of the last vector are -infinity, which is never the maximum and adds nothing to a sum.
     template <typename F>
     inline __attribute__((always_inline)) void in_vectors(long begin, long end, F body) const {
         const long N = lanes<T>::N;
@@ -43,7 +42,7 @@ template <typename T> struct problem {
     const T *scores, *bias;                      // bias may be null
     const npy_int64* targets;
 
-    // A thread costs some 50 microseconds to start.
+    // Starting a thread takes about 50 microseconds.
     int threads(long parts) const {
         const double useful = std::min(1.0 * rows * columns / 2e5, (double)parts);
         return (int)std::max(1.0, std::min<double>(available_threads(), useful));
@@ -51,7 +50,7 @@ template <typename T> struct problem {
     row_of_scores<T> row(long i) const { return {scores + i * columns, bias, columns}; }
 };
 
-// exp(x) for x <= 0, also where it is 0: the one for float32 stops at exp(-87).
+// exp(x) for x <= 0, also below -87, where the one for float32 stops.
 static inline vector_of<float>::type exponential_down_to_zero(vector_of<float>::type x) {
     const vector_of<float>::type zero = {}, lowest = zero - 87.0f;
     return x < lowest ? zero : exponential(x);
@@ -59,7 +58,7 @@ static inline vector_of<float>::type exponential_down_to_zero(vector_of<float>::
 
 static inline vector_of<double>::type exponential_down_to_zero(vector_of<double>::type x) { return exponential(x); }
 
-// The largest score and its column, the first of several. NaN is passed over.
+// The largest score and its column, the first one if there are several. NaN is ignored.
 template <typename T>
 static T maximum(const row_of_scores<T> row, npy_int64* column) {
     typedef typename vector_of<T>::type V;
@@ -98,8 +97,8 @@ static double sum_of_exponentials(const row_of_scores<T> row, T largest) {
     return sum;
 }
 
-// normaliser: (rows, 2), the largest score and the sum of the exponentials of the distances to it. Their sum as
-// logarithms would be one number, but rounded too coarsely for large scores.
+// normaliser: (rows, 2), the largest score and the sum of the exponentials of the differences to it. One number, the
+// logarithm of the sum of exponentials, would be rounded too coarsely for large scores.
 template <typename T>
 static void forward(const problem<T>& q, T* nll, npy_int64* most_probable, T* normaliser) {
     const int threads = q.threads(q.rows);
@@ -112,7 +111,7 @@ static void forward(const problem<T>& q, T* nll, npy_int64* most_probable, T* no
             normaliser[2 * i] = largest;
             normaliser[2 * i + 1] = (T)sum;
             nll[i] = (T)(std::log(sum) - (row[q.targets[i]] - largest));
-            if (sum != sum)                      // numpy's argmax is the first NaN where there is one
+            if (sum != sum)                      // numpy's argmax is the first NaN if there is one
                 for (long k = 0; k < q.columns; k++)
                     if (row[k] != row[k]) {
                         most_probable[i] = k;
@@ -127,7 +126,7 @@ static inline void add(const T* from, T* to, long n) {
     for (long k = 0; k < n; k++) to[k] += from[k];
 }
 
-// d_scores may be q.scores. d_bias: null if there is no bias. False: no memory.
+// d_scores may be q.scores. d_bias: null if there is no bias. Returns false if there is no memory.
 template <typename T>
 static bool gradient(const problem<T>& q, const T* normaliser, const T* g, T* d_scores, T* d_bias) {
     typedef typename vector_of<T>::type V;
@@ -170,7 +169,7 @@ static bool gradient(const problem<T>& q, const T* normaliser, const T* g, T* d_
 struct arguments { PyArrayObject *scores, *bias, *targets; };                  // bias may be null
 struct taken { reference scores, bias, targets; };
 
-// Checks the shapes and the targets; false: a Python exception is set.
+// Checks the shapes and the targets. Returns false if a Python exception is set.
 template <typename T>
 static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     const npy_intp rows = PyArray_DIM(in.scores, 0), columns = PyArray_DIM(in.scores, 1);
@@ -193,7 +192,7 @@ static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     return true;
 }
 
-// The two entry points; false: a Python exception is set.
+// The two entry points. They return false if a Python exception is set.
 template <typename T>
 static bool run_forward(const arguments& in, PyArrayObject** nll, PyArrayObject** most_probable,
                         PyArrayObject** normaliser) {
@@ -219,15 +218,9 @@ static bool run_gradient(const arguments& in, PyArrayObject* normaliser, PyArray
     if (!read_problem(q, held, in) ||
         !take(normaliser_held, normaliser, "softmax_cross_entropy: normaliser", {q.rows, 2}) ||
         !take(g_held, g, "softmax_cross_entropy: the gradient of nll", {q.rows}) ||
-        (in.bias && !prepare(d_bias, type, {q.columns})))
+        (in.bias && !prepare(d_bias, type, {q.columns})) ||
+        !prepare_like(d_scores, type, held.scores.array, inplace))
         return false;
-    if (inplace && PyArray_ISCARRAY(held.scores.array)) {
-        Py_XDECREF(*d_scores);
-        Py_INCREF(held.scores.array);
-        *d_scores = held.scores.array;
-    } else if (!prepare(d_scores, type, {q.rows, q.columns})) {
-        return false;
-    }
     bool done;
     Py_BEGIN_ALLOW_THREADS
     done = gradient(q, normaliser_held.data<T>(), g_held.data<T>(), (T*)PyArray_DATA(*d_scores),
@@ -237,4 +230,4 @@ static bool run_gradient(const arguments& in, PyArrayObject* normaliser, PyArray
     return done;
 }
 
-}  // namespace softmax
+}  // namespace cross_entropy

@@ -1,50 +1,49 @@
 """The cross-entropy of a softmax as one Theano operation in C++, and its gradient as another.
 
-Called by :func:`theano_rnn.ops.cross_entropy.softmax_cross_entropy`, whose docstring has the formulas; the arithmetic is in
-``softmax_op.cpp``. The scores of a minibatch do not fit into the processor's caches, so each operation reads them from
-memory once, and the gradient is written over them where Theano can prove that nobody else looks at them.
+The scores of a minibatch do not fit into the processor's caches, so each operation reads them from memory once. The
+gradient is written over the scores if nothing else uses them.
 """
 
 import theano
 import theano.tensor as T
 from theano import gof
 
-from ..compiled_op import C_TYPES, CompiledOp, listed
+from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, listed, register_inplace
 
 __all__ = ["SoftmaxCrossEntropy", "SoftmaxCrossEntropyGradient", "fused_cross_entropy"]
 
 
 def fused_cross_entropy(scores, targets, bias):
-    """`softmax_cross_entropy` as one operation; `bias` may be None."""
+    """Return `softmax_cross_entropy` as one operation; `bias` may be None."""
     inputs = [scores, T.cast(targets, "int64")] + ([] if bias is None else [bias])
     return SoftmaxCrossEntropy(bias is not None)(*inputs)[:2]
 
 
 class _CrossEntropyOp(CompiledOp):
-    """What the two operations share.
+    """Base class of the two operations.
 
     Parameters
     ----------
     bias : bool
-        Whether there is one; it is the last input.
+        Whether there is a bias; it is the last input.
     """
 
-    sources = ("cpp/vectors.hpp", "cross_entropy/fused.cpp")
+    sources = COMMON_SOURCES + ("cross_entropy/fused.cpp",)
     __props__ = ("bias",)
 
     def __init__(self, bias):
         self.bias = bias
 
     def _check(self, inputs):
-        """The inputs as variables of the right number of dimensions and type."""
+        """Return the inputs as variables of the right number of dimensions and type."""
         return self.check_inputs("softmax_cross_entropy", self.input_names, inputs,
                                  dict(scores=2, targets=1, bias=1, normaliser=2, g=1), integers=("targets",))
 
     def _call(self, function, node, inputs, arguments, sub):
-        """C code that calls an entry point with the struct ``softmax::arguments`` and with `arguments`."""
+        """Return C code that calls an entry point with the struct ``arguments`` and with `arguments`."""
         given = listed(dict(zip(self.input_names, inputs)), ("scores", "bias", "targets"))
-        return self.call("softmax::{}<{}>".format(function, C_TYPES[node.inputs[0].dtype]),
-                         ["softmax::arguments{{{}}}".format(given)] + arguments, sub)
+        return self.call("cross_entropy::{}<{}>".format(function, C_TYPES[node.inputs[0].dtype]),
+                         ["cross_entropy::arguments{{{}}}".format(given)] + arguments, sub)
 
 
 class SoftmaxCrossEntropy(_CrossEntropyOp):
@@ -70,7 +69,7 @@ class SoftmaxCrossEntropy(_CrossEntropyOp):
         return [(rows,), (rows,), (rows, T.constant(2, dtype="int64"))]
 
     def connection_pattern(self, node):
-        # most_probable is a number of a column, and `normaliser` is ours alone: no gradient comes through them.
+        # most_probable is a column index, and nothing but the gradient uses the normaliser.
         return [[name != "targets", False, False] for name in self.input_names]
 
     def L_op(self, inputs, outputs, output_gradients):
@@ -83,7 +82,7 @@ class SoftmaxCrossEntropy(_CrossEntropyOp):
         return [gradients[name] if name in gradients else theano.gradient.DisconnectedType()()
                 for name in self.input_names]
 
-    def grad(self, inputs, output_gradients):       # Theano 0.9 knows no L_op
+    def grad(self, inputs, output_gradients):       # Theano 0.9 has no L_op
         return self.L_op(inputs, self(*inputs, **dict(return_list=True)), output_gradients)
 
     def c_code(self, node, name, inputs, outputs, sub):
@@ -101,7 +100,7 @@ class SoftmaxCrossEntropyGradient(_CrossEntropyOp):
     bias
         As for `SoftmaxCrossEntropy`.
     inplace : bool
-        Let the gradient of the scores take their place.
+        Write the gradient of the scores into their memory.
     """
 
     __props__ = ("bias", "inplace")
@@ -130,15 +129,4 @@ class SoftmaxCrossEntropyGradient(_CrossEntropyOp):
         return self._call("run_gradient", node, inputs, arguments, sub)
 
 
-@gof.local_optimizer([SoftmaxCrossEntropyGradient], inplace=True)
-def _work_inplace(node):
-    """Let the gradient take the memory of the scores; Theano undoes it where they are still needed."""
-    if isinstance(node.op, SoftmaxCrossEntropyGradient) and not node.op.inplace:
-        return SoftmaxCrossEntropyGradient(node.op.bias, inplace=True)(*node.inputs, **dict(return_list=True))
-    return False
-
-
-# With Theano's own in-place rewriting (50 to 75).
-theano.compile.optdb.register(
-    "bayes_rnn_softmax_inplace",
-    gof.TopoOptimizer(_work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")
+register_inplace("cross_entropy", SoftmaxCrossEntropyGradient)

@@ -1,20 +1,16 @@
-"""Looking up rows for the tokens of a minibatch, written once for embeddings and for projected embeddings.
-
-Two formulations compute the same: ``"plain"``, Theano's own indexing and gradient, which runs everywhere and is the
-oracle of the tests; and ``"fused"``, one operation in C++ with its gradient as a second one
-(:mod:`theano_rnn.ops.gather.fused`). `theano_rnn.ops.backend.select_backend` chooses between them.
-"""
+"""Look-up of rows of a matrix: of embeddings, or of embeddings multiplied by the weights of the next layer."""
 
 import theano.tensor as T
 
 from ..backend import use_fused
 from .fused import fused_gather
+from .reference import reference_gather
 
 __all__ = ["gather", "one_per_row"]
 
 
 def gather(rows, index, scale=None, backend=None):
-    """Rows of a matrix, each multiplied by a number: ``output[a, b] = rows[index[a, b]] * scale[a, b]``.
+    """Return rows of a matrix, each multiplied by a number: ``output[a, b] = rows[index[a, b]] * scale[a, b]``.
 
     Parameters
     ----------
@@ -33,7 +29,8 @@ def gather(rows, index, scale=None, backend=None):
     Raises
     ------
     IndexError
-        When the compiled function is called, for an index that is no row. (Plain counts negative ones from the end.)
+        When the compiled function is called, for an index outside [0, U). (The reference implementation takes negative
+        indices as counted from the end.)
 
     Examples
     --------
@@ -45,21 +42,15 @@ def gather(rows, index, scale=None, backend=None):
     rows, index = T.as_tensor_variable(rows), T.as_tensor_variable(index)
     scale = None if scale is None else T.as_tensor_variable(scale)
     if "int" not in index.dtype:
-        raise TypeError("index is {}, but integers were expected: give the numbers of the rows".format(index.dtype))
-    return (fused_gather if use_fused(backend, [rows, scale]) else _plain_gather)(rows, index, scale)
-
-
-def _plain_gather(rows, index, scale):
-    """`gather`, differentiated by Theano."""
-    output = rows[index.flatten()].reshape((index.shape[0], index.shape[1], rows.shape[1]))
-    return output if scale is None else output * scale.dimshuffle(0, 1, "x")
+        raise TypeError("index is {}, but integers were expected: give row indices".format(index.dtype))
+    return (fused_gather if use_fused(backend, [rows, scale]) else reference_gather)(rows, index, scale)
 
 
 def one_per_row(matrix, columns):
-    """One element of each row: ``output[n] = matrix[n, columns[n]]``.
+    """Return one element of each row: ``output[n] = matrix[n, columns[n]]``.
 
-    Theano leaves the gradient of an index of two vectors to the host, also where it compiles for a GPU; one vector that
-    counts the elements of all rows is the same to the CPU and stays on the GPU.
+    Theano computes the gradient of an index of two vectors on the host, even if its device is a GPU. The index used
+    here is one vector into the elements of all rows: as fast on the CPU, and it stays on the GPU.
 
     Parameters
     ----------
@@ -74,7 +65,7 @@ def one_per_row(matrix, columns):
     Raises
     ------
     IndexError
-        When the compiled function is called, for an element that is no column.
+        When the compiled function is called, for a column outside [0, V).
 
     Examples
     --------
@@ -85,5 +76,5 @@ def one_per_row(matrix, columns):
     """
     rows, width, columns = matrix.shape[0], matrix.shape[1], T.cast(columns, "int64")
     inside = T.and_(T.ge(columns, 0), T.lt(columns, width))
-    # What is outside must not become an element of another row, so it goes past the end.
+    # A column outside must not become an element of another row, so its index is past the end.
     return matrix.flatten()[T.switch(inside, T.arange(rows) * width + columns, rows * width)]

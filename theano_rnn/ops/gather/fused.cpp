@@ -1,14 +1,13 @@
-// Looking up scaled rows of a table, and the gradient; gather_op.py pastes vectors.hpp and this file into the modules
-// that Theano compiles.
+// Look-up of scaled rows of a table, and the gradient. The formula is in gather/__init__.py.
 //
-// All of it is memory traffic: each direction passes once over the large array. No sum's order depends on the number of
-// threads, so neither does the result.
+// The time is that of memory transfers: each direction reads or writes the large array once. The order of every sum is
+// independent of the number of threads, and so is the result.
 
 namespace gather {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
-// Columns whose sums stay in the first level cache.
+// Columns whose sums fit into the first-level cache.
 enum { CHUNK = 1024 };
 
 template <typename T> struct problem {
@@ -16,7 +15,7 @@ template <typename T> struct problem {
     const T *table, *scale;                      // scale: may be null
     const npy_int64* index;
 
-    // A thread costs some 50 microseconds to start.
+    // Starting a thread takes about 50 microseconds.
     int threads() const {
         return (int)std::min<double>(available_threads(), std::max(1.0, (double)places * columns / 2e5));
     }
@@ -49,7 +48,7 @@ struct places_of_rows {
     }
 };
 
-// to += scale * from, and returns the sum of from * row.
+// Adds scale * from to `to`, and returns the sum of from * row.
 template <typename T>
 static inline T add_scaled(const T* from, T scale, const T* row, T* to, long columns) {
     typedef typename vector_of<T>::type V;
@@ -64,7 +63,7 @@ static inline T add_scaled(const T* from, T scale, const T* row, T* to, long col
     return sum;
 }
 
-// d_scale: null if there is no scale. False: no memory.
+// d_scale: null if there is no scale. Returns false if there is no memory.
 template <typename T>
 static bool gradient(const problem<T>& q, const T* g, T* d_table, T* d_scale) {
     const long chunks = (q.columns + CHUNK - 1) / CHUNK;
@@ -72,7 +71,7 @@ static bool gradient(const problem<T>& q, const T* g, T* d_table, T* d_scale) {
     if (!sums.p) return false;
     try {
         const places_of_rows places(q.index, q.places, q.rows);
-        std::atomic<long> next(0);               // rows differ in length: each thread takes what comes next
+        std::atomic<long> next(0);               // the rows occur unequally often: each thread takes the next one
         in_parallel(q.threads(), [&](int) {
             for (long item; (item = next++) < q.rows * chunks;) {
                 const long u = item / chunks, chunk = item % chunks, begin = chunk * CHUNK;
@@ -101,7 +100,7 @@ static bool gradient(const problem<T>& q, const T* g, T* d_table, T* d_scale) {
 struct arguments { PyArrayObject *rows, *index, *scale; };                     // scale may be null
 struct taken { reference rows, index, scale; };
 
-// Checks the shapes and the index; false: a Python exception is set.
+// Checks the shapes and the index. Returns false if a Python exception is set.
 template <typename T>
 static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     const npy_intp A = PyArray_DIM(in.index, 0), B = PyArray_DIM(in.index, 1);
@@ -125,7 +124,7 @@ static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     return true;
 }
 
-// The two entry points; false: a Python exception is set.
+// The two entry points. They return false if a Python exception is set.
 template <typename T>
 static bool run_forward(const arguments& in, PyArrayObject** out) {
     problem<T> q;

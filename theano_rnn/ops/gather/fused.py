@@ -1,25 +1,22 @@
-"""Looking up scaled rows as one Theano operation in C++, and its gradient as another.
-
-Called by :func:`theano_rnn.ops.gather.gather`, whose docstring has the formula; the arithmetic is in ``gather_op.cpp``.
-"""
+"""Look-up of scaled rows as one Theano operation in C++, and its gradient as another."""
 
 import theano
 import theano.tensor as T
 from theano import gof
 
-from ..compiled_op import C_TYPES, CompiledOp, listed
+from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, listed
 
 __all__ = ["Gather", "GatherGradient", "fused_gather"]
 
 
 def fused_gather(rows, index, scale):
-    """`gather` as one operation; `scale` may be None."""
+    """Return `gather` as one operation; `scale` may be None."""
     inputs = [rows, T.cast(index, "int64")] + ([] if scale is None else [scale])
     return Gather(scale is not None)(*inputs)
 
 
 class _GatherOp(CompiledOp):
-    """What the two operations share.
+    """Base class of the two operations.
 
     Parameters
     ----------
@@ -27,7 +24,7 @@ class _GatherOp(CompiledOp):
         Whether there is a scale; it is the third input.
     """
 
-    sources = ("cpp/vectors.hpp", "gather/fused.cpp")
+    sources = COMMON_SOURCES + ("gather/fused.cpp",)
     __props__ = ("scaled",)
 
     def __init__(self, scaled):
@@ -38,11 +35,11 @@ class _GatherOp(CompiledOp):
         return ("rows", "index") + (("scale",) if self.scaled else ())
 
     def _check(self, names, inputs):
-        """The inputs as variables of the right number of dimensions and type."""
+        """Return the inputs as variables of the right number of dimensions and type."""
         return self.check_inputs("gather", names, inputs, dict(rows=2, index=2, scale=2, g=3), integers=("index",))
 
     def _call(self, function, node, inputs, arguments, sub):
-        """C code that calls an entry point with the struct ``gather::arguments`` and with `arguments`."""
+        """Return C code that calls an entry point with the struct ``arguments`` and with `arguments`."""
         given = listed(dict(zip(self.input_names, inputs)), ("rows", "index", "scale"))
         return self.call("gather::{}<{}>".format(function, C_TYPES[node.inputs[0].dtype]),
                          ["gather::arguments{{{}}}".format(given)] + arguments, sub)

@@ -1,10 +1,7 @@
-"""The recurrence of an LSTM, written once for every layer that needs one.
+"""The recurrence of an LSTM, as a function of symbolic variables.
 
-`lstm_recurrence` is a function of symbolic variables. Two formulations compute the same: ``"scan"``, a loop of
-`theano.scan` with Theano's own gradient, which runs everywhere and is the oracle of the tests; and ``"fused"``, one
-operation in C with its exact gradient as a second one (:mod:`theano_rnn.ops.lstm.fused`), which have counterparts for the
-GPU (:mod:`theano_rnn.ops.lstm.gpu`).
-`theano_rnn.ops.backend.select_backend` chooses between them.
+The reference implementation is a loop of `theano.scan` with Theano's own gradient. The fused one is an operation in C++
+with its exact gradient as a second operation; both have counterparts for GPUs (:mod:`theano_rnn.ops.lstm.gpu`).
 
 References
 ----------
@@ -17,30 +14,18 @@ References
    CoNLL, arXiv:1808.08720, section 3.
 """
 
-import numpy as np
-import theano
 import theano.tensor as T
 
 from ..backend import use_fused
 from .fused import fused_recurrence
+from .reference import GATE_NONLINEARITIES, reference_recurrence
 
 __all__ = ["lstm_recurrence"]
 
 
-def _hard_sigmoid(x):
-    # Theano rounds a Python 0.2 to float32 where floatX says so, also beside float64.
-    return T.clip(np.asarray(0.2, dtype=x.dtype) * x + np.asarray(0.5, dtype=x.dtype), 0, 1)
-
-
-GATE_NONLINEARITIES = {
-    "hard_sigmoid": _hard_sigmoid,
-    "sigmoid": T.nnet.sigmoid,
-}
-
-
 def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_gates=None, z_hid=None,
                     gate_nonlinearity="hard_sigmoid", backwards=False, backend=None):
-    r"""The hidden and cell states of an LSTM [1]_ at all time steps, with group variables [2]_, [3]_.
+    r"""Return the hidden and cell states of an LSTM [1]_ at all time steps, with group variables [2]_, [3]_.
 
     With :math:`x_g` the preactivation of gate :math:`g`:
 
@@ -51,29 +36,29 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         c_t &= f c_{t-1} + i \tanh(a_c) \\
         h_t &= o \tanh(c_t) z_{hid}
 
-    Several matrices `W_hid` make an LSTM of as many components without connections between them [4]_. Each has a
-    preactivation of its own: products with the input need not be joined, nor their gradient taken apart. All else is
-    shared: with H the sum of the sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where
-    `begin` is the sum of the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of `b` and
-    `z_gates`, which are 4H wide: the components stand one after the other, the four gates are stacked within each.
+    A list of matrices `W_hid` makes an LSTM of as many components without connections between them [4]_. Each component
+    has its own preactivation, so that the products with the input need not be concatenated. Everything else is shared.
+    With H the sum of the sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where `begin`
+    is the sum of the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of `b` and `z_gates`: the
+    components are stored one after the other, and within each the four gates are stacked.
 
     Parameters
     ----------
     preactivation : symbolic ``(T, B, 4H)``, or a list or tuple of symbolic ``(T, B, 4 H_c)``
         The contribution of the input, ``x W_in``, time first, gates stacked in the order input, forget, cell, output;
-        a list where `W_hid` is one, with as many elements.
+        a list of the same length if `W_hid` is a list.
     W_hid : symbolic ``(H, 4H)``, or a list or tuple of symbolic ``(H_c, 4 H_c)``
-        Recurrent weights, of one component or of each.
+        Recurrent weights, of the only component or of each.
     b : symbolic ``(4H,)``
         Biases, added after the multiplication by `z_gates`.
     hid_init, cell_init : symbolic ``(B, H)``
-        The state before the first step.
+        The state before the first time step.
     mask : symbolic ``(T, B)``, optional
-        Where it is 0, both states are carried over unchanged. Any type; it gets no gradient.
+        Where it is 0, both states are carried over unchanged. Of any type; it has no gradient.
     z_gates : symbolic ``(B, 4H)`` or broadcastable ``(1, 4H)``, optional
         Multipliers of the preactivations of the gates.
     z_hid : symbolic ``(B, H)`` or broadcastable ``(1, H)``, optional
-        Multipliers of the hidden state. They act on the output as well as on the next step.
+        Multipliers of the hidden state: of the output and of the input of the next time step.
     gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
         :math:`\sigma`: ``clip(0.2 x + 0.5, 0, 1)`` or the logistic function.
     backwards : bool
@@ -88,8 +73,15 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     Raises
     ------
     ValueError
-        For other options than these, and unless `preactivation` and `W_hid` are both one variable, or lists of one
-        length.
+        For unknown options, and unless `preactivation` and `W_hid` are both one variable or lists of the same length.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from theano_rnn.ops.lstm import lstm_recurrence
+    >>> hid, cell = lstm_recurrence(T.tensor3(), T.matrix(), T.vector(), T.matrix(), T.matrix())
+    >>> hid.ndim
+    3
     """
     if gate_nonlinearity not in GATE_NONLINEARITIES:
         raise ValueError("gate_nonlinearity must be one of {}, not {!r}".format(
@@ -98,15 +90,14 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     b, hid_init, cell_init, mask, z_gates, z_hid = [
         None if variable is None else T.as_tensor_variable(variable)
         for variable in (b, hid_init, cell_init, mask, z_gates, z_hid)]
-    fused = use_fused(backend, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid],
-                      serves_gpu=True)
-    recurrence = fused_recurrence if fused else _scan_recurrence
+    fused = use_fused(backend, preactivations + W_hid + [b, hid_init, cell_init, z_gates, z_hid], serves_gpu=True)
+    recurrence = fused_recurrence if fused else reference_recurrence
     return recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                       bool(backwards))
 
 
 def _per_component(preactivation, W_hid):
-    """Both as lists of variables, after checking that they belong together."""
+    """Return both as lists of variables, after checking that they have the same length."""
     kinds = ["a list of {}".format(len(given)) if isinstance(given, (list, tuple)) else "one variable"
              for given in (preactivation, W_hid)]
     if kinds[0] != kinds[1]:
@@ -117,51 +108,3 @@ def _per_component(preactivation, W_hid):
     if not W_hid:
         raise ValueError("preactivation and W_hid are empty lists, but at least one component was expected")
     return [T.as_tensor_variable(x) for x in preactivation], [T.as_tensor_variable(matrix) for matrix in W_hid]
-
-
-def _scan_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
-                     backwards):
-    """`lstm_recurrence` as a loop of `theano.scan`, differentiated by Theano.
-
-    `preactivations` and `W_hid` are lists.
-    """
-    gate = GATE_NONLINEARITIES[gate_nonlinearity]
-    sizes = [matrix.shape[0] for matrix in W_hid]
-    begins = [sum(sizes[:c]) for c in range(len(sizes))]
-    given = W_hid + [variable for variable in (b, z_gates, z_hid) if variable is not None]
-
-    def join(parts, axis=1):
-        return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=axis)
-
-    def split(hid):
-        return [hid] if len(W_hid) == 1 else [hid[:, begin:begin + units] for begin, units in zip(begins, sizes)]
-
-    def step(x, *rest):
-        # Theano hands over the sequences, then the previous state, then what does not change: (B, 4H), (B, H), ...
-        rest = list(rest)
-        carry_over = None if mask is None else rest.pop(0).dimshuffle(0, "x")
-        hid, cell = rest[:2]
-        W_hid_, rest = rest[2:2 + len(W_hid)], rest[2 + len(W_hid):]
-        b_ = rest.pop(0)
-        z_gates_ = None if z_gates is None else rest.pop(0)
-        z_hid_ = None if z_hid is None else rest.pop(0)
-
-        a = x + join([T.dot(part, matrix) for part, matrix in zip(split(hid), W_hid_)])
-        a = (a if z_gates_ is None else a * z_gates_) + b_
-        a_in, a_forget, a_cell, a_out = [
-            join([a[:, 4 * begin + g * units:4 * begin + (g + 1) * units] for begin, units in zip(begins, sizes)])
-            for g in range(4)]
-        new_cell = gate(a_forget) * cell + gate(a_in) * T.tanh(a_cell)
-        new_hid = gate(a_out) * T.tanh(new_cell)
-        new_hid = new_hid if z_hid_ is None else new_hid * z_hid_
-        if carry_over is not None:
-            new_hid, new_cell = T.switch(carry_over, hid, new_hid), T.switch(carry_over, cell, new_cell)
-        return new_hid, new_cell
-
-    # scan insists that a state has the same type before and after a step, also where B or H is known to be 1.
-    (hid, cell), _ = theano.scan(
-        step,
-        sequences=[T.unbroadcast(join(preactivations, axis=2), 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),
-        outputs_info=[T.unbroadcast(hid_init, 0, 1), T.unbroadcast(cell_init, 0, 1)],
-        non_sequences=given, go_backwards=backwards, strict=False)
-    return (hid[::-1], cell[::-1]) if backwards else (hid, cell)

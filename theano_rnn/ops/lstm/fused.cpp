@@ -1,19 +1,17 @@
-// The recurrence of an LSTM and its gradient; recurrence_op.py says what is computed and pastes vectors.hpp and this
-// file into the modules that Theano compiles.
+// The recurrence of an LSTM and its gradient. The formulas are in lstm/__init__.py.
 //
-// The rows of a minibatch do not depend on each other: every thread takes some of them through all time steps. Where
-// W_hid is too large for the cache of one core, or the rows are too few, every thread takes some units of all rows
-// instead, so that each reads only its part of W_hid, and the threads meet once per time step.
+// The rows of a minibatch are independent of each other: every thread computes some of them for all time steps. If
+// W_hid is too large for the cache of one core, or if there are too few rows, every thread computes some units of all
+// rows instead. Then each reads only its part of W_hid, and the threads wait for each other once per time step.
 //
-// The products are our own: W_hid is packed once per call, not once per time step as a BLAS has to, and masked rows are
-// left out. A number of the result does not depend on what is computed beside it, nor does the order of any sum depend
-// on the number of threads, so neither does the result.
+// The matrix products do not use a BLAS: W_hid is packed once per call instead of once per time step, and masked rows
+// are skipped. The order of every sum is independent of the number of threads, and so is the result.
 
 namespace lstm {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
-// A product keeps its sums in registers: BLOCK_ROWS x 2 vectors, or TILE_ROWS x 3 for the gradient of W_hid.
+// The sums of a product stay in registers: BLOCK_ROWS x 2 vectors, or TILE_ROWS x 3 for the gradient of W_hid.
 #if defined(__AVX512F__)
 enum { BLOCK_ROWS = 12, TILE_ROWS = 8 };         // 24 of the 32 registers
 #elif defined(__AVX__)
@@ -22,7 +20,7 @@ enum { BLOCK_ROWS = 6, TILE_ROWS = 4 };          // 12 of 16
 enum { BLOCK_ROWS = 5, TILE_ROWS = 2 };
 #endif
 
-// Rows whose bias gradients are summed together: fixed, so that the order of the sum does not depend on the threads.
+// Rows whose bias gradients are summed together: fixed, so that the order is independent of the number of threads.
 enum { GROUP_ROWS = 4 };
 
 // -------------------------------------------------------------------------------------------- elementary functions
@@ -31,7 +29,7 @@ static inline vector_of<float>::type logistic(vector_of<float>::type x) {
     return 1.0f / (1.0f + exponential(-x));
 }
 
-// tanh in float32, within 4 ulp: the quotient of polynomials that Eigen uses, which is 1 from 7.9 on.
+// tanh in float32, accurate to 4 ulp: the rational approximation of Eigen, which is 1 from 7.9 on.
 static inline vector_of<float>::type hyperbolic_tangent(vector_of<float>::type x) {
     typedef vector_of<float>::type V;
     x = clamp(x, -7.90531110763549805f, 7.90531110763549805f);
@@ -63,7 +61,7 @@ template <typename T, bool HARD> struct gate {
     static inline V value(V a) {
         return HARD ? clamp(a * T(0.2) + T(0.5), T(0), T(1)) : logistic(a);
     }
-    // The derivative where the gate has the value s: the clipped ends of the hard sigmoid have none.
+    // The derivative at the value s of the gate; 0 where the hard sigmoid is clipped.
     static inline V derivative(V s) {
         const V zero = {}, one = V{} + T(1), slope = V{} + T(0.2);
         if (!HARD) return s * (one - s);
@@ -74,13 +72,13 @@ template <typename T, bool HARD> struct gate {
 
 // -------------------------------------------------------------------------------------------------------- product
 
-// sums[r * WIDTH + v] = sum over k of rows[r][k * STRIDE] * panel[k][v], for ROWS x COLUMNS vectors. Each sum goes over
-// k in order, whatever the block: the result does not depend on how the work is divided.
+// sums[r * WIDTH + v] = sum over k of rows[r][k * STRIDE] * panel[k][v], for ROWS x COLUMNS vectors. Each sum is in the
+// order of k for every block size: the result is independent of the division of the work.
 template <typename T, int ROWS, int COLUMNS, int STRIDE, int WIDTH>
 static __attribute__((noinline)) void
 product(const T* const* rows, const T* panel, long K, typename vector_of<T>::type* sums) {
     typedef typename vector_of<T>::type V;
-    enum { N = lanes<T>::N, AHEAD = 16 };        // the panel comes from far away, and is read once per block
+    enum { N = lanes<T>::N, AHEAD = 16 };        // the panel is not in the cache, and is read once per block
     const T* row[ROWS];
     V s[ROWS][COLUMNS];
     for (int r = 0; r < ROWS; r++) {
@@ -113,15 +111,15 @@ template <typename T, int COLUMNS, int WIDTH> struct block_product<T, COLUMNS, W
     static inline void run(long, const T* const*, const T*, long, typename vector_of<T>::type*) {}
 };
 
-// Calls body(first, count) for blocks of at most BLOCK_ROWS of n rows, as even as can be: small blocks are slow.
+// Calls body(first, count) for blocks of at most BLOCK_ROWS of n rows, as even as possible: small blocks are slow.
 template <typename Body>
 static inline void in_blocks(long n, const Body& body) {
     const long blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (long i = 0; i < blocks; i++) body(n * i / blocks, n * (i + 1) / blocks - n * i / blocks);
 }
 
-// The i-th panel of those in `range` in step s: to and fro, so that a step begins with what the last one left in cache.
-static inline long to_and_fro(const range& panels, long s, long i, long size = 1) {
+// The i-th panel of a range in step s: in alternating order, so that a step begins with panels that are in the cache.
+static inline long alternating(const range& panels, long s, long i, long size = 1) {
     const long count = (panels.end - panels.begin + size - 1) / size;
     return panels.begin + (s % 2 ? count - 1 - i : i) * size;
 }
@@ -131,8 +129,8 @@ static inline long to_and_fro(const range& panels, long s, long i, long size = 1
 // `p` moved to a column (null stays null).
 template <typename T> static inline T* column(T* p, long begin) { return p ? p + begin : p; }
 
-// One component. Its pointers begin at its own columns of the arrays that all components share, whose rows are
-// `all_units` wide, or 4 times as much; x, total and d_x are its own, and their rows 4 * `units` wide.
+// One component. Its pointers begin at its own columns of the arrays that all components share, whose rows have
+// `all_units` numbers, or 4 times as many. x, total and d_x belong to the component, with rows of 4 * `units` numbers.
 template <typename T> struct problem {
     long steps, rows;                            // T, B
     long begin, units, all_units;                // first unit and H of this component; H of all
@@ -140,13 +138,13 @@ template <typename T> struct problem {
     int threads;
     const T *x, *W_hid, *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;    // x: in the gradient, total
     long z_gates_stride, z_hid_stride;           // 0 where one row serves all
-    long panels;                                 // vectors of units, the last one perhaps not full
+    long panels;                                 // vectors of units; the last one may be incomplete
     bool by_units;                               // a thread takes some units of all rows, not some rows
 
     void set_up() {
         panels = (units + lanes<T>::N - 1) / lanes<T>::N;
-        // A thread costs some 50 microseconds to start and needs a group of rows to work on; to meet at every time step
-        // costs some microseconds.
+        // Starting a thread takes about 50 microseconds, and it needs a group of rows to work on. A barrier at every
+        // time step takes a few microseconds.
         const double step_work = 8.0 * rows * units * units;
         const double useful = std::min<double>(available_threads(), std::max(1.0, steps * step_work / 1e7));
         const long threads_by_rows = std::min<long>(useful, std::max<long>(1, (rows + GROUP_ROWS - 1) / GROUP_ROWS));
@@ -159,7 +157,7 @@ template <typename T> struct problem {
     range own_panels(int i, int n) const { return by_units ? part_of(panels, 1, i, n) : range{0, panels}; }
     long time(long s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
     bool active(long t, long i) const { return !mask || mask[t * rows + i] != 0; }
-    const T* before(const T* states, const T* init, long s, long i) const {    // the state that step s starts from
+    const T* before(const T* states, const T* init, long s, long i) const {    // the state before step s
         return (s == 0 ? init : states + time(s - 1) * rows * all_units) + i * all_units;
     }
     long width(long panel) const { return std::min<long>(lanes<T>::N, units - panel * lanes<T>::N); }
@@ -167,13 +165,13 @@ template <typename T> struct problem {
 
 // -------------------------------------------------------------------------------------------------------- forward
 
-// One panel of step s for n rows: their numbers, and their hidden states before.
+// One panel of step s for `count` rows: their indices, and their hidden states before the step.
 template <typename T, bool HARD>
 static inline void forward_block(const problem<T>& q, long s, long panel, const T* weights, const long* active_rows,
                                  const T* const* hid_before, long count, T* hid, T* cell, T* total) {
     typedef typename vector_of<T>::type V;
     const long H = q.units, all = q.all_units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
-    for (long r = 0; r < count; r++)             // on their way during the product
+    for (long r = 0; r < count; r++)             // they arrive during the product
         for (long g = 0; g < 4; g++) __builtin_prefetch(q.x + ((t * q.rows + active_rows[r]) * 4 + g) * H + offset);
     V sums[BLOCK_ROWS][4];
     for (int pair = 0; pair < 2; pair++)
@@ -201,7 +199,7 @@ static inline void forward_block(const problem<T>& q, long s, long panel, const 
 template <typename T>
 static void pack_forward(const problem<T>& q, const range& panels, T* packed) {
     const long H = q.units, N = lanes<T>::N;
-    for (long first = 0; first < H; first += 32)             // some rows at a time: each panel has its part of each row
+    for (long first = 0; first < H; first += 32)             // some rows at a time: each panel has a part of each row
         for (long panel = panels.begin; panel < panels.end; panel++)
             for (long k = first; k < std::min(H, first + 32); k++)
                 for (long g = 0; g < 4; g++)
@@ -217,7 +215,7 @@ static bool forward(const problem<T>& q, T* hid, T* cell, T* total) {
     in_team(q.threads, [&](int thread, team& others) {
         const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
         pack_forward(q, part_of(q.panels, 1, thread, others.size), packed.p);
-        if (!q.by_units) others.meet();
+        if (!q.by_units) others.barrier();
         const long begin = panels.begin * N, units = std::min(H, panels.end * N) - begin;
         std::vector<long> active;
         std::vector<const T*> hid_before;
@@ -235,18 +233,18 @@ static bool forward(const problem<T>& q, T* hid, T* cell, T* total) {
                 }
                 memcpy(hid + row * all + begin, h + begin, units * sizeof(T));
                 memcpy(cell + row * all + begin, q.before(cell, q.cell_init, s, i) + begin, units * sizeof(T));
-                // The gradient does not read this, but an output should not depend on what was in memory.
+                // The gradient does not read this, but an output must not depend on uninitialised memory.
                 for (long g = 0; g < 4 && total && total != q.x; g++)
                     memcpy(total + (row * 4 + g) * H + begin, q.x + (row * 4 + g) * H + begin, units * sizeof(T));
             }
             for (long i = 0; i < panels.end - panels.begin; i++) {
-                const long panel = to_and_fro(panels, s, i);
+                const long panel = alternating(panels, s, i);
                 in_blocks((long)active.size(), [&](long first, long count) {
                     forward_block<T, HARD>(q, s, panel, packed.p + panel * 4 * H * N, &active[first],
                                            &hid_before[first], count, hid, cell, total);
                 });
             }
-            if (q.by_units) others.meet();
+            if (q.by_units) others.barrier();
         }
     });
     return true;
@@ -259,7 +257,7 @@ template <typename T> struct gradient_arrays {
     T *d_b, *d_hid_init, *d_cell_init, *d_z_gates, *d_z_hid;           // d_z_*: (B, ...) or null
     T *d_x, *d_W_hid;                                                  // of one component
 
-    // The same of the component whose first unit is `begin`.
+    // The arrays of the component whose first unit is `begin`.
     gradient_arrays columns(long begin, T* component_d_x, T* component_d_W_hid) const {
         return {hid + begin, cell + begin, column(g_hid, begin), column(g_cell, begin), d_b + 4 * begin,
                 d_hid_init + begin, d_cell_init + begin, column(d_z_gates, 4 * begin), column(d_z_hid, begin),
@@ -282,7 +280,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
         }
         for (long i = begin; i < end; i++) {
             const long row = t * q.rows + i, unit = row * all + offset;
-            // d_hid_init and d_cell_init hold the gradient of the current state on its way back to the initial one.
+            // d_hid_init and d_cell_init hold the gradient of the current state, on the way back to the initial state.
             V d_h = load(d.d_hid_init + i * all + offset, n), d_c = load(d.d_cell_init + i * all + offset, n);
             if (d.g_hid) d_h += load(d.g_hid + unit, n);
             if (d.g_cell) d_c += load(d.g_cell + unit, n);
@@ -303,7 +301,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
                     a[g] = total[g] + bias[g];
                 }
             }
-            // Computed again from the preactivations: cheaper than reading it all back from memory.
+            // Computing the gates again takes less time than reading them from memory.
             const V in = gate<T, HARD>::value(a[0]), forget = gate<T, HARD>::value(a[1]);
             const V candidate = hyperbolic_tangent(a[2]), out = gate<T, HARD>::value(a[3]);
             const V tanh_cell = hyperbolic_tangent(load(d.cell + unit, n));
@@ -341,7 +339,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
 }
 
 // A tile of the gradient of W_hid: a panel of units x COLUMNS vectors, of which `width` numbers are there. The sum goes
-// over K time steps and objects; hid_before (K, lanes) and d_x (K, COLUMNS, lanes) are packed.
+// over K pairs of time step and example; hid_before (K, lanes) and d_x (K, COLUMNS, lanes) are packed.
 template <typename T, int COLUMNS>
 static void weight_tile(const T* hid_before, const T* d_x, long K, bool add, T* tile, long stride, long units,
                         long width) {
@@ -365,7 +363,7 @@ static void weight_tile(const T* hid_before, const T* d_x, long K, bool add, T* 
 // d_W_hid = sum over all steps and the active rows of (the hidden state before the step) x (the gradient d_x).
 template <typename T>
 static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
-    enum { DEPTH = 1024, COLUMNS = 3 };          // what is packed of d_x stays in the second level cache
+    enum { DEPTH = 1024, COLUMNS = 3 };          // the packed part of d_x stays in the second-level cache
     const long N = lanes<T>::N, width = 4 * q.units, tiles = (width + COLUMNS * N - 1) / (COLUMNS * N);
     std::vector<const T*> hid_before, d_x;
     for (long s = 0; s < q.steps; s++)
@@ -382,13 +380,13 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
         const range own = part_of(tiles * q.panels, 1, thread, others.size);
         T* to_d_x = packed_d_x.p + thread * deepest * COLUMNS * N;
         long first = 0;
-        do {                                     // also where there is nothing to sum: then the gradient is 0
+        do {                                     // also if there is nothing to sum: then the gradient is 0
             const long K = std::min<long>(DEPTH, total - first);
             for (long panel = panels.begin; panel < panels.end; panel++)
                 for (long k = 0; k < K; k++)
                     store(packed_hid.p + (panel * K + k) * N,
                           load(hid_before[first + k] + panel * N, q.width(panel)), N);
-            others.meet();
+            others.barrier();
             for (long i = own.begin; i < own.end; i++) {
                 const long column = i / q.panels * COLUMNS * N, panel = i % q.panels;
                 const long columns = std::min(COLUMNS * N, width - column), vectors = (columns + N - 1) / N;
@@ -402,7 +400,7 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
                 tile_of(packed_hid.p + panel * K * N, to_d_x, K, first > 0, d.d_W_hid + panel * N * width + column,
                         width, q.width(panel), columns);
             }
-            others.meet();
+            others.barrier();
             first += DEPTH;
         } while (first < total);
     });
@@ -416,14 +414,14 @@ static void pack_gradient(const problem<T>& q, const range& panels, T* packed) {
     for (long panel = panels.begin; panel < panels.end; panel += 2) {
         const long columns = std::min(2L, panels.end - panel);
         T* to = packed + panel * 4 * H * N;
-        for (long first = 0; first < 4 * H; first += 64)     // a part that stays in the first level cache
+        for (long first = 0; first < 4 * H; first += 64)     // a part that stays in the first-level cache
             for (long j = 0; j < columns * N; j++)
                 for (long k = first; k < std::min(4 * H, first + 64); k++)
                     to[k * columns * N + j] = panel * N + j < H ? q.W_hid[(panel * N + j) * 4 * H + k] : T(0);
     }
 }
 
-// Of one component. The arrays that all components share, and that sums go to, are 0 before.
+// The gradient of one component. The shared arrays to which sums are added must be 0 before.
 template <typename T, bool HARD>
 static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
     const long H = q.units, N = lanes<T>::N, groups = (q.rows + GROUP_ROWS - 1) / GROUP_ROWS;
@@ -434,7 +432,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
         typedef typename vector_of<T>::type V;
         const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
         pack_gradient(q, q.by_units ? panels : part_of(q.panels, 2, thread, others.size), packed.p);
-        if (!q.by_units) others.meet();
+        if (!q.by_units) others.barrier();
         std::vector<long> active;
         std::vector<const T*> d_x_rows;
         for (long s = q.steps - 1; s >= 0; s--) {
@@ -449,10 +447,10 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
             for (long i = rows.begin; i < rows.end; i += GROUP_ROWS)
                 gradient_gates<T, HARD>(q, d, s, i, std::min<long>(rows.end, i + GROUP_ROWS), panels,
                                         group_d_b.p + i / GROUP_ROWS * 4 * H);
-            if (q.by_units) others.meet();
-            // The gradient of the state before, d_x W_hid^T. The next step reads of it only what this thread writes.
+            if (q.by_units) others.barrier();
+            // The gradient of the state before, d_x W_hid^T. In the next step, each thread reads only its own part.
             for (long i = 0; i < panels.end - panels.begin; i += 2) {
-                const long panel = to_and_fro(panels, s, i / 2, 2), columns = std::min(2L, panels.end - panel);
+                const long panel = alternating(panels, s, i / 2, 2), columns = std::min(2L, panels.end - panel);
                 const T* weights = packed.p + panel * 4 * H * N;
                 in_blocks((long)active.size(), [&](long first, long count) {
                     V sums[BLOCK_ROWS][2];
@@ -475,7 +473,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
 
 // --------------------------------------------------------------------------------------------------- numpy arrays
 
-struct arguments {                               // of x (preactivation or total) and W_hid one per component
+struct arguments {                               // x (preactivation or total) and W_hid: one per component
     std::vector<PyArrayObject*> x, W_hid;
     PyArrayObject *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;          // the last three may be null
 };
@@ -485,7 +483,7 @@ struct taken {
     reference b, hid_init, cell_init, mask, z_gates, z_hid;
 };
 
-// Checks the shapes and fills in the problem of each component. `x_name`: what `in.x` are.
+// Checks the shapes and fills in the problem of each component. `x_name`: the name of `in.x` in messages.
 template <typename T>
 static bool read_problems(std::vector<problem<T>>& components, taken& held, const char* x_name, const arguments& in,
                           bool backwards) {
@@ -497,8 +495,8 @@ static bool read_problems(std::vector<problem<T>>& components, taken& held, cons
     for (size_t c = 0; c < count; c++) {
         const npy_intp units = PyArray_DIM(in.W_hid[c], 0);
         const std::string number = count == 1 ? "" : "_" + std::to_string((long)c);
-        if (!take(held.W_hid[c], in.W_hid[c], ("lstm_recurrence: W_hid" + number).c_str(), {units, 4 * units}) ||
-            !take(held.x[c], in.x[c], ("lstm_recurrence: " + (x_name + number)).c_str(), {steps, rows, 4 * units}))
+        if (!take(held.W_hid[c], in.W_hid[c], "lstm_recurrence: W_hid" + number, {units, 4 * units}) ||
+            !take(held.x[c], in.x[c], "lstm_recurrence: " + (x_name + number), {steps, rows, 4 * units}))
             return false;
         all += units;
     }
@@ -534,17 +532,7 @@ static bool read_problems(std::vector<problem<T>>& components, taken& held, cons
     return true;
 }
 
-// The output of the shape of x: x itself if `inplace`, else as `prepare` does.
-static bool prepare_like(PyArrayObject** out, int type, const reference& x, bool inplace) {
-    if (!inplace || !PyArray_ISCARRAY(x.array))
-        return prepare(out, type, std::vector<npy_intp>(PyArray_DIMS(x.array), PyArray_DIMS(x.array) + 3));
-    Py_XDECREF(*out);
-    Py_INCREF(x.array);
-    *out = x.array;
-    return true;
-}
-
-// The two entry points; false: a Python exception is set. keep: also compute `total`, what the gradient needs.
+// The two entry points. They return false if a Python exception is set. keep: also compute `total`, for the gradient.
 template <typename T, bool HARD>
 static bool run_forward(const arguments& in, bool backwards, bool keep, bool inplace, PyArrayObject** hid,
                         PyArrayObject** cell, const std::vector<PyArrayObject**>& total) {
@@ -555,7 +543,7 @@ static bool run_forward(const arguments& in, bool backwards, bool keep, bool inp
     const npy_intp steps = components[0].steps, rows = components[0].rows, H = components[0].all_units;
     if (!prepare(hid, type, {steps, rows, H}) || !prepare(cell, type, {steps, rows, H})) return false;
     for (size_t c = 0; c < components.size(); c++)
-        if (!(keep ? prepare_like(total[c], type, held.x[c], inplace) : prepare(total[c], type, {0, 0, 0})))
+        if (!(keep ? prepare_like(total[c], type, held.x[c].array, inplace) : prepare(total[c], type, {0, 0, 0})))
             return false;
     bool done = true;
     Py_BEGIN_ALLOW_THREADS
@@ -568,12 +556,12 @@ static bool run_forward(const arguments& in, bool backwards, bool keep, bool inp
     return done;
 }
 
-struct gradient_outputs {                        // of x and W_hid one per component; z_gates and z_hid may be null
+struct gradient_outputs {                        // x and W_hid: one per component; z_gates and z_hid may be null
     std::vector<PyArrayObject**> x, W_hid;
     PyArrayObject **b, **hid_init, **cell_init, **z_gates, **z_hid;
 };
 
-// Where one row of z served all rows, its gradient is the sum of theirs.
+// If one row of z is used for all rows, its gradient is the sum of theirs.
 template <typename T>
 static void sum_rows(const buffer<T>& rows, long n, long width, T* to) {
     memset(to, 0, width * sizeof(T));
@@ -599,7 +587,7 @@ static bool run_gradient(const arguments& in, bool backwards, PyArrayObject* hid
         return false;
     for (size_t c = 0; c < components.size(); c++)
         if (!prepare(out.W_hid[c], type, {components[c].units, 4 * components[c].units}) ||
-            !prepare_like(out.x[c], type, held.x[c], inplace))
+            !prepare_like(out.x[c], type, held.x[c].array, inplace))
             return false;
     const bool one_z_gates = in.z_gates && PyArray_DIM(in.z_gates, 0) == 1 && rows != 1;
     const bool one_z_hid = in.z_hid && PyArray_DIM(in.z_hid, 0) == 1 && rows != 1;

@@ -1,10 +1,9 @@
 """The recurrence of an LSTM as one Theano operation in C++, and its exact gradient as another.
 
-Called by :func:`theano_rnn.ops.lstm.lstm_recurrence`, whose docstring has the formulas; the arithmetic is in
-``recurrence_op.cpp``. The gradient needs, beside the states, only ``total = preactivation + h W_hid`` of each
-component: the gates are computed again from it, which costs less than reading them back. Where Theano can prove that
-nobody else looks at them, ``total`` takes the memory of the preactivation and the gradient of the preactivation that of
-``total``, so that there is one array of size ``T * B * 4H_c`` for each component and not three.
+Beside the states, the gradient needs only ``total = preactivation + h W_hid`` of each component: computing the gates
+again from it takes less time than reading them from memory. If nothing else uses these arrays, ``total`` is written
+into the memory of the preactivation, and the gradient of the preactivation into that of ``total``. Then there is one
+array of size ``T * B * 4H_c`` for each component instead of three.
 
 References
 ----------
@@ -15,16 +14,16 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from ..compiled_op import C_TYPES, CompiledOp, listed
+from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, listed, register_inplace, with_properties
 
-__all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence", "with_properties"]
+__all__ = ["LSTMRecurrence", "LSTMRecurrenceGradient", "fused_recurrence"]
 
 OPTIONAL = ("mask", "z_gates", "z_hid")
 
 
 def fused_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gates, z_hid, gate_nonlinearity,
                      backwards):
-    """`lstm_recurrence` as one operation.
+    """Return `lstm_recurrence` as one operation.
 
     `preactivations` and `W_hid` are lists; `mask`, `z_gates` and `z_hid` may be None.
     """
@@ -39,38 +38,38 @@ def fused_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_gate
 
 
 class _RecurrenceOp(CompiledOp):
-    """What the two operations share."""
+    """Base class of the two operations."""
 
-    sources = ("cpp/vectors.hpp", "lstm/fused.cpp")
+    sources = COMMON_SOURCES + ("lstm/fused.cpp",)
     namespace = "lstm"
 
     def _entry_point(self, name, node):
-        """What the C++ code calls the function `name` for these inputs."""
+        """Return the C++ name of the function `name` for these inputs."""
         return "lstm::{}<{}, {}>".format(name, C_TYPES[node.inputs[0].dtype],
                                          "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
 
     def _leading_arguments(self, sub):
-        """What the entry points take before the arguments that they have on every device."""
+        """Return the arguments of the entry points that come before those that they have on every device."""
         return []
 
     def _type(self, like, broadcastable):
-        """The type of an output that has the numbers and the device of the input `like`."""
+        """Return the type of an output that has the precision and the device of the input `like`."""
         return T.TensorType(like.dtype, broadcastable)
 
     def _check(self, inputs):
-        """The inputs as variables, all float32 or all float64 and with the right number of dimensions."""
+        """Return the inputs as variables, all float32 or all float64 and with the right number of dimensions."""
         names = self.input_names
         return self.check_inputs("lstm_recurrence", names, inputs,
                                  dict((name, NDIMS[name.rstrip("_0123456789")]) for name in names))
 
     def _names(self, kind):
-        """One name for what each component has, preactivation, W_hid or total, as the messages of the C++ code do."""
+        """Return the names of each component's preactivation, W_hid or total, as in the messages of the C++ code."""
         if self.components == 1:
             return (kind,)
         return tuple("{}_{}".format(kind, c) for c in range(self.components))
 
     def _arguments(self, x, names):
-        """A C++ initialiser of the struct ``arguments`` from a dictionary of the names of C variables.
+        """Return C++ that makes the struct ``arguments`` from a dictionary of names of C variables.
 
         `x`: ``preactivation`` or ``total``.
         """
@@ -96,13 +95,13 @@ class LSTMRecurrence(_RecurrenceOp):
     gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
     backwards : bool
     options : tuple of str
-        Which of ``mask``, ``z_gates`` and ``z_hid`` there are, in this order.
+        Which of ``mask``, ``z_gates`` and ``z_hid`` are inputs, in this order.
     components : int
-        How many preactivations, W_hid and totals there are.
+        Number of preactivations, of W_hid and of totals.
     keep : bool
-        False: nobody needs the totals, and they stay empty.
+        False: nothing needs the totals, and they stay empty.
     inplace : bool
-        Let each total take the place of its preactivation.
+        Write each total into the memory of its preactivation.
     """
 
     __props__ = ("gate_nonlinearity", "backwards", "options", "components", "keep", "inplace")
@@ -116,6 +115,10 @@ class LSTMRecurrence(_RecurrenceOp):
         self.inplace = inplace
         if inplace:
             self.destroy_map = dict((2 + c, [c]) for c in range(components))
+
+    @property
+    def can_work_inplace(self):
+        return self.keep
 
     @property
     def input_names(self):
@@ -136,7 +139,7 @@ class LSTMRecurrence(_RecurrenceOp):
         return [(steps, rows, units), (steps, rows, units)] + list(shapes[:self.components])
 
     def connection_pattern(self, node):
-        # The mask gets no gradient, and the totals are ours alone: no gradient comes through them.
+        # The mask has no gradient, and nothing but the gradient uses the totals.
         return [[name != "mask", name != "mask"] + [False] * self.components for name in self.input_names]
 
     def L_op(self, inputs, outputs, output_gradients):
@@ -152,7 +155,7 @@ class LSTMRecurrence(_RecurrenceOp):
         return [gradients[name] if name in gradients else theano.gradient.DisconnectedType()()
                 for name in self.input_names]
 
-    def grad(self, inputs, output_gradients):       # Theano 0.9 knows no L_op
+    def grad(self, inputs, output_gradients):       # Theano 0.9 has no L_op
         return self.L_op(inputs, self(*inputs, **dict(return_list=True)), output_gradients)
 
     def c_code(self, node, name, inputs, outputs, sub):
@@ -164,10 +167,10 @@ class LSTMRecurrence(_RecurrenceOp):
 
 
 class LSTMRecurrenceGradient(_RecurrenceOp):
-    """The gradient of `LSTMRecurrence` with respect to all its inputs but the mask.
+    """The gradient of `LSTMRecurrence` with respect to all its inputs except the mask.
 
-    Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, each total, and those of the gradients of hid
-    and of cell that are there. Outputs: the gradients of each preactivation, each W_hid, b, hid_init, cell_init,
+    Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, each total, and the gradients of hid and of cell
+    as far as they are connected. Outputs: the gradients of each preactivation, each W_hid, b, hid_init, cell_init,
     z_gates and z_hid.
 
     Parameters
@@ -175,9 +178,9 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     gate_nonlinearity, backwards, options, components
         As for `LSTMRecurrence`.
     connected : pair of bool
-        Whether a gradient of hid, and of cell, is given; one that is not counts as zero.
+        Whether the gradients of hid and of cell are given; a gradient that is not given is zero.
     inplace : bool
-        Let the gradient of each preactivation take the place of its total.
+        Write the gradient of each preactivation into the memory of its total.
     """
 
     __props__ = ("gate_nonlinearity", "backwards", "options", "connected", "components", "inplace")
@@ -204,7 +207,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
                 tuple(name for name in self.options if name != "mask"))
 
     def _with_preactivations(self, values):
-        """A dictionary of `values` by the names of the inputs, and those of the totals as the preactivations'."""
+        """Return a dictionary of `values` by input name, in which the totals are also listed as preactivations."""
         given = dict(zip(self.input_names, values))
         given.update(zip(self._names("preactivation"), [given[name] for name in self._names("total")]))
         return given
@@ -230,34 +233,17 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
             listed(names, ("hid", "cell", "g_hid", "g_cell")), str(int(self.inplace)), gradients], sub)
 
 
-def with_properties(op_type, op, **changes):
-    """An operation of a type with the properties of `op`, but for the changes."""
-    return op_type(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
-
-
 @gof.local_optimizer([LSTMRecurrence])
 def _drop_unused_total(node):
-    """Where no gradient is taken, the totals need not be kept."""
+    """Do not keep the totals if no gradient is taken."""
     if isinstance(node.op, LSTMRecurrence) and node.op.keep and not any(
             total.clients for total in node.outputs[2:]):
-        op = with_properties(type(node.op), node.op, keep=False, inplace=False)
+        op = with_properties(node.op, keep=False, inplace=False)
         return op(*node.inputs, **dict(return_list=True))
     return False
 
 
-@gof.local_optimizer([LSTMRecurrence, LSTMRecurrenceGradient], inplace=True)
-def _work_inplace(node):
-    """Let the largest outputs take the memory of the largest inputs; Theano undoes it where that is still needed."""
-    if isinstance(node.op, (LSTMRecurrence, LSTMRecurrenceGradient)) and not node.op.inplace:
-        if getattr(node.op, "keep", True):
-            op = with_properties(type(node.op), node.op, inplace=True)
-            return op(*node.inputs, **dict(return_list=True))
-    return False
-
-
-# After everything that may merge or remove nodes, before and with Theano's own in-place rewriting (50 to 75).
+# After everything that may merge or remove nodes, and before the in-place rewrites.
 theano.compile.optdb.register(
-    "bayes_rnn_drop_unused_total", gof.TopoOptimizer(_drop_unused_total, order="out_to_in"), 49.8, "fast_run")
-theano.compile.optdb.register(
-    "bayes_rnn_recurrence_inplace",
-    gof.TopoOptimizer(_work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")
+    "theano_rnn_lstm_drop_unused_total", gof.TopoOptimizer(_drop_unused_total, order="out_to_in"), 49.8, "fast_run")
+register_inplace("lstm", LSTMRecurrence, LSTMRecurrenceGradient)

@@ -1,6 +1,5 @@
 // The recurrence of an LSTM and its gradient on the GPU: for every time step the products of all components, by cuBLAS,
-// and one kernel of recurrence_gpu_kernels.c. recurrence_gpu.py pastes this file into the modules that Theano compiles.
-// All arrays are in C order and of float32.
+// and one kernel of gpu_kernels.c. All arrays are float32 in C order. Needs shapes.hpp.
 
 namespace lstm_gpu {
 
@@ -24,20 +23,11 @@ static bool succeeded(PyGpuContextObject* context, int error, const char* what) 
 
 // -------------------------------------------------------------------------------------------------------- arrays
 
-static bool fits(array* a, const std::string& name, std::vector<size_t> shape, bool one_row_allowed = false) {
-    if (!a) return true;
-    bool same = a->ga.nd == shape.size();
-    for (size_t k = 0; same && k < shape.size(); k++) {
-        const size_t size = a->ga.dimensions[k];
-        same = size == shape[k] || (k == 0 && one_row_allowed && size == 1);
-    }
-    if (same) return true;
-    std::string wanted, got;
-    for (size_t n : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(n);
-    for (unsigned k = 0; k < a->ga.nd; k++) got += (k ? ", " : "") + std::to_string(a->ga.dimensions[k]);
-    PyErr_Format(PyExc_ValueError, "lstm_recurrence: %s has shape (%s), but (%s) was expected", name.c_str(),
-                 got.c_str(), wanted.c_str());
-    return false;
+// Checks the shape of an array (null fits).
+static bool fits(array* a, const std::string& name, const std::vector<size_t>& shape, bool one_row_allowed = false) {
+    return !a || theano_rnn::check_shape("lstm_recurrence: " + name,
+                                         std::vector<long>(a->ga.dimensions, a->ga.dimensions + a->ga.nd),
+                                         std::vector<long>(shape.begin(), shape.end()), one_row_allowed);
 }
 
 static bool prepare(array** out, std::vector<size_t> shape, PyGpuContextObject* context) {
@@ -50,7 +40,7 @@ static bool prepare_zeros(array** out, std::vector<size_t> shape, PyGpuContextOb
            succeeded(context, GpuArray_memset(&(*out)->ga, 0), "an array cannot be set to zero");
 }
 
-// What will be overwritten: x itself if `inplace`, else a copy.
+// Makes an output with the values of x, to be overwritten: x itself if `inplace`, otherwise a copy.
 static bool prepare_copy(array** out, array* x, bool inplace) {
     Py_XDECREF(*out);
     if (inplace) Py_INCREF(x);
@@ -60,7 +50,7 @@ static bool prepare_copy(array** out, array* x, bool inplace) {
 
 // ------------------------------------------------------------------------------------------------------- problem
 
-struct arguments {                               // of x (preactivation or total) and W_hid one per component
+struct arguments {                               // x (preactivation or total) and W_hid: one per component
     std::vector<array*> x, W_hid;
     array *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;           // the last three may be null
 };
@@ -73,7 +63,7 @@ struct problem {
     bool backwards;
     unsigned options;
 
-    // Checks the shapes. `x_name`: what `in.x` are.
+    // Checks the shapes. `x_name`: the name of `in.x` in messages.
     bool read(const char* x_name, bool hard) {
         const size_t count = in.W_hid.size();
         steps = in.x[0]->ga.dimensions[0];
@@ -100,7 +90,7 @@ struct problem {
     int time_before(size_t s) const { return s == 0 ? -1 : time(s - 1); }
     bool one_row(array* z) const { return z && z->ga.dimensions[0] == 1 && rows != 1; }
 
-    // C += or = op(A) op(B) of matrices within arrays: where they begin, and how long their rows are, in numbers.
+    // C += or = op(A) op(B) of matrices within arrays: their begin and the length of their rows, in numbers.
     bool product(bool transpose_A, bool transpose_B, size_t M, size_t N, size_t K, array* A, size_t at_A, size_t row_A,
                  array* B, size_t at_B, size_t row_B, bool add, array* C, size_t at_C, size_t row_C) const {
         if (!M || !N || !K) return true;
@@ -119,14 +109,14 @@ struct kernels { GpuKernel *step, *sum; };       // of a time step; and of the s
 class launch {                                   // of a kernel: its arguments, in order
     enum { THREADS = 256 };
     std::vector<void*> pointers;
-    std::deque<unsigned> numbers;                // where they stay when others come
+    std::deque<unsigned> numbers;                // a deque: pointers stay valid when it grows
 
 public:
     void give(array* a) {
         pointers.push_back(a->ga.data);
         pointers.push_back(&a->ga.offset);
     }
-    unsigned* give(unsigned number) {            // where it can be changed before another run
+    unsigned* give(unsigned number) {            // it can be changed before the next run
         numbers.push_back(number);
         pointers.push_back(&numbers.back());
         return &numbers.back();
@@ -159,7 +149,7 @@ static times give_numbers(launch& kernel, const problem& q, unsigned options) {
 
 // ------------------------------------------------------------------------------------------------ the entry points
 
-// false: a Python exception is set. keep: the gradient needs `total`.
+// Returns false if a Python exception is set. keep: the gradient needs `total`.
 static bool run_forward(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,
                         bool backwards, bool keep, bool inplace, array** hid, array** cell,
                         const std::vector<array**>& total) {
@@ -199,7 +189,7 @@ static bool run_forward(PyGpuContextObject* context, const kernels& code, bool h
     return true;
 }
 
-struct gradient_outputs {                        // of x and W_hid one per component; z_gates and z_hid may be null
+struct gradient_outputs {                        // x and W_hid: one per component; z_gates and z_hid may be null
     std::vector<array**> x, W_hid;
     array **b, **hid_init, **cell_init, **z_gates, **z_hid;
 };
@@ -228,7 +218,7 @@ static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool 
         !prepare(out.b, {4 * H}, context) || !prepare_zeros(out.hid_init, {rows, H}, context) ||
         !prepare_zeros(out.cell_init, {rows, H}, context))
         return false;
-    // Each row has its own sums; where one row of z serves all rows, and for b, the sum over the rows comes last.
+    // Each row has its own sums. If one row of z is used for all rows, and for b, the rows are summed at the end.
     owned d_a, z_gates_rows, z_hid_rows;
     const bool one_z_gates = q.one_row(in.z_gates), one_z_hid = q.one_row(in.z_hid);
     array **z_gates = one_z_gates ? &z_gates_rows.a : out.z_gates, **z_hid = one_z_hid ? &z_hid_rows.a : out.z_hid;
@@ -268,7 +258,7 @@ static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool 
         (one_z_hid && !sum_rows(q, code.sum, *z_hid, H, *out.z_hid)))
         return false;
 
-    // The gradient of W_hid: the states before each step but the first lie one after the other.
+    // The gradient of W_hid: the states before each step except the first are consecutive in memory.
     for (size_t c = 0; c < d_x.size(); c++) {
         const size_t units = q.units[c], later = q.steps ? (q.steps - 1) * rows : 0;
         if (!q.steps || !rows) {

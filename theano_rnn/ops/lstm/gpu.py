@@ -1,9 +1,9 @@
 """The recurrence of an LSTM as one operation of Theano's GPU back-end, and its exact gradient as another.
 
-`theano_rnn.ops.lstm.lstm_recurrence` puts the operations of :mod:`theano_rnn.ops.lstm.fused` into the graph on every
-device, and they are differentiated there; for a GPU, :mod:`theano_rnn.ops.gpu_rewrites` replaces them by these. A time step
-takes one product per component, by cuBLAS, and one kernel for all gates of all components, where the loop of
-`theano.scan` starts tens of kernels.
+On every device, `theano_rnn.ops.lstm.lstm_recurrence` puts the operations of :mod:`theano_rnn.ops.lstm.fused` into the
+graph, and Theano differentiates them. For a GPU, :mod:`theano_rnn.ops.gpu_rewrites` then replaces them by those of this
+module. A time step takes one product per component, by cuBLAS, and one kernel for all gates of all components. The loop
+of `theano.scan` launches tens of kernels.
 """
 
 import numpy as np
@@ -24,22 +24,22 @@ from .fused import LSTMRecurrence, LSTMRecurrenceGradient
 
 __all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
 
-#: A kernel of CUDA takes arguments of 4 KB in all, and each component has 24 bytes of them.
+#: The arguments of a CUDA kernel have 4 KB in total, of which each component takes 24 bytes.
 MOST_COMPONENTS = 128
 
 POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
 
 KERNELS = "lstm/gpu_kernels.c"
 
-#: The arrays that a kernel takes after those of each component, as many as its source has.
+#: Number of the arrays in the arguments of a kernel, in addition to those of each component.
 ARRAYS = dict(forward=8, gradient=13)
 
 
 class _GpuRecurrenceOp(GpuKernelBase):
-    """What the two operations share; the first of two base classes, before the operation of the processor."""
+    """Base class of the two operations; it comes before the operation of the CPU in the list of base classes."""
 
     params_type = gpu_context_type
-    sources = ("lstm/gpu.cpp",)
+    sources = ("cpp/shapes.hpp", "lstm/gpu.cpp")
     namespace = "lstm_gpu"
 
     def _entry_point(self, name, node):
@@ -68,7 +68,7 @@ class _GpuRecurrenceOp(GpuKernelBase):
         return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS),)
 
     def _kernel(self, section):
-        """The kernel ``lstm_forward`` or ``lstm_gradient`` for this number of components."""
+        """Return the kernel ``lstm_forward`` or ``lstm_gradient`` for this number of components."""
         types = [POINTER, SIZE, UINT] * self.components + [POINTER, SIZE] * ARRAYS[section] + [INT] * 2 + [UINT] * 5
         return Kernel(_for_components(section, self.components), types, "lstm_" + section, {})
 
@@ -89,7 +89,7 @@ class GpuLSTMRecurrenceGradient(_GpuRecurrenceOp, LSTMRecurrenceGradient):
 
 
 def _contiguous(variable):
-    # Where a node is made again, by another rewriting, its inputs are so already.
+    # If another rewrite makes the node again, its inputs are contiguous already.
     return variable if variable.owner and variable.owner.op == gpu_contiguous else gpu_contiguous(variable)
 
 
@@ -97,22 +97,22 @@ def _contiguous(variable):
 
 
 def _common():
-    """What stands before the first section."""
+    """Return the text before the first section."""
     return '#include "cluda.h"\n' + _joined(read_source(KERNELS).partition("\n#section ")[0])
 
 
 def _section(name):
-    """The lines of one section, from ``#section name`` to the next."""
+    """Return the lines of one section, from ``#section name`` to the next."""
     return _joined(read_source(KERNELS).partition("\n#section %s\n" % name)[2].partition("\n#section ")[0])
 
 
 def _joined(source):
-    # Theano puts it into a string of C, where a backslash would begin an escape.
+    # Theano puts the source into a C string, in which a backslash would begin an escape sequence.
     return source.replace("\\\n", " ")
 
 
 def _for_components(section, components):
-    """The kernel of a section with the arguments of so many components, and the choice of one of them by the unit."""
+    """Return the source of a kernel with the arguments of all components and the code that selects one by the unit."""
     numbers = range(components)
     arguments = "".join("GLOBAL_MEM ga_float *total_{0}, const ga_size total_{0}_offset, const ga_uint begin_{0}, "
                         .format(c) for c in numbers)

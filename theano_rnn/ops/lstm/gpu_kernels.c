@@ -1,9 +1,9 @@
-// The elementwise part of a time step of the recurrence of an LSTM, of all gates and components together, for the GPU:
-// in the dialect of libgpuarray, which is CUDA as well as OpenCL. recurrence_gpu.py pastes this file into kernels;
-// recurrence_gpu.cpp launches them, between the products. recurrence.py has the formulas.
+// The elementwise part of a time step of the LSTM recurrence on a GPU, for all gates and components together, in the
+// dialect of libgpuarray, which is CUDA as well as OpenCL. gpu.py makes kernels of this file; gpu.cpp launches them
+// between the matrix products. The formulas are in lstm/__init__.py.
 //
-// A thread has one unit of one row. Arrays are (rows, all_units), (rows, 4 all_units) or, with a time step before the
-// rows, (steps, rows, ...); those of one component, `total`, have only its own columns.
+// Each thread computes one unit of one row. Arrays are (rows, all_units), (rows, 4 all_units) or, with the time step as
+// first axis, (steps, rows, ...). The array of one component, `total`, has only the columns of that component.
 
 #define HARD 1
 #define MASK 2
@@ -19,18 +19,18 @@ WITHIN_KERNEL ga_float gate(ga_float a, ga_uint options) {
     return x < 0.f ? 0.f : x > 1.f ? 1.f : x;
 }
 
-// The derivative where the gate has the value s: the clipped ends of the hard sigmoid have none.
+// The derivative at the value s of the gate; 0 where the hard sigmoid is clipped.
 WITHIN_KERNEL ga_float gate_slope(ga_float s, ga_uint options);
 WITHIN_KERNEL ga_float gate_slope(ga_float s, ga_uint options) {
     if (!(options & HARD)) return s * (1.f - s);
     return s > 0.f && s < 1.f ? 0.2f : 0.f;
 }
 
-// Adds to a pointer, which points to floats, an offset in bytes.
+// Adds an offset in bytes to a pointer to floats.
 #define MOVE(p) p = (GLOBAL_MEM ga_float *)(((GLOBAL_MEM char *)p) + p##_offset)
 
-// Of this thread: `row`, `unit`, `total`, `units` of its component, and in columns of the joint and of the component's
-// own arrays where the gates of its unit begin. What $(...) stands for is written for each number of components.
+// Defines for this thread: `row`, `unit`, `total` and `units` of its component, and the columns at which the gates of
+// its unit begin, in the shared arrays and in those of the component. gpu.py replaces $(...).
 #define THIS_UNIT \
     const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0; \
     if (number >= (ga_size)rows * all_units) return; \
@@ -81,8 +81,9 @@ KERNEL void lstm_forward($(components)
 }
 
 #section gradient
-// d_hid and d_cell hold the gradient of the current state on its way back to the initial one; d_a and d_z_gates
-// (rows, 4 all_units), and d_z_hid sum over the time steps; total gives way to the gradient of the preactivation.
+// d_hid and d_cell hold the gradient of the current state, which is propagated back to the initial one. d_a and
+// d_z_gates (rows, 4 all_units), and d_z_hid are sums over the time steps. total is overwritten by the gradient of the
+// preactivation.
 KERNEL void lstm_gradient($(components)
                           GLOBAL_MEM ga_float *b, const ga_size b_offset,
                           GLOBAL_MEM ga_float *cell_init, const ga_size cell_init_offset,
@@ -118,7 +119,7 @@ KERNEL void lstm_gradient($(components)
         z[g] = options & Z_GATES ? z_gates[shared_z + g * units] : 1.f;
         a[g] = sums[g] * z[g] + b[shared_gates + g * units];
     }
-    // Computed again from the preactivations: cheaper than reading it all back from memory.
+    // Computing the gates again takes less time than reading them from memory.
     const ga_float in = gate(a[0], options), forget = gate(a[1], options), candidate = tanh(a[2]);
     const ga_float out = gate(a[3], options), tanh_cell = tanh(cell[here]);
     const ga_float cell_before = t_before < 0 ? cell_init[before] : cell[before];
@@ -136,7 +137,7 @@ KERNEL void lstm_gradient($(components)
         if (options & Z_GATES) d_z_gates[joint + g * units] += a[g] * sums[g];
         total[own + g * units] = a[g] * z[g];
     }
-    // The product with W_hid, which follows, is added.
+    // The product with W_hid, which follows, is added to it.
     d_hid[state] = 0.f;
     d_cell[state] = d_c * forget;
 }

@@ -1,19 +1,18 @@
-// Standard normal numbers from Theano's generator MRG31k3p; noise_op.py pastes vectors.hpp, logarithm.hpp and this file
-// into the module that Theano compiles.
+// Standard normal numbers from Theano's generator MRG31k3p.
 //
-// Number i of a call comes from stream i modulo the number of streams, as in Theano. All streams take their steps side
-// by side, in loops without branches, which the compiler turns into vector instructions.
+// As in Theano, number i of a call comes from stream i modulo the number of streams. The streams advance together, in
+// loops without branches, which the compiler vectorises.
 
-namespace noise {
+namespace normal_noise {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
-// Streams whose states are kept in the first-level cache while they take all their steps.
+// Streams whose states stay in the first-level cache during all their steps.
 enum { BLOCK_STREAMS = 64 };
 
 const npy_uint32 M1 = 2147483647u, M2 = 2147462579u;                           // 2^31 - 1, 2^31 - 21069
 
-// x modulo M, if that is less than two times M.
+// x modulo M, for x < 2 M.
 static inline npy_uint32 reduced(npy_uint32 x, npy_uint32 M) { return x - M < x ? x - M : x; }
 
 // One step of MRG31k3p (L'Ecuyer, Touzin: Fast Combined Multiple Recursive Generators with Multipliers of the Form
@@ -61,7 +60,7 @@ static void uniforms(npy_int32* states, long streams, long begin, long end, T* o
     }
 }
 
-// Sine and cosine of 2 pi u for u from 0 to 1: of the distance to the nearest quarter turn, then turned by quarters.
+// Sine and cosine of 2 pi u for u in [0, 1]: of the distance to the nearest multiple of 1/4, then rotated.
 static inline void sine_and_cosine(vector_of<float>::type u, vector_of<float>::type* sine,
                                    vector_of<float>::type* cosine) {
     typedef vector_of<float>::type V;
@@ -127,32 +126,27 @@ static void normals(npy_int32* states, long streams, T* numbers, long pairs) {
 
 // --------------------------------------------------------------------------------------------------- numpy arrays
 
-// False: a Python exception is set.
+// Returns false if a Python exception is set.
 template <typename T>
-static bool run(PyArrayObject* states, std::vector<npy_intp> shape, bool inplace, PyArrayObject** new_states,
+static bool run(PyArrayObject* states, const std::vector<long>& shape, bool inplace, PyArrayObject** new_states,
                 PyArrayObject** samples) {
     npy_intp count = 1;
-    for (npy_intp length : shape) {
+    for (long length : shape) {
         if (length < 0) {
-            PyErr_Format(PyExc_ValueError, "normal noise: an axis has length %ld, but at least 0 was expected",
-                         (long)length);
+            PyErr_Format(PyExc_ValueError, "normal_noise: an axis has length %ld, but at least 0 was expected",
+                         length);
             return false;
         }
         count *= length;
     }
     const npy_intp streams = PyArray_DIM(states, 0);
     if (PyArray_DIM(states, 1) != 6 || streams == 0) {
-        PyErr_SetString(PyExc_ValueError, "normal noise: the state must have at least one row, and 6 columns");
+        PyErr_SetString(PyExc_ValueError, "normal_noise: the state must have at least one row, and 6 columns");
         return false;
     }
-    if (inplace && PyArray_ISCARRAY(states)) {
-        Py_INCREF(states);
-        Py_XDECREF(*new_states);
-        *new_states = states;
-    } else if (!prepare(new_states, NPY_INT32, {streams, 6}) || PyArray_CopyInto(*new_states, states) != 0) {
+    if (!prepare_like(new_states, NPY_INT32, states, inplace, true) ||
+        !prepare(samples, numpy_type<T>::value, shape))
         return false;
-    }
-    if (!prepare(samples, numpy_type<T>::value, shape)) return false;
     const long pairs = (count + 1) / 2;
     buffer<T> even(count % 2 ? 2 * pairs : 0);
     if (!even.p) {
@@ -167,4 +161,4 @@ static bool run(PyArrayObject* states, std::vector<npy_intp> shape, bool inplace
     return true;
 }
 
-}  // namespace noise
+}  // namespace normal_noise

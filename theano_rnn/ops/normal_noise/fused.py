@@ -1,8 +1,7 @@
-"""Standard normal numbers from the state of Theano's MRG generator, as one operation in C++.
+"""Standard normal numbers from the state of Theano's MRG generator [1]_, [2]_, as one operation in C++.
 
-The numbers are those of `theano.sandbox.rng_mrg.MRG_RandomStreams.normal` up to rounding, and the states are the same
-to the bit, so that either can continue what the other began. Theano needs 17 ns for a number, as its generator takes
-branches that depend on the numbers; ``noise_op.cpp`` needs less than 1 ns.
+Theano needs 17 ns for a number, because its generator has branches that depend on the numbers. This operation needs
+less than 1 ns.
 
 References
 ----------
@@ -16,7 +15,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-from ..compiled_op import C_TYPES, CompiledOp
+from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, register_inplace
 
 __all__ = ["MRGNormal", "fused_normal"]
 
@@ -30,7 +29,7 @@ class MRGNormal(CompiledOp):
     """Standard normal numbers and the state after them.
 
     Inputs: the state ``(streams, 6)`` int32, and the length of each axis, integer scalars. Outputs: the new state, and
-    the numbers. No gradient comes through.
+    the numbers. It has no gradient.
 
     Parameters
     ----------
@@ -38,10 +37,10 @@ class MRGNormal(CompiledOp):
     broadcastable : tuple of bool
         Of the numbers; one per axis.
     inplace : bool
-        Let the new state take the place of the old one.
+        Write the new state into the memory of the old one.
     """
 
-    sources = ("cpp/vectors.hpp", "cpp/logarithm.hpp", "normal_noise/fused.cpp")
+    sources = COMMON_SOURCES + ("cpp/logarithm.hpp", "normal_noise/fused.cpp")
     __props__ = ("dtype", "broadcastable", "inplace")
 
     def __init__(self, dtype, broadcastable, inplace=False):
@@ -69,24 +68,10 @@ class MRGNormal(CompiledOp):
         return [theano.gradient.DisconnectedType()() for _ in inputs]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        return """
-        if (!noise::run<{type}>({state}, std::vector<npy_intp>{{{shape}}}, {inplace}, &{new_state}, &{samples})) {{
-            {fail}
-        }}
-        """.format(type=C_TYPES[self.dtype], state=inputs[0],
-                   shape=", ".join("(npy_intp)*(npy_int64*)PyArray_DATA(%s)" % length for length in inputs[1:]),
-                   inplace=int(self.inplace), new_state=outputs[0], samples=outputs[1], fail=sub["fail"])
+        shape = ", ".join("(long)*(npy_int64*)PyArray_DATA(%s)" % length for length in inputs[1:])
+        return self.call("normal_noise::run<%s>" % C_TYPES[self.dtype], [
+            inputs[0], "std::vector<long>{%s}" % shape, str(int(self.inplace)), "&" + outputs[0], "&" + outputs[1]],
+            sub)
 
 
-@gof.local_optimizer([MRGNormal], inplace=True)
-def _work_inplace(node):
-    """Let the new state take the place of the old one; Theano undoes it where that is still needed."""
-    if isinstance(node.op, MRGNormal) and not node.op.inplace:
-        return MRGNormal(node.op.dtype, node.op.broadcastable, inplace=True)(*node.inputs, **dict(return_list=True))
-    return False
-
-
-# With Theano's own in-place rewriting (50 to 75).
-theano.compile.optdb.register(
-    "bayes_rnn_noise_inplace",
-    gof.TopoOptimizer(_work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")
+register_inplace("normal_noise", MRGNormal)

@@ -1,18 +1,17 @@
-// The distinct values of an integer vector and where each element stands among them; unique_op.py pastes vectors.hpp
-// and this file into the modules that Theano compiles.
+// The distinct values of an integer vector, and the position of each element among them.
 //
-// A sort of the elements' distances from the smallest, digit by digit from the lowest: as many passes as the largest
-// has digits, two for the words of a minibatch.
+// A radix sort of the differences to the smallest value, from the lowest digit on: as many passes as the largest
+// difference has digits, two for the words of a minibatch.
 
-namespace unique_values {
+namespace unique {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
 enum { BITS = 11, DIGITS = 1 << BITS };
 
 struct element { unsigned long key; long position; };
 
-// Sorts by key; elements of equal keys keep their order. `sorted` is as long.
+// Sorts by key; elements with equal keys keep their order. `sorted` has the same length.
 static void sort(std::vector<element>& elements, std::vector<element>& sorted, unsigned long largest) {
     for (int shift = 0; shift < 64 && largest >> shift; shift += BITS) {
         size_t begins[DIGITS + 1] = {};
@@ -23,7 +22,7 @@ static void sort(std::vector<element>& elements, std::vector<element>& sorted, u
     }
 }
 
-// false: a Python exception is set. I: the type of the values; the index is int64.
+// Returns false if a Python exception is set. I: the type of the values; the index is int64.
 template <typename I>
 static bool run(PyArrayObject* values, int type, PyArrayObject** distinct, PyArrayObject** index) {
     reference held;
@@ -44,7 +43,7 @@ static bool run(PyArrayObject* values, int type, PyArrayObject** distinct, PyArr
     if (n) {
         const auto ends = std::minmax_element(value, value + n);
         smallest = *ends.first;
-        // Unsigned, so that the distance fits also where the values go from one end of the type to the other.
+        // Unsigned, so that the difference of any two values fits.
         for (npy_intp k = 0; k < n; k++) elements[k] = {(unsigned long)value[k] - smallest, k};
         sort(elements, sorted, (unsigned long)*ends.second - smallest);
     }
@@ -63,4 +62,4 @@ static bool run(PyArrayObject* values, int type, PyArrayObject** distinct, PyArr
     return true;
 }
 
-}  // namespace unique_values
+}  // namespace unique

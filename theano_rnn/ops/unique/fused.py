@@ -1,14 +1,10 @@
-"""The distinct values of an integer vector as one Theano operation in C++; what Theano has sorts through NumPy.
-
-It is an operation of the processor on every device: it works on the words of a minibatch, which come from there. The
-sort is in ``unique_op.cpp``.
-"""
+"""The distinct values of an integer vector as one Theano operation in C++. It runs on the host on every device."""
 
 import theano
 import theano.tensor as T
 from theano import gof
 
-from ..compiled_op import CompiledOp
+from ..compiled_op import COMMON_SOURCES, CompiledOp
 from .reference import Unique
 
 __all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS", "fused_unique"]
@@ -22,7 +18,7 @@ def fused_unique(values):
 
 
 class UniqueWithInverse(CompiledOp):
-    """The distinct values of an integer vector, increasing, and where each element stands among them.
+    """The distinct values of an integer vector, increasing, and the position of each element among them.
 
     Input: values ``(n,)``, int32 or int64. Outputs: distinct ``(U,)`` of the same type and index ``(n,)``, int64, with
     ``distinct[index] == values``: what ``numpy.unique(values, return_inverse=True)`` returns.
@@ -34,9 +30,10 @@ class UniqueWithInverse(CompiledOp):
     >>> distinct, index = UniqueWithInverse()(T.ivector())
     """
 
-    sources = ("cpp/vectors.hpp", "unique/fused.cpp")
+    sources = COMMON_SOURCES + ("unique/fused.cpp",)
 
-    # Not `__props__ = ()`: what has no properties Theano 1.0.5 compiles again in every process (see runtime).
+    # Not `__props__ = ()`: Theano 1.0.5 would compile the operation again in every process; see
+    # theano_rnn.runtime.compile_cache.keep_compiled_modules.
     def __eq__(self, other):
         return type(self) is type(other)
 
@@ -58,9 +55,9 @@ class UniqueWithInverse(CompiledOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         dtype = node.inputs[0].dtype
-        return self.call("unique_values::run<%s>" % C_TYPES[dtype], [
+        return self.call("unique::run<%s>" % C_TYPES[dtype], [
             inputs[0], "NPY_" + dtype.upper(), "&" + outputs[0], "&" + outputs[1]], sub)
 
 
-#: The classes of operations whose first output are the distinct values of their input: ours, and Theano's.
+#: The operations whose first output are the distinct values of their input: ours, and Theano's.
 UNIQUE_OPERATIONS = (UniqueWithInverse, Unique)

@@ -1,5 +1,87 @@
-"""Training of the parameters of a random variable: Kullback-Leibler divergence, gradient norms, Adam."""
+r"""Training of the parameters of random variables: Kullback-Leibler divergence, gradient norms, and Adam [1]_.
 
-from .reference import log_alpha, log_uniform_kl, normal_kl
+The objective is ``data_loss + kl_weight * KL``. A training step takes two passes over the parameters. The first,
+`objective_norms`, computes what must be known before any parameter changes: the divergence, and the norm of the
+gradient. The second, `adam_updates`, with :math:`g` the gradient multiplied by `factor`:
 
-__all__ = ["log_alpha", "log_uniform_kl", "normal_kl"]
+.. math::
+
+    m_t &= 0.9 m_{t-1} + 0.1 g, \qquad v_t = 0.999 v_{t-1} + 0.001 g^2 \\
+    \theta_t &= \theta_{t-1} - \mathrm{step\_size} \frac{m_t}{\sqrt{v_t} + 10^{-8}}
+
+The reference implementation is Theano's own gradient and elementwise operations. The fused one computes the gradient of
+the divergence in each pass, and works in the memory of the parameters.
+
+References
+----------
+.. [1] D. P. Kingma and J. Ba (2015): Adam: A method for stochastic optimization. ICLR, arXiv:1412.6980,
+   algorithm 1, in the order of computation of the end of section 2.
+"""
+
+from collections import namedtuple
+
+from ..backend import use_fused
+from .fused import fused_norms, fused_updates
+from .reference import BETA_1, BETA_2, log_alpha, log_uniform_kl, normal_kl, reference_norms, reference_updates
+
+__all__ = ["BETA_1", "BETA_2", "AdamState", "Group", "adam_updates", "log_alpha", "log_uniform_kl", "normal_kl",
+           "objective_norms"]
+
+#: Parameters that one pass takes together: those of a random variable (a list of mean and log sigma) with its prior
+#: (``"normal"`` or ``"log_uniform"``), or a list of one deterministic parameter with prior None.
+Group = namedtuple("Group", ["prior", "parameters"])
+
+#: The moments of Adam: dicts of parameter to shared variable of its shape.
+AdamState = namedtuple("AdamState", ["means", "squares"])
+
+
+def objective_norms(data_loss, groups, kl_weight, backend=None):
+    """Compute the divergences, and the squared norms of the objective's gradient.
+
+    Parameters
+    ----------
+    data_loss : symbolic scalar
+    groups : list of Group
+    kl_weight : numpy scalar array
+        In the precision of the parameters.
+    backend : {None, 'reference', 'fused'}
+        None for the result of `theano_rnn.ops.backend.select_backend`.
+
+    Returns
+    -------
+    divergences : list of symbolic scalars
+        Of each group; 0 for those without a prior.
+    squares : dict of parameter to symbolic scalar
+        Squared norm of the gradient.
+    gradients : OrderedDict of parameter to symbolic tensor
+        For `adam_updates` with the same backend.
+    """
+    return (fused_norms if _use_fused(backend, groups) else reference_norms)(data_loss, groups, kl_weight)
+
+
+def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite, backend=None):
+    """Make the updates of a step of Adam.
+
+    Parameters
+    ----------
+    groups, kl_weight, backend
+        As for `objective_norms`.
+    gradients : OrderedDict
+        From `objective_norms`.
+    state : AdamState
+    factor : symbolic scalar or None
+        Multiplies the gradient of the objective; None for 1.
+    step_size : symbolic scalar
+    finite : symbolic bool scalar
+        If false, nothing changes.
+
+    Returns
+    -------
+    OrderedDict of shared variable to symbolic new value
+    """
+    updates = fused_updates if _use_fused(backend, groups) else reference_updates
+    return updates(groups, gradients, state, kl_weight, factor, step_size, finite)
+
+
+def _use_fused(backend, groups):
+    return use_fused(backend, [parameter for group in groups for parameter in group.parameters])

@@ -1,21 +1,21 @@
-// The Kullback-Leibler divergence of a random variable, its gradient, and Adam, in two passes over the parameters;
-// variational_op.py says what is computed and pastes vectors.hpp, logarithm.hpp and this file into the modules that
-// Theano compiles.
+// The Kullback-Leibler divergence of a random variable, its gradient, and Adam, in two passes over the parameters. The
+// formulas are in variational_adam/__init__.py and reference.py.
 //
-// The parameters of an embedding are tens of megabytes, so the time is that of moving them. The gradient of the
-// divergence costs less to compute twice than to keep. The numbers are worked on in tiles that stay in the first-level
-// cache; sums are taken over blocks of tiles and added up in order, so that no result depends on the number of threads.
+// The parameters of an embedding have tens of megabytes, so the time is that of memory transfers. Computing the
+// gradient of the divergence twice takes less time than storing it. The numbers are processed in tiles that stay in the
+// first-level cache. Sums are taken over blocks of tiles, which are then added in order, so that no result depends on
+// the number of threads.
 
-namespace variational {
+namespace variational_adam {
 
-using namespace bayes_rnn;
+using namespace theano_rnn;
 
 enum { TILE = 512, BLOCK = 64 * TILE };
 
 // -------------------------------------------------------------------------------------- divergences from the priors
 
-// Each prior gives, for a vector of posteriors, the gradient of the divergence by mean and by log sigma and, where it
-// is asked for (VALUE), the divergence itself.
+// Each prior computes, for a vector of posteriors, the gradient of the divergence by mean and by log sigma and, if
+// VALUE, the divergence itself.
 template <typename V> struct divergence { V by_mean, by_log_sigma, value; };
 
 struct no_prior {                                // deterministic: there is no log sigma
@@ -38,7 +38,7 @@ struct log_uniform {
     template <typename T, bool VALUE, typename V> static inline divergence<V> of(V mean, V log_sigma) {
         const V zero = {};
         const T smallest = (T)0.018315638888734179, largest = (T)54.598150033144236;     // exp(-4), exp(4)
-        // The exponent is limited, so that 0 * infinity does not come up; comparisons leave NaN as it is.
+        // The exponent is limited, so that 0 * infinity does not occur; comparisons preserve NaN.
         V quotient = mean * exponential(clamp(-log_sigma, T(-87), T(87)));
         quotient = quotient < zero ? -quotient : quotient;
         const V ratio = clamp(quotient, smallest, largest);
@@ -55,10 +55,10 @@ struct log_uniform {
 
 // ----------------------------------------------------------------------------------------------- gradient of the data
 
-// Where the gradient of the data by one parameter is: in an array of the parameter's shape, or in one of only those
-// rows (of `columns` numbers) that are not all zero.
+// The layout of the gradient of the data loss by one parameter: an array of the parameter's shape, or only those rows
+// (of `columns` numbers) that are not zero.
 struct touched_rows {
-    const npy_int32* place;                      // of each row among those that are there, or -1; null: all are there
+    const npy_int32* place;                      // of each row among those given, or -1; null: all are given
     long columns;
 };
 
@@ -75,14 +75,14 @@ static const T* gradient_tile(const T* gradient, const touched_rows& rows, long 
     return tile;
 }
 
-// The gradient of the objective for n numbers from `begin` on: that of the data plus kl_weight times the divergence's.
+// The gradient of the objective: that of the data loss plus kl_weight times that of the divergence.
 template <typename T, typename PRIOR> struct objective {
     const T* values[PRIOR::PARAMETERS];          // mean and, unless there is no prior, log sigma
-    const T* gradients[PRIOR::PARAMETERS];       // of the data
+    const T* gradients[PRIOR::PARAMETERS];       // of the data loss
     touched_rows rows;
     T kl_weight;
 
-    // The divergence goes to `kl`, unless VALUE is false.
+    // For n numbers from `begin` on. Writes the divergence to `kl` if VALUE.
     template <bool VALUE> void gradient(long begin, long n, T (*g)[TILE], T* kl) const {
         typedef typename vector_of<T>::type V;
         const int last = PRIOR::PARAMETERS - 1;
@@ -104,7 +104,7 @@ static void in_tiles(long begin, long end, F body) {
     for (long k = begin; k < end; k += TILE) body(k, std::min<long>(TILE, end - k));
 }
 
-// Calls body(block) for all blocks of n numbers. A thread costs some 50 microseconds to start.
+// Calls body(block) for all blocks of n numbers. Starting a thread takes about 50 microseconds.
 template <typename F>
 static void in_parallel_blocks(long n, F body) {
     const long blocks = (n + BLOCK - 1) / BLOCK;
@@ -183,15 +183,11 @@ static void update(const objective<T, PRIOR>& q, const adam_state<T>* states, co
 
 // --------------------------------------------------------------------------------------------------- numpy arrays
 
-static std::vector<npy_intp> shape_of(PyArrayObject* array) {
-    return std::vector<npy_intp>(PyArray_DIMS(array), PyArray_DIMS(array) + PyArray_NDIM(array));
-}
-
 template <typename T> static T scalar(PyArrayObject* array) { return *(const T*)PyArray_DATA(array); }
 
 template <typename PRIOR> struct arguments {
     PyArrayObject *values[PRIOR::PARAMETERS], *gradients[PRIOR::PARAMETERS];
-    PyArrayObject *rows, *kl_weight;             // rows: the numbers of the touched rows, or null
+    PyArrayObject *rows, *kl_weight;             // rows: the indices of the given rows, or null
 };
 
 template <typename PRIOR> struct taken {
@@ -199,10 +195,10 @@ template <typename PRIOR> struct taken {
     std::vector<npy_int32> place;
 };
 
-// The objective but for `values`; false: a Python exception is set.
+// Fills in the objective except `values`. Returns false if a Python exception is set.
 template <typename T, typename PRIOR>
 static bool read_gradients(objective<T, PRIOR>& q, taken<PRIOR>& held, const arguments<PRIOR>& in) {
-    std::vector<npy_intp> shape = shape_of(in.values[0]);
+    std::vector<long> shape = shape_of(in.values[0]);
     q.kl_weight = scalar<T>(in.kl_weight);
     q.rows = touched_rows{0, 1};
     if (in.rows) {
@@ -212,7 +208,7 @@ static bool read_gradients(objective<T, PRIOR>& q, taken<PRIOR>& held, const arg
         for (npy_intp i = 0; i < count; i++) {
             const npy_int64 row = *(const npy_int64*)PyArray_GETPTR1(in.rows, i);
             if (row < 0 || row >= all || held.place[row] >= 0) {
-                PyErr_Format(PyExc_IndexError, "variational update: row %ld of %ld is given, but each must be at least "
+                PyErr_Format(PyExc_IndexError, "variational_adam: row %ld of %ld is given, but each must be at least "
                              "0, less than the number of rows, and there once: check the ids", (long)row, (long)all);
                 return false;
             }
@@ -222,23 +218,23 @@ static bool read_gradients(objective<T, PRIOR>& q, taken<PRIOR>& held, const arg
         shape[0] = count;
     }
     for (int p = 0; p < PRIOR::PARAMETERS; p++) {
-        if (!take(held.gradients[p], in.gradients[p], "variational update: a gradient", shape)) return false;
+        if (!take(held.gradients[p], in.gradients[p], "variational_adam: a gradient", shape)) return false;
         q.gradients[p] = held.gradients[p].template data<T>();
     }
     return true;
 }
 
-// The two entry points; false: a Python exception is set.
+// The two entry points. They return false if a Python exception is set.
 
 template <typename T, typename PRIOR>
 static bool run_norms(const arguments<PRIOR>& in, PyArrayObject** kl, PyArrayObject** squares) {
     objective<T, PRIOR> q;
     taken<PRIOR> held;
-    const std::vector<npy_intp> shape = shape_of(in.values[0]);
+    const std::vector<long> shape = shape_of(in.values[0]);
     const int type = numpy_type<T>::value;
     if (!read_gradients(q, held, in)) return false;
     for (int p = 0; p < PRIOR::PARAMETERS; p++) {
-        if (!take(held.values[p], in.values[p], "variational update: a parameter", shape)) return false;
+        if (!take(held.values[p], in.values[p], "variational_adam: a parameter", shape)) return false;
         q.values[p] = held.values[p].template data<T>();
     }
     if (!prepare(kl, type, {}) || !prepare(squares, type, {PRIOR::PARAMETERS})) return false;
@@ -251,14 +247,14 @@ static bool run_norms(const arguments<PRIOR>& in, PyArrayObject** kl, PyArrayObj
     return true;
 }
 
-// moments: the means, then the squares. outputs: the values, the means, the squares. Where `finite` is 0, the outputs
-// are what the inputs were.
+// moments: the means, then the squares. outputs: the values, the means, the squares. If `finite` is 0, the outputs
+// equal the inputs.
 template <typename T, typename PRIOR>
 static bool run_update(const arguments<PRIOR>& in, std::vector<PyArrayObject*> moments, PyArrayObject* factor,
                        PyArrayObject* step_size, PyArrayObject* finite, double beta1, double beta2,
                        double epsilon, bool inplace, std::vector<PyArrayObject**> outputs) {
     const int P = PRIOR::PARAMETERS;
-    const std::vector<npy_intp> shape = shape_of(in.values[0]);
+    const std::vector<long> shape = shape_of(in.values[0]);
     objective<T, PRIOR> q;
     taken<PRIOR> held;
     if (!read_gradients(q, held, in)) return false;
@@ -266,15 +262,8 @@ static bool run_update(const arguments<PRIOR>& in, std::vector<PyArrayObject*> m
     inputs.insert(inputs.end(), moments.begin(), moments.end());
     for (int i = 0; i < 3 * P; i++) {
         reference checked;
-        if (!take(checked, inputs[i], "variational update: a parameter or a moment", shape)) return false;
-        if (inplace && PyArray_ISCARRAY(inputs[i])) {
-            Py_INCREF(inputs[i]);
-            Py_XDECREF(*outputs[i]);
-            *outputs[i] = inputs[i];
-        } else if (!prepare(outputs[i], numpy_type<T>::value, shape) ||
-                   PyArray_CopyInto(*outputs[i], checked.array) != 0) {
-            return false;
-        }
+        if (!take(checked, inputs[i], "variational_adam: a parameter or a moment", shape)) return false;
+        if (!prepare_like(outputs[i], numpy_type<T>::value, inputs[i], inplace, true)) return false;
     }
     if (!scalar<npy_int8>(finite)) return true;
     adam_state<T> states[P];
@@ -291,4 +280,4 @@ static bool run_update(const arguments<PRIOR>& in, std::vector<PyArrayObject*> m
     return true;
 }
 
-}  // namespace variational
+}  // namespace variational_adam

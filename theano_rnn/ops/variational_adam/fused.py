@@ -1,44 +1,75 @@
-"""What a training step does to the parameters of a random variable, as two Theano operations in C++.
+"""Divergence, gradient norms and Adam as two Theano operations in C++.
 
-Called by :func:`bayes_rnn.training_step.training_step`. `VariationalNorms` reads the parameters and gives what must be known
-before any of them changes: the Kullback-Leibler divergence and the norm of the gradient. `VariationalAdam` computes the
-gradient of the divergence again and takes the step in the memory of the parameters. For a matrix of n probabilistic
-weights that is 2n numbers read, then 6n read and written; the plain graph moves more than ten times as many.
+`VariationalNorms` reads the parameters and computes the Kullback-Leibler divergence and the norm of the gradient.
+`VariationalAdam` computes the gradient of the divergence again and takes the step in the memory of the parameters. For
+a matrix of n probabilistic weights, 2n numbers are read, then 6n read and written; the graph of the reference
+implementation moves more than ten times as many.
 
-The gradient of the data by an embedding is zero but for the rows of the minibatch. Where Theano would scatter those
-rows into zeros, an optimisation of the graph hands them over as they are.
+The gradient of the data loss with respect to an embedding is zero except for the rows of the minibatch. Theano would
+scatter those rows into zeros. A graph rewrite passes them to the operations instead.
 """
+
+from collections import OrderedDict
 
 import theano
 import theano.tensor as T
 from theano import gof
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from ..compiled_op import C_TYPES, CompiledOp
+from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, register_inplace, with_properties
 from ..unique.fused import UNIQUE_OPERATIONS
+from .reference import BETA_1, BETA_2, EPSILON
 
-__all__ = ["VariationalNorms", "VariationalAdam", "BETA_1", "BETA_2", "EPSILON"]
+__all__ = ["VariationalNorms", "VariationalAdam", "fused_norms", "fused_updates"]
 
-#: Of Adam.
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+NAMESPACE = "variational_adam::"
 
-#: The C++ class of a prior, as `bayes_rnn.variational.RandomVariable.prior` names it.
+#: The C++ class of each prior.
 PRIORS = {None: "no_prior", "normal": "normal", "log_uniform": "log_uniform"}
 
 
+def fused_norms(data_loss, groups, kl_weight):
+    """Compute the divergences and the squared norms by one operation per group; see `objective_norms`.
+
+    The gradients that are returned are those of the data loss.
+    """
+    parameters = [parameter for group in groups for parameter in group.parameters]
+    gradients = OrderedDict(zip(parameters, T.grad(data_loss, parameters)))
+    divergences, squares = [], {}
+    for prior, group in groups:
+        divergence, norms = VariationalNorms(prior)(
+            *(group + [gradients[parameter] for parameter in group] + [kl_weight]))
+        divergences.append(divergence)
+        squares.update((parameter, norms[index]) for index, parameter in enumerate(group))
+    return divergences, squares, gradients
+
+
+def fused_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
+    """Make the updates of a step of Adam by one operation per group; see `adam_updates`."""
+    scalars = [kl_weight] + [T.cast(number, kl_weight.dtype.name)
+                             for number in (1 if factor is None else factor, step_size)]
+    updates = OrderedDict()
+    for prior, group in groups:
+        old = group + [moments[parameter] for moments in (state.means, state.squares) for parameter in group]
+        new = VariationalAdam(prior)(*(old + [gradients[parameter] for parameter in group] + scalars
+                                       + [T.cast(finite, "int8")]))
+        updates.update(zip(old, new))
+    return updates
+
+
 class _VariationalOp(CompiledOp):
-    """What the two operations share.
+    """Base class of the two operations.
 
     Parameters
     ----------
     prior : {None, "normal", "log_uniform"}
         None: deterministic, only a value. Otherwise mean and log sigma.
     rows : bool
-        Whether the gradients of the data are given for some rows only, whose numbers are the last of the gradients'
-        inputs: int64, each at most once.
+        Whether the gradients of the data loss are given for some rows only. The row indices are the input after the
+        gradients: int64, each at most once.
     """
 
-    sources = ("cpp/vectors.hpp", "cpp/logarithm.hpp", "variational_adam/fused.cpp")
+    sources = COMMON_SOURCES + ("cpp/logarithm.hpp", "variational_adam/fused.cpp")
 
     def __init__(self, prior, rows=False):
         if prior not in PRIORS:
@@ -48,16 +79,16 @@ class _VariationalOp(CompiledOp):
 
     @property
     def parameters(self):
-        """How many parameters an element has."""
+        """Number of parameters of an element."""
         return 1 if self.prior is None else 2
 
     @property
     def first_gradient(self):
-        """Where the gradients stand among the inputs; the numbers of rows come after them."""
-        raise AssertionError("to be defined by the operation")
+        """Position of the gradients among the inputs; the row indices come after them."""
+        raise NotImplementedError
 
     def _inputs(self, inputs, arrays, scalars, flags=0):
-        """The inputs as variables: `arrays` like the first, the gradients, numbers of rows, `scalars`, int8 `flags`."""
+        """Return the inputs as variables: `arrays` like the first, gradients, row indices, `scalars`, int8 `flags`."""
         inputs = [T.as_tensor_variable(variable) for variable in inputs]
         expected = arrays + self.parameters + self.rows + scalars + flags
         if len(inputs) != expected:
@@ -75,27 +106,27 @@ class _VariationalOp(CompiledOp):
                     variable.dtype, variable.ndim, wanted))
         if self.rows and (inputs[arrays + self.parameters].dtype != "int64"
                           or inputs[arrays + self.parameters].ndim != 1 or ndim == 0):
-            raise TypeError("the numbers of rows must be a vector of int64")
+            raise TypeError("the row indices must be a vector of int64")
         return inputs
 
     def _arguments(self, inputs):
-        """C++ for ``variational::arguments`` and its template arguments."""
+        """Return C++ that makes the struct ``arguments``."""
         count, first = self.parameters, self.first_gradient
         rows = inputs[first + count] if self.rows else "NULL"
-        return "variational::arguments<variational::{prior}>{{{{{values}}}, {{{gradients}}}, {rows}, {weight}}}".format(
-            prior=PRIORS[self.prior], values=", ".join(inputs[:count]),
-            gradients=", ".join(inputs[first:first + count]), rows=rows, weight=inputs[first + count + self.rows])
+        return "{}arguments<{}{}>{{{{{}}}, {{{}}}, {}, {}}}".format(
+            NAMESPACE, NAMESPACE, PRIORS[self.prior], ", ".join(inputs[:count]),
+            ", ".join(inputs[first:first + count]), rows, inputs[first + count + self.rows])
 
-    def _template(self, node):
-        return "<{}, variational::{}>".format(C_TYPES[node.inputs[0].dtype], PRIORS[self.prior])
+    def _entry_point(self, name, node):
+        """Return the C++ name of the function `name` for these inputs."""
+        return "{}{}<{}, {}{}>".format(NAMESPACE, name, C_TYPES[node.inputs[0].dtype], NAMESPACE, PRIORS[self.prior])
 
 
 class VariationalNorms(_VariationalOp):
     """KL divergence of a random variable, and the squared norms of the objective's gradient by its parameters.
 
-    The objective is ``data loss + kl_weight * KL``. Inputs: mean and, with a prior, log sigma; the gradients of the
-    data loss by them; numbers of rows, if `rows`; kl_weight, a scalar. Outputs: KL (0 without a prior) and a vector of
-    one squared norm per parameter.
+    Inputs: mean and, with a prior, log sigma; the gradients of the data loss by them; row indices, if `rows`;
+    kl_weight, a scalar. Outputs: KL (0 without a prior) and a vector of one squared norm per parameter.
 
     Parameters
     ----------
@@ -118,20 +149,16 @@ class VariationalNorms(_VariationalOp):
         return [(), (T.constant(self.parameters, dtype="int64"),)]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        return """
-        if (!variational::run_norms{template}({arguments}, &{kl}, &{squares})) {{
-            {fail}
-        }}
-        """.format(template=self._template(node), arguments=self._arguments(inputs), kl=outputs[0],
-                   squares=outputs[1], fail=sub["fail"])
+        return self.call(self._entry_point("run_norms", node),
+                         [self._arguments(inputs)] + ["&" + output for output in outputs], sub)
 
 
 class VariationalAdam(_VariationalOp):
     """A step of Adam on the parameters of a random variable.
 
     Inputs: mean and, with a prior, log sigma; for each the moments, first all means, then all squares; the gradients of
-    the data loss; numbers of rows, if `rows`; and the scalars kl_weight (as for `VariationalNorms`), factor (of the
-    whole gradient), step_size, and finite (int8; 0: nothing changes). Outputs: the new parameters, means and squares.
+    the data loss; row indices, if `rows`; and the scalars kl_weight (as for `VariationalNorms`), factor (of the whole
+    gradient), step_size, and finite (int8; 0: nothing changes). Outputs: the new parameters, means and squares.
 
     Parameters
     ----------
@@ -139,7 +166,7 @@ class VariationalAdam(_VariationalOp):
     rows : bool
         Whether the gradients are given for some rows only.
     inplace : bool
-        Let the outputs take the place of the inputs.
+        Write the outputs into the memory of the inputs.
     """
 
     __props__ = ("prior", "rows", "inplace")
@@ -166,36 +193,30 @@ class VariationalAdam(_VariationalOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         count = self.parameters
-        factor, step_size, finite = inputs[-3:]
-        return """
-        if (!variational::run_update{template}({arguments}, {{{moments}}}, {factor}, {step_size}, {finite}, {betas},
-                                               {inplace}, {{{outputs}}})) {{
-            {fail}
-        }}
-        """.format(template=self._template(node), arguments=self._arguments(inputs),
-                   moments=", ".join(inputs[count:3 * count]), factor=factor, step_size=step_size, finite=finite,
-                   betas=", ".join(repr(number) for number in (BETA_1, BETA_2, EPSILON)), inplace=int(self.inplace),
-                   outputs=", ".join("&" + output for output in outputs), fail=sub["fail"])
+        arguments = [self._arguments(inputs), "{%s}" % ", ".join(inputs[count:3 * count])] + list(inputs[-3:])
+        arguments += [repr(number) for number in (BETA_1, BETA_2, EPSILON)] + [str(int(self.inplace))]
+        arguments.append("{%s}" % ", ".join("&" + output for output in outputs))
+        return self.call(self._entry_point("run_update", node), arguments, sub)
 
 
 def _scattered_rows(gradient):
-    """(rows, their numbers) if a variable is distinct rows scattered into zeros, else None."""
+    """Return (rows, row indices) if a variable is distinct rows scattered into zeros, else None."""
     node = gradient.owner
     if node is None or not isinstance(node.op, AdvancedIncSubtensor1) or node.op.set_instead_of_inc:
         return None
-    target, rows, numbers = node.inputs
+    target, rows, indices = node.inputs
     try:
         zero = T.get_scalar_constant_value(target) == 0
     except T.NotScalarConstantError:
         zero = False
-    origin = numbers.owner
-    distinct = origin is not None and isinstance(origin.op, UNIQUE_OPERATIONS) and origin.outputs[0] is numbers
-    return (rows, numbers) if zero and distinct and rows.type == target.type else None
+    origin = indices.owner
+    distinct = origin is not None and isinstance(origin.op, UNIQUE_OPERATIONS) and origin.outputs[0] is indices
+    return (rows, indices) if zero and distinct and rows.type == target.type else None
 
 
 @gof.local_optimizer([VariationalNorms, VariationalAdam])
 def _take_rows(node):
-    """Hand over the touched rows instead of a large array that is zero everywhere else."""
+    """Pass the rows that are not zero instead of an array that is zero everywhere else."""
     if not isinstance(node.op, _VariationalOp) or node.op.rows:
         return False
     first, count = node.op.first_gradient, node.op.parameters
@@ -204,25 +225,10 @@ def _take_rows(node):
         return False
     gradients = [rows for rows, _ in found] + [T.cast(found[0][1], "int64")]
     inputs = node.inputs[:first] + gradients + node.inputs[first + count:]
-    return _with(node.op, rows=True)(*inputs, **dict(return_list=True))
+    return with_properties(node.op, rows=True)(*inputs, **dict(return_list=True))
 
 
-@gof.local_optimizer([VariationalAdam], inplace=True)
-def _work_inplace(node):
-    """Let the outputs take the place of the inputs; Theano undoes it where those are still needed."""
-    if isinstance(node.op, VariationalAdam) and not node.op.inplace:
-        return _with(node.op, inplace=True)(*node.inputs, **dict(return_list=True))
-    return False
-
-
-def _with(op, **changes):
-    """A copy of `op` with other properties."""
-    return type(op)(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
-
-
-# After everything that may merge or remove nodes, before and with Theano's own in-place rewriting (50 to 75).
+# After everything that may merge or remove nodes, and before the in-place rewrites.
 theano.compile.optdb.register(
-    "bayes_rnn_variational_rows", gof.TopoOptimizer(_take_rows, order="in_to_out"), 48.5, "fast_run")
-theano.compile.optdb.register(
-    "bayes_rnn_variational_inplace",
-    gof.TopoOptimizer(_work_inplace, failure_callback=gof.TopoOptimizer.warn_inplace), 70.5, "fast_run", "inplace")
+    "theano_rnn_variational_adam_rows", gof.TopoOptimizer(_take_rows, order="in_to_out"), 48.5, "fast_run")
+register_inplace("variational_adam", VariationalAdam)

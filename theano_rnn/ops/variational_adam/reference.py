@@ -1,4 +1,4 @@
-"""The formulas in Theano's own operations: Kullback-Leibler divergences and Adam.
+"""Kullback-Leibler divergences and Adam in Theano's own operations.
 
 References
 ----------
@@ -6,11 +6,19 @@ References
    arXiv:1701.05369, section 4.
 """
 
+from collections import OrderedDict
+
 import numpy as np
 import theano.tensor as T
 from theano import scalar
 
-__all__ = ["LOG_ALPHA_RANGE", "log_alpha", "log_uniform_kl", "normal_kl"]
+from theano_rnn.updates import guarded
+
+__all__ = ["BETA_1", "BETA_2", "EPSILON", "LOG_ALPHA_RANGE", "log_alpha", "log_uniform_kl", "normal_kl",
+           "reference_norms", "reference_updates"]
+
+#: Of Adam.
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 #: log alpha is clipped to [-8, 8] in `log_uniform_kl`.
 LOG_ALPHA_RANGE = 8.0
@@ -129,3 +137,35 @@ def normal_kl(mean, log_sigma):
     symbolic tensor of that shape
     """
     return -log_sigma + 0.5 * (T.exp(2 * log_sigma) + mean ** 2) - 0.5
+
+
+_DIVERGENCES = {"normal": normal_kl, "log_uniform": log_uniform_kl}
+
+
+def reference_norms(data_loss, groups, kl_weight):
+    """Compute the divergences and the gradient of the whole objective; see `objective_norms`."""
+    zero = T.constant(0, dtype=kl_weight.dtype)
+    divergences = [zero if group.prior is None else _DIVERGENCES[group.prior](*group.parameters).sum()
+                   for group in groups]
+    parameters = [parameter for group in groups for parameter in group.parameters]
+    gradients = OrderedDict(zip(parameters, T.grad(data_loss + sum(divergences) * kl_weight, parameters)))
+    squares = {parameter: T.sum(gradient ** 2) for parameter, gradient in gradients.items()}
+    return divergences, squares, gradients
+
+
+def reference_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
+    """Make the updates of a step of Adam; see `adam_updates`. `gradients` are those of the whole objective."""
+    updates = OrderedDict()
+    for parameter, gradient in gradients.items():
+        gradient = gradient if factor is None else gradient * factor
+        mean, square = state.means[parameter], state.squares[parameter]
+        updates[mean] = _like(BETA_1, mean) * mean + _like(1 - BETA_1, mean) * gradient
+        updates[square] = _like(BETA_2, square) * square + _like(1 - BETA_2, square) * gradient ** 2
+        updates[parameter] = parameter - step_size * updates[mean] / (
+            T.sqrt(updates[square]) + _like(EPSILON, square))
+    return guarded(updates, finite)
+
+
+def _like(number, variable):
+    """Return a number in the precision of a variable."""
+    return np.asarray(number, dtype=variable.dtype)
