@@ -7,7 +7,7 @@ from benchmarks.timing import ROOT
 from benchmarks.training_runs import NAMES, TOKENS
 from Experiments.shared.cli import add_device_option
 from theano_rnn.errors import reported_errors
-from theano_rnn.runtime import configuration
+from theano_rnn import runtime
 
 __all__ = ["new_parser", "add_network_options", "add_tokens_option", "add_device_option", "add_peers_option",
            "run_configured"]
@@ -51,5 +51,5 @@ def run_configured(parser, run, prepare=None):
     with reported_errors():
         if prepare:
             prepare(arguments)
-        configuration.configure(getattr(arguments, "device", "cpu"))
+        runtime.configure(getattr(arguments, "device", "cpu"))
         run(arguments)

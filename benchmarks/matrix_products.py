@@ -24,7 +24,7 @@ from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import StepInOwnProcess, interleaved
 from benchmarks.training_runs import experiment_settings, training_step
-from theano_rnn.runtime import configuration
+from theano_rnn import runtime
 
 __all__ = ["step_operations", "SIZES", "TARGET"]
 
@@ -76,7 +76,7 @@ def step_operations(steps, texts, hidden_units, characters):
 
 def product_step(size, device="cpu"):
     """Return a function that multiplies two square matrices with the BLAS of the training steps."""
-    configuration.configure(device)
+    runtime.configure(device)
     import numpy as np
     import theano
     import theano.tensor as T

@@ -30,8 +30,8 @@ def numpy_predictor(model):
 
 def theano_predictor(model):
     """Return the same function, with the layers of `bayes_rnn`."""
-    from theano_rnn.runtime import configuration
-    configuration.configure()
+    from theano_rnn import runtime
+    runtime.configure()
     import theano
 
     from bayes_rnn.config import parse_config

@@ -8,7 +8,7 @@ from collections import OrderedDict, namedtuple
 from benchmarks.generated_data import TOKENS, generated_data
 from Experiments.shared.data import minibatches
 from theano_rnn.errors import ReportedError
-from theano_rnn.runtime import configuration
+from theano_rnn import runtime
 
 __all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "TRAINING_TEXTS", "TRAINING_TOKENS", "TrainingRun",
            "training_run", "training_step", "experiment_settings", "minibatches_per_epoch"]
@@ -76,7 +76,7 @@ def training_run(name, config, tokens="uniform", assignments=(), **fixed):
 
 def training_step(name, config, tokens="uniform", assignments=(), device="cpu"):
     """Configure Theano in this process and return the step of a `training_run`."""
-    configuration.configure(device)
+    runtime.configure(device)
     return training_run(name, config, tokens, assignments).step
 
 
