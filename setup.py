@@ -1,4 +1,4 @@
-"""Packaging; ``setup_env.sh`` installs the project with it in editable mode."""
+"""Build configuration; ``setup_env.sh`` installs the project with it, in editable mode."""
 
 import io
 import os
@@ -10,6 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def version():
+    """Return the version of the package bayes_rnn."""
     with io.open(os.path.join(HERE, "bayes_rnn", "__init__.py"), encoding="utf-8") as source:
         return re.search(r'^__version__ = "([^"]+)"$', source.read(), re.M).group(1)
 
@@ -17,7 +18,7 @@ def version():
 setup(
     name="bayes-rnn",
     version=version(),
-    description="Bayesian compression of LSTMs, as Lasagne layers",
+    description="Bayesian compression and predefined sparseness of LSTMs, as Lasagne layers",
     license="MIT",
     python_requires=">=3.6,<3.12",
     install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22; python_version < '3.11'",

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the virtualenv that everything here runs in; `./setup_env.sh --help` says how. Written for bash 4 on Linux.
+# Create the virtualenv of this project. `./setup_env.sh --help` explains the options. Needs bash 4 and Linux.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 DEFAULT_THEANO=1.0.5
 
-# Theano and Lasagne come as source, so pip is pinned too: 24.0 is the last that builds such old packages without
-# complaint, and 21.3.1 is the last for CPython 3.6. The digests are those of the wheels on PyPI.
+# pip is pinned because it builds Theano and Lasagne from source: 24.0 is the last release that builds such old packages
+# without warnings, and 21.3.1 is the last release for CPython 3.6. The digests are those of the wheels on PyPI.
 PIP_FOR_36="pip==21.3.1 --hash=sha256:deaf32dcd9ab821e359cd8330786bcd077604b5c5730c0b096eda46f95c24a2d"
 PIP="pip==24.0 --hash=sha256:ba0d021a166865d2265246961bec0152ff124de910c5cc39f1156ce3fa7c69dc"
 
@@ -15,21 +15,21 @@ usage() {
 usage: ./setup_env.sh [--theano VERSION] [--python PATH] [--venv DIR] [--cuda [VERSION] [--cublas] [--ptxas]]
                       [--check | --find]
 
-Makes a virtualenv with the pinned, hash-locked requirements and the project itself. Where it stands complete, says so
-and ends, without a network; a half-made or outdated one is made anew.
+Create a virtualenv with the pinned, hash-locked requirements and the project itself. If the virtualenv is complete,
+the script reports it and exits, without network access. It recreates an incomplete or outdated virtualenv.
 
-  --theano VERSION  $(known_theanos | sed 's/,/ or/'): the first makes venv/, another makes venv-theano-VERSION/
-  --python PATH     this interpreter, instead of the best one found (CPython 3.9, else 3.8, 3.10, 3.11; 3.6 for 0.9.0)
-  --venv DIR        make it in DIR instead
-  --check           change nothing: say what is there; the exit status is 0 if the virtualenv is complete
+  --theano VERSION  $(known_theanos | sed 's/,/ or/'): the first goes to venv/, another one to venv-theano-VERSION/
+  --python PATH     use this interpreter, not the best one found (CPython 3.9, else 3.8, 3.10, 3.11; 3.6 for 0.9.0)
+  --venv DIR        create the virtualenv in DIR
+  --check           change nothing: report the state; the exit status is 0 if the virtualenv is complete
   --find            change nothing: print the interpreter that would be used; the exit status is 2 if there is none
-  --cuda [VERSION]  add what NVIDIA GPUs need, from CUDA $CUDAS ($DEFAULT_CUDA, which drivers since 530 know);
-                    wants CPython 3.9 on x86-64, and on the GPU's machine only the driver
-  --cublas          with --cuda: take cuBLAS (400 to 600 MB) even where no driver is; otherwise it comes where one is
-                    and the system has no cuBLAS of that version
-  --ptxas           with --cuda: take ptxas too (20 MB), which checks kernels without a GPU: pytest -m cuda
+  --cuda [VERSION]  add the back-end for NVIDIA GPUs: CUDA $CUDAS (default: $DEFAULT_CUDA, for drivers since 530);
+                    needs CPython 3.9 on x86-64; the machine with the GPU needs only the driver
+  --cublas          with --cuda: install cuBLAS (400 to 600 MB) even if there is no driver; by default it is installed
+                    if there is a driver and the system has no cuBLAS of that version
+  --ptxas           with --cuda: also install ptxas (20 MB), which checks kernels without a GPU: pytest -m cuda
 
-Exit status: 0 done, 1 the virtualenv could not be made, 2 wrong usage or something is missing on this machine.
+Exit status: 0 success, 1 the virtualenv could not be created, 2 wrong usage or something is missing on this machine.
 EOT
 }
 
@@ -37,27 +37,26 @@ say()  { printf '%s\n' "$*"; }
 warn() { printf 'setup_env.sh: %s\n' "$*" >&2; }
 die()  { warn "$2"; exit "$1"; }           # die STATUS MESSAGE
 
-# shellcheck source=setup_cuda.sh
-. "$HERE/setup_cuda.sh"
+# shellcheck source=environment/cuda.sh
+. "$HERE/environment/cuda.sh"
 
 # ---------------------------------------------------------------------------------------------------- command line
 
 known_theanos() {
     local file known=$DEFAULT_THEANO
-    for file in "$HERE"/requirements-theano-*.txt; do
-        [ -e "$file" ] || continue
-        file=${file##*/requirements-theano-}
-        known+=", ${file%.txt}"
+    for file in "$HERE"/requirements/theano-*.txt; do
+        file=${file##*/theano-}
+        [ "$file" = "$DEFAULT_THEANO.txt" ] || known+=", ${file%.txt}"
     done
     say "$known"
 }
 
 parse_arguments() {
-    THEANO=$DEFAULT_THEANO PYTHON='' VENV='' MODE=make CUDA='' CUBLAS='' PTXAS=''
+    THEANO=$DEFAULT_THEANO PYTHON='' VENV='' MODE=create CUDA='' CUBLAS='' PTXAS=''
     while [ $# -gt 0 ]; do
         case $1 in
             --theano | --python | --venv)
-                [ $# -ge 2 ] && [ -n "$2" ] || die 2 "$1 needs a value"
+                [ -n "${2-}" ] || die 2 "$1 needs a value"
                 case $1 in
                     --theano) THEANO=$2 ;;
                     --python) PYTHON=$2 ;;
@@ -72,36 +71,35 @@ parse_arguments() {
                 case ${2-} in
                     11 | 12 | 13) CUDA=$2; shift ;;
                     '' | --*) ;;
-                    *) die 2 "no CUDA '$2'; --cuda takes $CUDAS, or nothing, which means $DEFAULT_CUDA" ;;
+                    *) die 2 "--cuda must be $CUDAS (default: $DEFAULT_CUDA), got '$2'" ;;
                 esac ;;
             --cublas) CUBLAS=yes ;;
             --ptxas) PTXAS=yes ;;
             -h | --help) usage; exit 0 ;;
-            *) die 2 "unknown argument '$1' (./setup_env.sh --help lists the known ones)" ;;
+            *) die 2 "unknown argument '$1' (./setup_env.sh --help lists the valid ones)" ;;
         esac
         shift
     done
-    [ -n "$CUDA" ] || [ -z "$CUBLAS$PTXAS" ] || die 2 "--cublas and --ptxas go with --cuda"
+    [ -n "$CUDA" ] || [ -z "$CUBLAS$PTXAS" ] || die 2 "--cublas and --ptxas need --cuda"
 }
 
-settle_paths() {
+resolve_paths() {
+    LOCK=$HERE/requirements/theano-$THEANO.txt
     if [ "$THEANO" = "$DEFAULT_THEANO" ]; then
-        LOCK=$HERE/requirements.txt NAME=venv
-        WANTED=(3.9 3.8 3.10 3.11)          # best first
+        NAME=venv WANTED=(3.9 3.8 3.10 3.11)                # best first
     else
-        LOCK=$HERE/requirements-theano-$THEANO.txt NAME=venv-theano-$THEANO
-        WANTED=(3.6)
+        NAME=venv-theano-$THEANO WANTED=(3.6)
     fi
-    [ -f "$LOCK" ] || die 2 "no requirements for Theano '$THEANO'; the known releases are $(known_theanos)"
+    [ -f "$LOCK" ] || die 2 "--theano must be $(known_theanos | sed 's/,/ or/'), got '$THEANO'"
     VENV=${VENV:-$HERE/$NAME}
     case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
-    STAMP=$VENV/.complete                   # written last: what it holds must equal `fingerprint`
-    MARK=$VENV/.made-by-setup_env           # written first: such a folder may be emptied and made anew
+    STAMP=$VENV/.complete                   # written last: its content must equal `fingerprint`
+    MARK=$VENV/.made-by-setup_env           # written first: a folder with this file may be emptied
     LOG=$VENV/setup.log
-    [ -z "$CUDA" ] || settle_cuda
+    [ -z "$CUDA" ] || resolve_cuda_paths
 }
 
-# ------------------------------------------------------------------------------------------- is it there already?
+# ------------------------------------------------------------------------------------------- is it complete already?
 
 fingerprint() {                             # fingerprint PYTHON-VERSION
     say "$VENV made for $HERE"
@@ -110,7 +108,8 @@ fingerprint() {                             # fingerprint PYTHON-VERSION
     say "$PIP $PIP_FOR_36" | sha256sum | cut -d' ' -f1
 }
 
-version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/dev/null </dev/null; }
+probe() { "$1" "$HERE/environment/probe_interpreter.py" </dev/null; }
+version_of() { probe "$1" 2>/dev/null | cut -d' ' -f2; }
 
 is_complete() {
     local version
@@ -122,38 +121,14 @@ is_complete() {
 
 state() {
     if is_complete; then say "complete, CPython $(version_of "$VENV/bin/python")"
-    elif [ -f "$STAMP" ]; then say "outdated (requirements, setup.py, place or interpreter changed since)"
-    elif [ -e "$VENV/pyvenv.cfg" ] || [ -e "$MARK" ]; then say "half-made"
+    elif [ -f "$STAMP" ]; then say "outdated (requirements, setup.py, folder or interpreter have changed)"
+    elif [ -e "$VENV/pyvenv.cfg" ] || [ -e "$MARK" ]; then say "incomplete"
     elif [ -n "$(ls -A "$VENV" 2>/dev/null)" ]; then say "not a virtualenv"
-    else say "not made yet"
+    else say "does not exist"
     fi
 }
 
 # ------------------------------------------------------------------------------------------------- the interpreter
-
-# What a candidate says about itself: implementation, version, whether it has venv and headers, its true path. Inside a
-# virtualenv that is the interpreter it was made from. Must run on any Python, even 2.7.
-PROBE='
-import os, platform, sys, sysconfig
-base, path = getattr(sys, "base_prefix", sys.prefix), sys.executable
-if base != sys.prefix:
-    path = os.path.join(base, "bin", "python%d.%d" % sys.version_info[:2])
-try:
-    import ensurepip, venv
-    has_venv = "venv"
-except ImportError:
-    has_venv = "-"
-headers = os.path.join(sysconfig.get_paths()["include"], "Python.h")
-print(" ".join([platform.python_implementation(), platform.python_version(), has_venv,
-                "headers" if os.path.exists(headers) else "-", path]))
-'
-
-# Where Theano looks for the headers and the library of the interpreter that it runs in.
-LINK_FLAGS='
-import sysconfig
-name = sysconfig.get_config_var("LDLIBRARY").rpartition(".")[0]
-print("\n".join(["-I" + sysconfig.get_paths()["include"], "-L" + sysconfig.get_config_var("LIBDIR"), "-l" + name[3:]]))
-'
 
 find_uv() {
     local uv
@@ -163,7 +138,7 @@ find_uv() {
     return 1
 }
 
-candidates() {                              # every path where a suitable interpreter may be, most obvious first
+candidates() {                              # print every path where a suitable interpreter may be, likely ones first
     local version name uv prefix
     for version in "${WANTED[@]}"; do type -aP "python$version" || true; done
     for name in python3 python; do type -aP "$name" || true; done
@@ -177,7 +152,7 @@ candidates() {                              # every path where a suitable interp
     if command -v conda >/dev/null; then
         timeout 20 conda env list 2>/dev/null </dev/null | awk '$NF ~ /^\// {print $NF "/bin/python"}' || true
     fi
-    if uv=$(find_uv); then                  # only its own ones: the others have been listed above
+    if uv=$(find_uv); then                  # only those that uv manages: the others are listed above
         for version in "${WANTED[@]}"; do
             UV_PYTHON_PREFERENCE=only-managed UV_PYTHON_DOWNLOADS=never "$uv" python find "$version" 2>/dev/null || true
         done
@@ -186,19 +161,19 @@ candidates() {                              # every path where a suitable interp
 
 refuse() { REFUSED+="    $1: $2"$'\n'; }
 
-# Sets FOUND and FOUND_RANK if the interpreter serves (0 is the best version), else notes in REFUSED why not.
+# Set FOUND and FOUND_RANK (0 is the best version) if the interpreter is suitable. Otherwise add the reason to REFUSED.
 examine() {
     local command=$1 answer implementation version has_venv headers path rank file
     file=$(readlink -f "$command") || true
     case $SEEN in *"|$file|"*) return 1 ;; esac
     SEEN+="|$file|"
-    if ! answer=$(timeout 20 "$command" -c "$PROBE" 2>&1 </dev/null); then
+    if ! answer=$(timeout 20 "$command" "$HERE/environment/probe_interpreter.py" 2>&1 </dev/null); then
         answer=$(head -n 1 <<<"$answer")
         refuse "$command" "does not run${answer:+ ($answer)}"
         return 1
     fi
     read -r implementation version has_venv headers path <<<"$(tail -n 1 <<<"$answer")"
-    if [ "$(readlink -f "$path")" != "$file" ]; then           # a shim of pyenv's, or inside a virtualenv
+    if [ "$(readlink -f "$path")" != "$file" ]; then           # a shim of pyenv, or in a virtualenv
         case $SEEN in *"|$(readlink -f "$path")|"*) return 1 ;; esac
         SEEN+="|$(readlink -f "$path")|"
     fi
@@ -215,7 +190,7 @@ examine() {
     elif [ "$headers" != headers ]; then
         refuse "$command" "is CPython $version, but without Python.h (Debian: python${version%.*}-dev)"
     elif ! links_with "$path"; then
-        refuse "$command" "is CPython $version, but a shared object does not link against it, as Theano's must \
+        refuse "$command" "is CPython $version, but g++ cannot link a shared object with it, as Theano does \
 (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared)"
     else
         FOUND=$path FOUND_VERSION=$version FOUND_RANK=$rank
@@ -226,13 +201,13 @@ examine() {
 
 links_with() {
     local flags
-    command -v g++ >/dev/null || return 0   # then there is nothing to try it with, and that is said on its own
-    mapfile -t flags < <("$1" -c "$LINK_FLAGS" 2>/dev/null)
+    command -v g++ >/dev/null || return 0   # cannot be tested; provide_libraries reports a missing g++
+    mapfile -t flags < <("$1" "$HERE/environment/link_flags.py" 2>/dev/null)
     compiles '#include <Python.h>
               PyObject *f() { return PyLong_FromLong(1); }' -shared -fPIC "${flags[@]}"
 }
 
-find_interpreter() {                        # the best of all; sets FOUND
+find_interpreter() {                        # set FOUND to the best one
     local best='' best_version='' best_rank=99 candidate
     FOUND='' FOUND_VERSION='' REFUSED='' SEEN=''
     if [ -n "$PYTHON" ]; then examine "$PYTHON"; return; fi
@@ -256,12 +231,12 @@ find_or_install_interpreter() {
 
 interpreter_from_uv() {
     local uv
-    uv=$(find_uv) && [ "${WANTED[0]}" != 3.6 ] || return 1     # uv has no 3.6
+    uv=$(find_uv) && [ "${WANTED[0]}" != 3.6 ] || return 1     # uv has no CPython 3.6
     say "found no suitable CPython: uv python install ${WANTED[0]}"
     timeout 600 "$uv" python install "${WANTED[0]}" </dev/null
 }
 
-interpreter_from_apt() {                    # Debian 11, 12, Ubuntu 20.04, 22.04 have one; or its headers are missing
+interpreter_from_apt() {                    # for Debian 11 and 12, Ubuntu 20.04 and 22.04; also adds missing headers
     local version
     for version in "${WANTED[@]}"; do
         apt-cache show "python$version-venv" >/dev/null 2>&1 || continue
@@ -274,11 +249,13 @@ interpreter_from_apt() {                    # Debian 11, 12, Ubuntu 20.04, 22.04
 no_interpreter() {
     local first=${WANTED[0]} versions=${WANTED[*]}
     {
-        if [ -n "$PYTHON" ]; then warn "--python $PYTHON does not serve Theano $THEANO (CPython ${versions// / or }):"
-        else warn "found no CPython ${versions// / or } for Theano $THEANO. Looked at:"
+        if [ -n "$PYTHON" ]; then
+            warn "--python $PYTHON is not suitable for Theano $THEANO (CPython ${versions// / or }):"
+        else
+            warn "found no CPython ${versions// / or } for Theano $THEANO. Rejected:"
         fi
-        printf '%s' "${REFUSED:-    nothing that is called python on PATH, in pyenv, conda or uv$'\n'}"
-        say "Any one of these brings one; then run ./setup_env.sh again:"
+        printf '%s' "${REFUSED:-    nothing: no interpreter on PATH, in pyenv, conda or uv$'\n'}"
+        say "Install one in one of these ways, then run ./setup_env.sh again:"
         case $first in
             3.6) ;;
             *) [ -n "$CUDA" ] ||
@@ -290,36 +267,36 @@ no_interpreter() {
         esac
         say "    pyenv:           PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install $first"
         say "    conda:           conda create -n python$first python=$first"
-        say "    or an interpreter of your own, with its headers: ./setup_env.sh --python PATH"
+        say "    or use your own interpreter, with its headers: ./setup_env.sh --python PATH"
     } >&2
     exit 2
 }
 
 # ----------------------------------------------------------------------------------------------- system libraries
 
-compiles() {                                # compiles SOURCE FLAG...: does g++ make something of it?
+compiles() {                                # compiles SOURCE FLAG...: whether g++ compiles and links the source
     g++ -x c++ - -o "$SCRATCH/compiled" "${@:2}" <<<"$1" >/dev/null 2>&1
 }
 
 has_compiler() { command -v g++ >/dev/null && compiles 'int main() { return 0; }'; }
 has_openblas() { compiles 'extern "C" void sgemm_(); int main() { sgemm_(); }' -lopenblas; }
 
-apt_install() {                             # as root, or with sudo if it may be asked; 1 if it cannot be done
+apt_install() {                             # as root or with sudo; the status is 1 if that is not possible
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get) by_hand="apt-get install $*"
-    command -v apt-get >/dev/null || { warn "no apt-get here: install what Debian calls $* by other means"; return 1; }
+    command -v apt-get >/dev/null || { warn "no apt-get here: install $* (names in Debian) by other means"; return 1; }
     if [ "$(id -u)" != 0 ]; then
         by_hand="sudo $by_hand"
         if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then apt=(sudo -n "${apt[@]}")
         elif command -v sudo >/dev/null && [ -t 0 ]; then apt=(sudo "${apt[@]}")
-        else warn "no right to install packages; ask somebody who may for: apt-get install $*"; return 1
+        else warn "no permission to install packages; ask an administrator to run: apt-get install $*"; return 1
         fi
     fi
     say "installing $* ($by_hand)"
     if "${apt[@]}" install -y -qq --no-install-recommends "$@" </dev/null >"$SCRATCH/apt.log" 2>&1; then return; fi
-    "${apt[@]}" update -qq </dev/null >"$SCRATCH/apt.log" 2>&1 || true      # a fresh machine has no lists yet
+    "${apt[@]}" update -qq </dev/null >"$SCRATCH/apt.log" 2>&1 || true      # a new machine has no package lists
     if "${apt[@]}" install -y -qq --no-install-recommends "$@" </dev/null >>"$SCRATCH/apt.log" 2>&1; then return; fi
     tail -n 5 "$SCRATCH/apt.log" >&2
-    warn "this failed: $by_hand"
+    warn "command failed: $by_hand"
     return 1
 }
 
@@ -329,31 +306,32 @@ provide_libraries() {
     [ ${#missing[@]} = 0 ] && has_openblas || missing+=(libopenblas-dev)
     [ ${#missing[@]} = 0 ] && return
     apt_install "${missing[@]}" || true
-    has_compiler || die 2 "no working g++: Theano compiles everything with it. Install g++, then run this again"
-    has_openblas || warn "goes on without OpenBLAS (libopenblas-dev): Theano takes numpy's BLAS, about 4 times slower"
+    has_compiler || die 2 "no working g++, which Theano needs: install g++, then run ./setup_env.sh again"
+    has_openblas ||
+        warn "continuing without OpenBLAS (libopenblas-dev): Theano uses the BLAS of NumPy, about 4 times slower"
 }
 
-# ---------------------------------------------------------------------------------------------- making the virtualenv
+# -------------------------------------------------------------------------------------------- creating the virtualenv
 
-take_lock() {                               # on the folder itself, so that no file is left behind
+take_lock() {                               # lock the folder itself, so that no lock file remains
     local status=0
     mkdir -p "$VENV"
     command -v flock >/dev/null || return 0
     exec 9<"$VENV"
-    flock -n -E 75 9 2>/dev/null || status=$?           # another status: a file system without locks
-    [ $status != 75 ] || die 2 "another setup_env.sh is at work on $VENV"
+    flock -n -E 75 9 2>/dev/null || status=$?           # another status: the file system has no locks
+    [ $status != 75 ] || die 2 "another setup_env.sh is running on $VENV"
 }
 
 clear_venv() {
     if [ ! -e "$VENV/pyvenv.cfg" ] && [ ! -e "$MARK" ] && [ -n "$(ls -A "$VENV")" ]; then
-        die 2 "$VENV is not empty and not a virtualenv: nothing done"
+        die 2 "$VENV is not empty and not a virtualenv: nothing changed"
     fi
     rm -f "$STAMP"
     touch "$MARK"
     find "$VENV" -mindepth 1 ! -path "$MARK" -delete
 }
 
-stage() {                                   # stage TITLE COMMAND...: one line, with the seconds; the noise goes to LOG
+stage() {                                   # stage TITLE COMMAND...: print one line; the output goes to LOG
     local title=$1 start=$SECONDS
     STAGE=$((STAGE + 1))
     printf '[%d/%d] %s ... ' "$STAGE" "$STAGES" "$title"
@@ -363,20 +341,20 @@ stage() {                                   # stage TITLE COMMAND...: one line, 
         say "failed"
         awk '/^==== / {text = ""; next} !/^(WARNING|Looking in)/ {text = text "    " $0 "\n"} END {printf "%s", text}' \
             "$LOG" | tail -n 15 >&2
-        die 1 "'$title' failed; all of its output: $LOG"
+        die 1 "'$title' failed; its full output is in $LOG"
     fi
     say "$((SECONDS - start)) s"
 }
 
 pip_install() { "$VENV/bin/python" -m pip install --no-input --disable-pip-version-check "$@"; }
 
-make_empty() {
+create_empty() {
     "$FOUND" -m venv "$VENV"
     case $FOUND_VERSION in 3.6.*) say "$PIP_FOR_36" ;; *) say "$PIP" ;; esac >"$SCRATCH/pip.txt"
     pip_install --require-hashes --no-deps -r "$SCRATCH/pip.txt"
 }
 
-install_build_tools() {                     # their entries in the lock: a first line and its indented digests
+install_build_tools() {                     # an entry of the lock is a line and its indented digests
     awk '/^[^ ]/ {take = /^(setuptools|wheel)==/} take' "$LOCK" >"$SCRATCH/build.txt"
     pip_install --require-hashes --no-deps -r "$SCRATCH/build.txt"
 }
@@ -384,54 +362,21 @@ install_build_tools() {                     # their entries in the lock: a first
 install_packages() { pip_install --require-hashes --no-deps --no-build-isolation -r "$LOCK"; }
 install_project()  { pip_install --no-index --no-deps --no-build-isolation -e "$HERE"; }
 
-self_test() {                               # from another folder, so that the installed project is what is tried
-    cd "$SCRATCH" && "$VENV/bin/python" "$SCRATCH/self_test.py"
+self_test() {                               # from another folder, so that the installed project is tested
+    cd "$SCRATCH" && "$VENV/bin/python" "$HERE/environment/self_test.py"
 }
 
-write_self_test() {
-    cat >"$SCRATCH/self_test.py" <<'EOT'
-import os
-import platform
-
-from theano_rnn.runtime import configuration
-
-configuration.configure()
-import numpy as np
-import theano
-import theano.tensor as T
-
-from theano_rnn.lasagne_compat import lasagne
-
-values = np.random.RandomState(1).randn(5, 3).astype("float32")
-network = lasagne.layers.DenseLayer(lasagne.layers.InputLayer((None, 3)), 4, nonlinearity=lasagne.nonlinearities.tanh)
-inputs = T.matrix(dtype="float32")
-once = theano.function([inputs], lasagne.layers.get_output(network, inputs))
-expected = np.tanh(values.dot(network.W.get_value()))
-assert np.allclose(once(values), expected, atol=1e-5), "a dense layer computes something wrong"
-
-sums, _ = theano.scan(lambda x, total: T.tanh(total + x), sequences=inputs, outputs_info=T.zeros((3,), "float32"))
-gradient = theano.function([inputs], T.grad(sums[-1].sum(), inputs))(values)
-assert gradient.shape == (5, 3) and np.isfinite(gradient).all() and gradient[0].any(), "theano.scan computes nonsense"
-
-blas = theano.config.blas.ldflags or "numpy's own (slow)"
-print("Theano %s, Lasagne %s, numpy %s, CPython %s; BLAS: %s; threads: %s" % (
-    theano.__version__, lasagne.__version__, np.__version__, platform.python_version(), blas,
-    os.environ.get("OMP_NUM_THREADS")))
-EOT
-}
-
-make_venv() {
+create_venv() {
     STAGE=0 STAGES=5
-    write_self_test
     if [ -e "$VENV/cuda" ] && [ -z "$CUDA" ]; then
-        warn "the CUDA back-end goes with the old virtualenv; ./setup_env.sh --cuda adds it to the new one"
+        warn "the CUDA back-end is removed with the old virtualenv; ./setup_env.sh --cuda adds it to the new one"
     fi
     clear_venv
-    say "making $VENV with $FOUND (CPython $FOUND_VERSION)"
-    stage "an empty virtualenv with pinned pip" make_empty
+    say "creating $VENV with $FOUND (CPython $FOUND_VERSION)"
+    stage "empty virtualenv with pinned pip" create_empty
     stage "setuptools and wheel" install_build_tools
     stage "Theano $THEANO and the other locked packages" install_packages
-    stage "the project, editable" install_project
+    stage "project, editable" install_project
     stage "self-test: import, compile, compute" self_test
     tail -n 1 "$LOG"
     fingerprint "$FOUND_VERSION" >"$STAMP.new"
@@ -454,13 +399,13 @@ check() {
 
 main() {
     parse_arguments "$@"
-    settle_paths
+    resolve_paths
     unset PYTHONPATH PYTHONHOME
     export HOME=${HOME:-/} PYTHONNOUSERSITE=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
     local complete=''
-    if [ $MODE = make ] && is_complete; then
+    if [ $MODE = create ] && is_complete; then
         complete=yes
-        [ -z "$CUDA" ] || refuse_other_python
+        [ -z "$CUDA" ] || require_python_for_cuda
     fi
     if [ -n "$complete" ] && { [ -z "$CUDA" ] || cuda_is_complete; }; then
         say "$VENV is complete (CPython $(version_of "$VENV/bin/python"), Theano $THEANO${CUDA:+, CUDA $CUDA}):" \
@@ -472,10 +417,10 @@ main() {
     case $MODE in
         check) check || exit 1 ;;
         find) find_interpreter || no_interpreter; say "$FOUND" ;;
-        make)
+        create)
             take_lock
             provide_libraries
-            if [ -z "$complete" ]; then find_or_install_interpreter; make_venv; fi
+            if [ -z "$complete" ]; then find_or_install_interpreter; create_venv; fi
             [ -z "$CUDA" ] || add_cuda ;;
     esac
 }

@@ -1,5 +1,6 @@
-"""The set-up script, run for real on a made-up machine: its PATH holds a few system tools and whatever a test fakes."""
+"""setup_env.sh on a simulated machine: PATH holds a few system tools and the programs that a test fakes."""
 
+import glob
 import os
 import shutil
 import stat
@@ -9,17 +10,16 @@ import time
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = ("awk bash cat cp cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum "
          "sleep tail timeout touch").split()
 
-# Claims a version, makes a virtualenv that holds a copy of itself, and lets pip and every script succeed.
+# Reports a version, creates a virtualenv that holds a copy of itself; pip and every other script succeed.
 INTERPRETER = """\
 #!/usr/bin/env bash
 case "$1 $2" in
-    "-c "*ensurepip*) echo "{implementation} {version} {venv} {headers} $0" ;;
-    "-c "*LDLIBRARY*) printf '%s\\n' -I. -L. -lpython ;;
-    "-c "*) echo "{version}" ;;
+    */environment/probe_interpreter.py*) echo "{implementation} {version} {venv} {headers} $0" ;;
+    */environment/link_flags.py*) printf '%s\\n' -I. -L. -lpython ;;
     "-m venv") mkdir -p "$3/bin"; touch "$3/pyvenv.cfg"; cp "$0" "$3/bin/python" ;;
     "-m pip") {pip} ;;
     *) echo "it computes" ;;
@@ -36,9 +36,10 @@ class Machine:
         self.home = folder / "home"
         for path in (self.project, self.bin, self.home):
             path.mkdir()
-        for name in os.listdir(ROOT):
-            if name in ("setup_env.sh", "setup_cuda.sh", "setup.py") or name.startswith("requirements"):
-                shutil.copy(os.path.join(ROOT, name), str(self.project))
+        for name in ("setup_env.sh", "setup.py"):
+            shutil.copy(os.path.join(ROOT, name), str(self.project))
+        for name in ("environment", "requirements"):
+            shutil.copytree(os.path.join(ROOT, name), str(self.project / name))
         for name in TOOLS:
             if shutil.which(name):
                 (self.bin / name).symlink_to(shutil.which(name))
@@ -87,7 +88,7 @@ def without_conda():
 
 # ------------------------------------------------------------------------------------------------------ command line
 
-def test_help_names_every_option_and_the_known_releases(machine):
+def test_help_lists_every_option_and_the_known_releases(machine):
     status, out, _ = machine.run("--help")
     assert status == 0
     for word in ("--theano", "--python", "--venv", "--check", "--find", "--cuda", "--cublas", "--ptxas", "1.0.5",
@@ -96,17 +97,17 @@ def test_help_names_every_option_and_the_known_releases(machine):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--theano", "1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
-    (["--theano=1.2"], "no requirements for Theano '1.2'; the known releases are 1.0.5, 0.9.0"),
+    (["--theano", "1.2"], "--theano must be 1.0.5 or 0.9.0, got '1.2'"),
+    (["--theano=1.2"], "--theano must be 1.0.5 or 0.9.0, got '1.2'"),
     (["--theano"], "--theano needs a value"),
-    (["--cuda", "10"], "no CUDA '10'; --cuda takes 11, 12 or 13, or nothing, which means 12"),
-    (["--cuda=cuda"], "no CUDA 'cuda'; --cuda takes 11, 12 or 13"),
-    (["--cublas"], "--cublas and --ptxas go with --cuda"),
-    (["--theano", "0.9.0", "--cuda"], "--cuda goes with Theano 1.0.5 only, not 0.9.0"),
+    (["--cuda", "10"], "--cuda must be 11, 12 or 13 (default: 12), got '10'"),
+    (["--cuda=cuda"], "--cuda must be 11, 12 or 13 (default: 12), got 'cuda'"),
+    (["--cublas"], "--cublas and --ptxas need --cuda"),
+    (["--theano", "0.9.0", "--cuda"], "--cuda needs Theano 1.0.5, got 0.9.0"),
     (["--colour"], "unknown argument '--colour'"),
     (["here"], "unknown argument 'here'"),
 ])
-def test_wrong_arguments_are_refused_in_one_line(ready, arguments, message):
+def test_invalid_arguments_give_a_message_of_one_line(ready, arguments, message):
     status, out, err = ready.run(*arguments)
     assert (status, out) == (2, "")
     assert message in err and err.count("\n") == 1
@@ -115,7 +116,7 @@ def test_wrong_arguments_are_refused_in_one_line(ready, arguments, message):
 
 # ------------------------------------------------------------------------------------------------- the interpreter
 
-def test_without_interpreter_says_what_was_found_and_what_to_install(machine):
+def test_without_interpreter_reports_those_found_and_how_to_install_one(machine):
     without_conda()
     machine.compiler()
     machine.python("3.12.1", "python3")
@@ -142,7 +143,7 @@ def test_without_any_python_at_all(machine):
     assert "found no CPython 3.6 for Theano 0.9.0" in err and "pyenv install 3.6" in err
 
 
-def test_the_best_version_wins_not_the_first(machine):
+def test_the_best_version_is_chosen_not_the_first(machine):
     eleven = machine.python("3.11.2", "python3")
     assert machine.run("--find")[:2] == (0, eleven + "\n")
     ten = machine.python("3.10.4")
@@ -154,7 +155,7 @@ def test_the_best_version_wins_not_the_first(machine):
     assert machine.run("--find")[:2] == (0, nine + "\n")
 
 
-def test_the_oldest_release_takes_no_newer_interpreter(machine):
+def test_theano_0_9_0_needs_cpython_3_6(machine):
     without_conda()
     machine.python("3.11.2", "python3")
     status, _, err = machine.run("--find", "--theano", "0.9.0")
@@ -182,7 +183,7 @@ def test_finds_interpreters_that_are_not_on_path(machine, place):
     assert machine.run("--find", **more)[:2] == (0, path + "\n")
 
 
-def test_uv_installs_an_interpreter_where_none_is(machine):
+def test_uv_installs_a_missing_interpreter(machine):
     without_conda()
     machine.compiler()
     new = machine.python("3.9.1", "not-yet", folder=machine.home / "uv")
@@ -215,7 +216,7 @@ def test_apt_installs_the_interpreter_of_debian_12(machine):
     assert "apt-get install python3.11 " in out and "(CPython 3.11.2)" in out
 
 
-def test_a_given_interpreter_is_taken_or_refused_never_replaced(ready):
+def test_a_given_interpreter_is_used_or_refused_never_replaced(ready):
     eight = ready.python("3.8.2", "mine", folder=ready.home)
     assert ready.run("--python", eight, "--find")[:2] == (0, eight + "\n")
     seven = ready.python("3.7.2", "other", folder=ready.home)
@@ -228,22 +229,22 @@ def test_an_interpreter_without_a_linkable_library_is_refused(machine):
     machine.compiler('case "$*" in *-lpython*) exit 1 ;; esac')
     machine.python("3.9.1")
     status, _, err = machine.run("--find")
-    assert status == 2 and "--enable-shared" in err
+    assert status == 2 and "g++ cannot link a shared object with it" in err and "--enable-shared" in err
 
 
 # ------------------------------------------------------------------------------------------------- system libraries
 
-def test_without_compiler_or_right_to_install_names_the_command(machine):
+def test_without_compiler_and_permission_prints_the_command(machine):
     machine.python("3.9.1")
     machine.program("apt-get", "#!/usr/bin/env bash\nexit 1\n")
     (machine.bin / "id").unlink()
     machine.program("id", "#!/usr/bin/env bash\necho 1000\n")
     status, _, err = machine.run()
     assert status == 2
-    assert "ask somebody who may for: apt-get install g++ libopenblas-dev" in err and "no working g++" in err
+    assert "ask an administrator to run: apt-get install g++ libopenblas-dev" in err and "no working g++" in err
 
 
-def test_sudo_is_used_where_it_does_not_ask(machine):
+def test_sudo_is_used_if_it_asks_for_no_password(machine):
     machine.python("3.9.1")
     (machine.bin / "id").unlink()
     machine.program("id", "#!/usr/bin/env bash\necho 1000\n")
@@ -260,21 +261,22 @@ def test_sudo_is_used_where_it_does_not_ask(machine):
     assert "sudo apt-get install g++ libopenblas-dev" in out
 
 
-def test_without_openblas_goes_on_and_says_what_it_costs(machine):
+def test_without_openblas_continues_with_a_warning(machine):
     machine.compiler('case "$*" in *-lopenblas*) exit 1 ;; esac')
     machine.python("3.9.1")
     status, _, err = machine.run()
     assert status == 0
-    assert "no apt-get here" in err and "without OpenBLAS (libopenblas-dev)" in err and "4 times slower" in err
+    assert "no apt-get here" in err
+    assert "continuing without OpenBLAS (libopenblas-dev)" in err and "4 times slower" in err
 
 
 # --------------------------------------------------------------------------------------------------- the virtualenv
 
-def test_a_complete_virtualenv_is_recognised_at_once(ready):
+def test_a_complete_virtualenv_is_recognised_within_a_second(ready):
     status, out, err = ready.run()
     assert (status, err) == (0, "")
     assert "it computes" in out and "[5/5] self-test" in out and (ready.project / "venv" / "bin" / "python").exists()
-    ready.program("python3.9", "#!/usr/bin/env bash\nexit 1\n")        # not needed any more, and no network either
+    ready.program("python3.9", "#!/usr/bin/env bash\nexit 1\n")        # no longer needed, nor is the network
     start = time.time()
     status, out, err = ready.run()
     assert (status, err) == (0, "")
@@ -283,7 +285,7 @@ def test_a_complete_virtualenv_is_recognised_at_once(ready):
     assert ready.run("--check")[0] == 0
 
 
-def test_other_release_and_other_place(ready):
+def test_another_theano_and_another_folder(ready):
     ready.python("3.6.15")
     assert ready.run("--theano", "0.9.0")[0] == 0
     assert (ready.project / "venv-theano-0.9.0" / "bin" / "python").exists()
@@ -291,17 +293,17 @@ def test_other_release_and_other_place(ready):
     assert (ready.home / "mine" / "bin" / "python").exists() and not (ready.project / "venv").exists()
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "setup.py"])
-def test_is_made_anew_when_what_it_was_made_from_changes(ready, name):
+@pytest.mark.parametrize("name", ["requirements/theano-1.0.5.txt", "setup.py"])
+def test_is_recreated_when_requirements_or_setup_py_change(ready, name):
     assert ready.run()[0] == 0
     with open(str(ready.project / name), "a") as changed:
         changed.write("# changed\n")
     assert "outdated" in ready.run("--check")[1]
     status, out, _ = ready.run()
-    assert status == 0 and "making " in out
+    assert status == 0 and "creating " in out
 
 
-def test_is_made_anew_when_another_interpreter_is_asked_for(ready):
+def test_is_recreated_for_another_interpreter(ready):
     assert ready.run()[0] == 0
     eight = ready.python("3.8.2")
     assert "nothing to do" in ready.run()[1]
@@ -309,13 +311,13 @@ def test_is_made_anew_when_another_interpreter_is_asked_for(ready):
     assert status == 0 and "(CPython 3.8.2)" in out
 
 
-def test_a_half_made_virtualenv_is_said_to_be_so_and_made_anew(ready):
+def test_an_incomplete_virtualenv_is_reported_and_recreated(ready):
     ready.python("3.9.18", pip="echo 'no network here'; exit 1")
     status, out, err = ready.run()
     assert status == 1 and "[1/5]" in out
-    assert "no network here" in err and "'an empty virtualenv with pinned pip' failed" in err
+    assert "no network here" in err and "'empty virtualenv with pinned pip' failed" in err
     status, out, _ = ready.run("--check")
-    assert status == 1 and "half-made" in out
+    assert status == 1 and "venv: incomplete" in out
     (ready.project / "venv" / "left-over").write_text("from the first attempt")
     ready.python("3.9.18")
     assert ready.run()[0] == 0
@@ -323,7 +325,7 @@ def test_a_half_made_virtualenv_is_said_to_be_so_and_made_anew(ready):
     assert ready.run("--check")[0] == 0
 
 
-def test_a_folder_with_other_things_is_left_alone(ready):
+def test_a_folder_with_other_files_is_not_changed(ready):
     precious = ready.home / "thesis"
     precious.mkdir()
     (precious / "chapter-1").write_text("words")
@@ -341,16 +343,16 @@ def test_a_second_run_at_the_same_time_is_refused(ready):
     while not (ready.home / "started").exists() and time.time() < deadline:
         time.sleep(0.05)
     status, _, err = ready.run()
-    assert status == 2 and "another setup_env.sh is at work" in err and err.count("\n") == 1
+    assert status == 2 and "another setup_env.sh is running" in err and err.count("\n") == 1
     assert not (ready.project / "venv" / ".complete").exists()
     first.kill()
     first.communicate()
-    assert "half-made" in ready.run("--check")[1]
+    assert "venv: incomplete" in ready.run("--check")[1]
 
 
 # -------------------------------------------------------------------------------------------------- the CUDA back-end
 
-# A pip that notes what it is asked for and leaves the libraries of NVRTC and cuBLAS where NVIDIA's packages have them.
+# A pip that logs the packages and creates the libraries of NVRTC and cuBLAS at the paths of NVIDIA's packages.
 PIP_OF_NVIDIA = """
         until [ $# = 0 ]; do
             if [ "$1" = --target ]; then
@@ -375,7 +377,7 @@ def with_cuda(machine):
 
 
 @on_x86
-def test_cuda_is_added_to_a_virtualenv_that_stands(with_cuda):
+def test_cuda_is_added_to_an_existing_virtualenv(with_cuda):
     left = with_cuda.project / "venv" / "left"
     left.write_text("from the first run")
     assert with_cuda.run("--check", "--cuda")[0] == 1
@@ -406,28 +408,39 @@ def test_parts_of_the_cuda_back_end_are_added_one_by_one(with_cuda):
 
 
 @on_x86
-def test_an_unfinished_cuda_back_end_is_made_anew(with_cuda):
+def test_an_incomplete_cuda_back_end_is_reinstalled(with_cuda):
     with_cuda.compiler('case "$*" in *libcuda.so*) exit 1 ;; esac')
     status, out, err = with_cuda.run("--cuda")
-    assert status == 1 and "'the names libgpuarray looks for' failed" in err
-    assert "half-made" in with_cuda.run("--check", "--cuda")[1]
+    assert status == 1 and "'library names for libgpuarray' failed" in err
+    assert "incomplete, outdated or of another CUDA version" in with_cuda.run("--check", "--cuda")[1]
     assert "nothing to do" in with_cuda.run()[1]
     with_cuda.compiler()
     assert with_cuda.run("--cuda")[0] == 0
 
 
 @on_x86
-def test_the_cuda_back_end_goes_with_the_virtualenv_that_is_made_anew(with_cuda):
+@pytest.mark.parametrize("name", ["requirements/cuda-12.txt", "environment/cuda.sh", "environment/fetch_pygpu.py"])
+def test_an_outdated_cuda_back_end_is_reinstalled(with_cuda, name):
+    assert with_cuda.run("--cuda")[0] == 0
+    with open(str(with_cuda.project / name), "a") as changed:
+        changed.write("# changed\n")
+    assert "incomplete, outdated or of another CUDA version" in with_cuda.run("--check", "--cuda")[1]
+    status, out, _ = with_cuda.run("--cuda")
+    assert status == 0 and "[1/4]" in out
+
+
+@on_x86
+def test_the_cuda_back_end_is_removed_with_an_outdated_virtualenv(with_cuda):
     assert with_cuda.run("--cuda")[0] == 0
     with open(str(with_cuda.project / "setup.py"), "a") as changed:
         changed.write("# changed\n")
     status, _, err = with_cuda.run()
-    assert status == 0 and "the CUDA back-end goes with the old virtualenv; ./setup_env.sh --cuda adds it" in err
+    assert status == 0 and "the CUDA back-end is removed with the old virtualenv; ./setup_env.sh --cuda adds it" in err
     assert with_cuda.run("--check", "--cuda")[0] == 1
 
 
 @on_x86
-def test_cuda_wants_one_version_of_python(machine):
+def test_cuda_needs_cpython_3_9(machine):
     without_conda()
     machine.compiler()
     machine.python("3.8.4")
@@ -439,6 +452,12 @@ def test_cuda_wants_one_version_of_python(machine):
     assert "the CUDA back-end needs CPython 3.9" in err and "3.8.4" in err
 
 
-def test_the_script_itself_is_executable():
+def test_the_scripts_are_executable():
     for name in ("setup_env.sh", os.path.join(".ci", "run")):
         assert os.stat(os.path.join(ROOT, name)).st_mode & stat.S_IXUSR
+
+
+def test_the_scripts_are_valid_bash():
+    patterns = ["*.sh", ".ci/run", "environment/*.sh", "benchmarks/*.sh", "Experiments/*/*.sh"]
+    for path in [path for pattern in patterns for path in glob.glob(os.path.join(ROOT, pattern))]:
+        subprocess.check_call(["bash", "-n", path])
