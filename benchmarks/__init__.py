@@ -1,0 +1,1 @@
+"""Benchmarks: speed and memory of training and prediction, on CPU and GPU."""

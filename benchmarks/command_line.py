@@ -3,11 +3,12 @@
 import argparse
 import os
 
+from theano_rnn import runtime
+from theano_rnn.errors import reported_errors
+
 from benchmarks.timing import ROOT
 from benchmarks.training_runs import NAMES, TOKENS
 from Experiments.shared.cli import add_device_option
-from theano_rnn.errors import reported_errors
-from theano_rnn import runtime
 
 __all__ = ["new_parser", "add_network_options", "add_tokens_option", "add_device_option", "add_peers_option",
            "run_configured"]

@@ -20,12 +20,13 @@ import subprocess
 import tempfile
 from collections import OrderedDict, namedtuple
 
+from theano_rnn.errors import ReportedError
+
 from benchmarks.command_line import add_device_option, add_peers_option, new_parser, run_configured
 from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import ROOT, StepInOwnProcess, interleaved, output_of
 from benchmarks.training_runs import training_step
-from theano_rnn.errors import ReportedError
 
 __all__ = ["GROUPS", "PEERS", "Comparison", "PeerProgram", "why_missing"]
 

@@ -11,6 +11,9 @@ sketches of them, at most 3 MB instead of 100. The errors are those of the sketc
 import hashlib
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+
 import numpy as np
 
 from benchmarks.command_line import add_device_option, add_network_options, new_parser, run_configured
@@ -18,8 +21,6 @@ from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import process_age
 from benchmarks.training_runs import AWD, TRAINING_TEXTS, TRAINING_TOKENS, training_run
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
 
 __all__ = ["TARGET", "first_step", "gradient_names", "set_portable_parameters", "sketch", "relative_error", "compare"]
 

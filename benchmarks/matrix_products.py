@@ -18,13 +18,14 @@ machine). Softmax, KL, Adam and gates therefore count as time but not as operati
 import statistics
 from collections import OrderedDict
 
+from theano_rnn import runtime
+
 from benchmarks.command_line import add_device_option, new_parser, run_configured
 from benchmarks.generated_data import VOCABULARY
 from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import StepInOwnProcess, interleaved
 from benchmarks.training_runs import experiment_settings, training_step
-from theano_rnn import runtime
 
 __all__ = ["step_operations", "SIZES", "TARGET"]
 

@@ -19,6 +19,8 @@ import tempfile
 from collections import OrderedDict
 from functools import partial
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
 from benchmarks.command_line import add_peers_option, new_parser, run_configured
@@ -26,7 +28,6 @@ from benchmarks.generated_data import generated_tokens
 from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import ROOT, output_of, timed
-from theano_rnn.errors import ReportedError
 
 __all__ = ["KEPT", "ROWS", "commands", "check_agreement"]
 

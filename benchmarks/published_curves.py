@@ -11,8 +11,9 @@ import json
 import os
 from collections import OrderedDict
 
-from Experiments.shared.plots import plot_run
 from theano_rnn.errors import ReportedError, reported_errors
+
+from Experiments.shared.plots import plot_run
 
 __all__ = ["read_metrics", "read_published", "merged_curves", "chosen_epochs", "curve_table"]
 

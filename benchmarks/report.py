@@ -1,7 +1,7 @@
 """Markdown tables of benchmark results: of one JSON file, or of all JSON files in a folder.
 
-    python benchmarks/report.py benchmarks/results/2026-11-22.json
-    python benchmarks/report.py benchmarks/results/gpu-2026-11-22
+python benchmarks/report.py benchmarks/results/2026-11-22.json
+python benchmarks/report.py benchmarks/results/gpu-2026-11-22
 """
 
 import argparse

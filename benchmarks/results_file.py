@@ -44,6 +44,7 @@ class Results(object):
 def machine():
     """Return a description of hardware and software: OrderedDict. Theano must be configured."""
     import theano_rnn.lasagne_compat  # noqa: F401  (without it, versions() cannot import Lasagne)
+
     from Experiments.shared.run_folder import versions
     with open("/proc/cpuinfo") as stream:
         model = next((line.split(":")[1].strip() for line in stream if line.startswith("model name")), "unknown")

@@ -66,13 +66,14 @@ def measure(steps, count):
 
 def lstm_step(geometries):
     """Return a function that trains a stack of LSTMs with these geometries for one step."""
+    from theano_rnn.lasagne_compat import lasagne
+
     import numpy as np
     import theano
     import theano.tensor as T
 
     from sparse_seq_theano.layers import SparseLSTMLayer
     from sparse_seq_theano.optimizers import sgd
-    from theano_rnn.lasagne_compat import lasagne
     input, shape = T.tensor3(), (STREAMS, STEPS, geometries[0].input_size)
     layer = lasagne.layers.InputLayer(shape, input)
     for number, geometry in enumerate(geometries):

@@ -5,10 +5,11 @@ import itertools
 import math
 from collections import OrderedDict, namedtuple
 
+from theano_rnn import runtime
+from theano_rnn.errors import ReportedError
+
 from benchmarks.generated_data import TOKENS, generated_data
 from Experiments.shared.data import minibatches
-from theano_rnn.errors import ReportedError
-from theano_rnn import runtime
 
 __all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "TRAINING_TEXTS", "TRAINING_TOKENS", "TrainingRun",
            "training_run", "training_step", "experiment_settings", "minibatches_per_epoch"]

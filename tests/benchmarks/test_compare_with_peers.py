@@ -3,11 +3,12 @@
 import sys
 from argparse import Namespace
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from benchmarks import compare_with_peers
 from benchmarks.results_file import Results
-from theano_rnn.errors import ReportedError
 
 
 def test_the_report_is_read_from_the_last_line():

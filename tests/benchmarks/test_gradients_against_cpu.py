@@ -2,13 +2,14 @@
 
 import os
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 
 from benchmarks import gradients_against_cpu
 from benchmarks.gradients_against_cpu import relative_error, sketch
 from benchmarks.training_runs import AWD
-from theano_rnn.errors import ReportedError
 
 
 def small_step(name="IMDB", config="LLLCCL"):

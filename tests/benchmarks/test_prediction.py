@@ -1,10 +1,11 @@
 """Comparison of predictors, without measuring."""
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 
 from benchmarks import prediction
-from theano_rnn.errors import ReportedError
 
 
 def test_without_torch_prediction_compares_the_other_two(tmp_path, capsys):

@@ -2,10 +2,11 @@
 
 import json
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from benchmarks import published_curves
-from theano_rnn.errors import ReportedError
 
 
 def metrics(epochs, accuracy):

@@ -3,10 +3,11 @@
 import time
 from functools import partial
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from benchmarks import timing
-from theano_rnn.errors import ReportedError
 
 
 def test_candidates_are_interleaved():

@@ -1,9 +1,10 @@
 """Settings and sizes of the measured training runs."""
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from benchmarks import training_runs
-from theano_rnn.errors import ReportedError
 
 
 def test_settings_are_those_of_the_experiments():
