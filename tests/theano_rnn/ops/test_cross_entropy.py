@@ -1,5 +1,9 @@
 """The fused cross-entropy against the plain one, and both against what a softmax must do."""
 
+from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.cross_entropy import softmax_cross_entropy
+from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
+
 import numpy as np
 import pytest
 import theano
@@ -10,9 +14,6 @@ from hypothesis import strategies as st
 
 from sparse_seq_theano.architecture import language_model_structure
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
-from theano_rnn.ops.backend import VARIABLE
-from theano_rnn.ops.cross_entropy import softmax_cross_entropy
-from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 every_case = pytest.mark.parametrize("dtype, with_bias", [("float32", True), ("float32", False), ("float64", True)])

@@ -1,5 +1,10 @@
 """The fused look-up of scaled rows against the plain one, and both against the formula."""
 
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.gather import gather, one_per_row
+from theano_rnn.ops.gather.fused import Gather
+
 import numpy as np
 import pytest
 import theano
@@ -9,10 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bayes_rnn.layers import BayesianEmbeddingLayer, BayesianLSTMLayer
-from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import VARIABLE
-from theano_rnn.ops.gather import gather, one_per_row
-from theano_rnn.ops.gather.fused import Gather
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 every_case = pytest.mark.parametrize("dtype, scaled", [("float32", True), ("float32", False), ("float64", True)])
