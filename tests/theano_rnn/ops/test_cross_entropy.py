@@ -56,7 +56,7 @@ def assert_close(actual, expected, dtype):
 
 @needs_fused
 @every_case
-def test_fused_equals_plain(dtype, with_bias):
+def test_fused_equals_reference(dtype, with_bias):
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 2 ** 32 - 1))
     def check(rows, columns, seed):
@@ -70,7 +70,7 @@ def test_fused_equals_plain(dtype, with_bias):
 @needs_fused
 @every_case
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (3, 1024), (50, 2049)])
-def test_fused_equals_plain_for_many_columns(dtype, with_bias, shape):
+def test_fused_equals_reference_for_many_columns(dtype, with_bias, shape):
     arguments = values(dtype, with_bias, *shape)
     assert_close(compiled(dtype, with_bias, "fused")(*arguments),
                  compiled(dtype, with_bias, "reference")(*arguments), dtype)
