@@ -4,14 +4,14 @@ import json
 import os
 import zipfile
 
+from theano_rnn import npz_store as arrays_module
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from theano_rnn import npz_store as arrays_module
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
 
 ARRAYS = {"lstm.W_in": np.arange(12, dtype=np.float32).reshape(3, 4), "epoch": np.array(7),
           "words": np.array(["caf\u00e9", "</s>"]), "mask": np.array([True, False]), "none": np.zeros((0, 5))}

@@ -1,5 +1,9 @@
 """The fused cross-entropy against the plain one, and both against what a softmax must do."""
 
+from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.cross_entropy import softmax_cross_entropy
+from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
+
 import numpy as np
 import pytest
 import theano
@@ -10,9 +14,6 @@ from hypothesis import strategies as st
 
 from sparse_seq_theano.architecture import language_model_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
-from theano_rnn.ops.backend import VARIABLE
-from theano_rnn.ops.cross_entropy import softmax_cross_entropy
-from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 every_case = pytest.mark.parametrize("dtype, with_bias", [("float32", True), ("float32", False), ("float64", True)])
@@ -55,7 +56,7 @@ def assert_close(actual, expected, dtype):
 
 @needs_fused
 @every_case
-def test_fused_equals_plain(dtype, with_bias):
+def test_fused_equals_reference(dtype, with_bias):
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 2 ** 32 - 1))
     def check(rows, columns, seed):
@@ -69,7 +70,7 @@ def test_fused_equals_plain(dtype, with_bias):
 @needs_fused
 @every_case
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (3, 1024), (50, 2049)])
-def test_fused_equals_plain_for_many_columns(dtype, with_bias, shape):
+def test_fused_equals_reference_for_many_columns(dtype, with_bias, shape):
     arguments = values(dtype, with_bias, *shape)
     assert_close(compiled(dtype, with_bias, "fused")(*arguments),
                  compiled(dtype, with_bias, "reference")(*arguments), dtype)

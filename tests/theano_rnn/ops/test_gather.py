@@ -1,5 +1,10 @@
 """The fused look-up of scaled rows against the plain one, and both against the formula."""
 
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.gather import gather, one_per_row
+from theano_rnn.ops.gather.fused import Gather
+
 import numpy as np
 import pytest
 import theano
@@ -9,10 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bayes_rnn.layers import BayesianEmbeddingLayer, BayesianLSTMLayer
-from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import VARIABLE
-from theano_rnn.ops.gather import gather, one_per_row
-from theano_rnn.ops.gather.fused import Gather
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 every_case = pytest.mark.parametrize("dtype, scaled", [("float32", True), ("float32", False), ("float64", True)])
@@ -57,7 +58,7 @@ def test_formula(backend):
 
 @needs_fused
 @every_case
-def test_fused_equals_plain(dtype, scaled):
+def test_fused_equals_reference(dtype, scaled):
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, 30), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.integers(1, 70),
            st.integers(0, 2 ** 32 - 1))
@@ -72,7 +73,7 @@ def test_fused_equals_plain(dtype, scaled):
 @needs_fused
 @every_case
 @pytest.mark.parametrize("rows, shape, columns", [(3, (40, 6), 1024), (40, (5, 6), 2600), (500, (2, 3), 1025)])
-def test_fused_equals_plain_for_many_columns(dtype, scaled, rows, shape, columns):
+def test_fused_equals_reference_for_many_columns(dtype, scaled, rows, shape, columns):
     arguments = values(dtype, scaled, rows, shape, columns)
     assert_close(compiled(dtype, scaled, "fused")(*arguments), compiled(dtype, scaled, "reference")(*arguments), dtype)
 

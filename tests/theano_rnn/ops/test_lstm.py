@@ -1,18 +1,18 @@
-"""The fused recurrence against the scan, and both against what an LSTM must do."""
+"""The fused recurrence against the reference implementation, and both against the formulas of an LSTM."""
 
 from collections import OrderedDict
+
+from theano_rnn.ops.backend import FORMER_VARIABLE, VARIABLE, select_backend
+from theano_rnn.ops.lstm import lstm_recurrence
+from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, needs_fused
+from helpers.backends import HAVE_FUSED, OPTIMISED, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from theano_rnn.ops.backend import FORMER_VARIABLE, VARIABLE, select_backend
-from theano_rnn.ops.lstm import lstm_recurrence
-from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
 # dtype, gate_nonlinearity, backwards, mask, z_gates, z_hid ("rows": one each, "one": one for all), components.
 CASES = {
@@ -84,10 +84,10 @@ def recurrence_of(v, **options):
 
 
 class compiled_as(object):
-    """While it is active, Theano compiles in this mode unless told otherwise, the inner function of a scan too."""
+    """Context in which Theano compiles in a mode unless told otherwise, also the inner function of a scan."""
 
     def __init__(self, mode):
-        self.mode = theano.compile.mode.predefined_modes[mode]
+        self.mode = theano.compile.mode.get_mode(mode)
 
     def __enter__(self):
         # Theano reads config.mode once and keeps the answer here.
@@ -100,8 +100,8 @@ class compiled_as(object):
 
 def build(v, backend, connected=(True, True), **options):
     """A function of the arguments and the gradients of hid and cell: hid, cell and the gradients of the arguments."""
-    # The scan only has to be right. In C it takes most of a minute to compile, in Python a second.
-    with compiled_as("FAST_COMPILE" if backend == "reference" else "FAST_RUN"):
+    # In C, the scan takes most of a minute to compile; in Python, a second.
+    with compiled_as("FAST_COMPILE" if backend == "reference" else OPTIMISED):
         hid, cell = recurrence_of(v, backend=backend, **options)
         upstream = [T.TensorType(v["b"].dtype, (False,) * 3)() for _ in range(2)]
         known = OrderedDict((state, g) for state, g, there in zip((hid, cell), upstream, connected) if there)
@@ -149,7 +149,7 @@ def shapes(components=1):
 
 @needs_fused
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_fused_equals_scan(cases, name):
+def test_fused_equals_reference(cases, name):
     case = cases[name]
 
     @quickly
@@ -165,7 +165,7 @@ def test_fused_equals_scan(cases, name):
 
 @needs_fused
 @pytest.mark.parametrize("shape", [(3, 9, 150), (2, 70, 64), (40, 33, 16), (5, 13, 330)])
-def test_fused_equals_scan_with_many_units_and_rows(cases, shape):
+def test_fused_equals_reference_with_many_units_and_rows(cases, shape):
     for case in (cases["all"], cases["broadcast"]):
         arrays, upstream = values(case.variables, *(shape + (1,)))
         expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
@@ -208,7 +208,7 @@ def numpy_lstm(preactivation, W_hid, b, hid, cell, mask=None, z_gates=1, z_hid=1
     return np.array(hids), np.array(cells)
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+@both
 def test_components_are_separate_recurrences(cases, backend):
     together, single = cases["two components"], cases["plain"]
     sizes = (19, 33)
@@ -231,7 +231,7 @@ def test_components_are_separate_recurrences(cases, backend):
             assert_close(component(joint, key), expected, single.dtype)
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+@both
 def test_one_matrix_in_a_list_is_the_matrix(cases, backend):
     case = cases["plain"]
     v = case.variables
@@ -243,7 +243,7 @@ def test_one_matrix_in_a_list_is_the_matrix(cases, backend):
     np.testing.assert_array_equal(f(*arrays), case(backend, arrays + upstream)["hid"])
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+@both
 @pytest.mark.parametrize("name", sorted(name for name in CASES if CASES[name][-1] == 1))
 def test_formulas_and_direction(cases, backend, name):
     case = cases[name]
@@ -263,7 +263,7 @@ def test_formulas_and_direction(cases, backend, name):
     assert_close(result["cell"], cell.astype(case.dtype), case.dtype)
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+@both
 def test_mask_carries_the_state(cases, backend):
     case = cases["all"]
     arrays, upstream = values(case.variables, 4, 6, 5, 0)
@@ -284,7 +284,7 @@ def test_mask_carries_the_state(cases, backend):
     np.testing.assert_array_equal(padded["hid"], result["hid"])
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("fused", marks=needs_fused)])
+@both
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_not_finite_numbers_come_through(cases, backend, bad):
     case = cases["plain"]
@@ -357,7 +357,7 @@ def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases, name, units
         np.testing.assert_array_equal(x, copy)
     # The preactivations of a layer are its own.
     own = OrderedDict((key, 2 * x if key.startswith("preactivation") else x) for key, x in case.variables.items())
-    with compiled_as("FAST_RUN"):
+    with compiled_as(OPTIMISED):
         hid, cell = recurrence_of(own, backend="fused", **case.options)
         g = [T.TensorType(case.dtype, (False,) * 3)() for _ in range(2)]
         gradients = T.grad(None, [x for key, x in own.items() if key != "mask"],
@@ -383,7 +383,7 @@ def test_components_may_share_a_preactivation(cases):
     both = T.concatenate([one, one], axis=2)
     g = [T.TensorType(case.dtype, (False,) * 3)() for _ in range(2)]
     for parts in ((one, one), (both[:, :, :20], both[:, :, 20:])):
-        with compiled_as("FAST_RUN"):
+        with compiled_as(OPTIMISED):
             arguments = dict(v, preactivation_0=parts[0], preactivation_1=parts[1])
             hid, cell = recurrence_of(OrderedDict((name, arguments[name]) for name in case.variables),
                                       backend="fused", **case.options)
@@ -402,7 +402,7 @@ def test_components_may_share_a_preactivation(cases):
 def test_without_gradient_nothing_is_kept_for_it(cases, name, units):
     v = cases[name].variables
     hid, _ = recurrence_of(v, backend="fused", gate_nonlinearity="sigmoid")
-    with compiled_as("FAST_RUN"):
+    with compiled_as(OPTIMISED):
         f = theano.function(list(v.values()), hid)
     op, = [node.op for node in f.maker.fgraph.toposort() if isinstance(node.op, LSTMRecurrence)]
     assert not op.keep
@@ -417,7 +417,7 @@ def test_symbolic_shape_is_actual_shape(cases, name, units):
     states = recurrence_of(case.variables, backend="fused")
     arrays, upstream = values(case.variables, 3, 4, units, 0)
     f = theano.function(list(case.variables.values()), [state.shape for state in states], on_unused_input="ignore",
-                        mode=theano.Mode(linker="py", optimizer="fast_run"))
+                        mode=OPTIMISED)
     assert not any(isinstance(node.op, LSTMRecurrence) for node in f.maker.fgraph.toposort())
     result = case("fused", arrays + upstream)
     assert [tuple(shape) for shape in f(*arrays)] == [result["hid"].shape, result["cell"].shape] == [(3, 4, 5)] * 2

@@ -1,23 +1,17 @@
 """Normal noise: the operation in C++ against Theano's generator, and both against the normal distribution."""
 
+from theano_rnn.ops.normal_noise import NormalNoise
+from theano_rnn.ops.normal_noise.fused import MRGNormal
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.backends import OPTIMISED, both, needs_fused
 from scipy import stats
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
-from theano_rnn.ops.normal_noise import NormalNoise
-from theano_rnn.ops.normal_noise.fused import MRGNormal
-
-needs_fused = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
-
-
-@pytest.fixture(autouse=True)
-def restored_precision():
-    before = theano.config.floatX
-    yield
-    theano.config.floatX = before
+pytestmark = pytest.mark.usefixtures("restored_precision")
 
 
 def state_of(streams, seed=5):
@@ -34,12 +28,12 @@ def test_same_numbers_and_states_as_theano(streams, shape, dtype, tolerance):
     numbers = generator.normal(shape, dtype=dtype, nstreams=streams)
     state, update = generator.state_updates[0][:2]
     start = state.get_value()
-    plain = theano.function([], [numbers, update], no_default_updates=True)
+    reference = theano.function([], [numbers, update], no_default_updates=True)
     ours = theano.shared(start)
     new_state, normal = MRGNormal(dtype, (False,) * len(shape))(ours, *shape)
-    fused = theano.function([], normal, updates=[(ours, new_state)])
+    fused = theano.function([], normal, updates=[(ours, new_state)], mode=OPTIMISED)
     for _ in range(3):
-        expected, expected_state = plain()
+        expected, expected_state = reference()
         state.set_value(expected_state)
         actual = fused()
         assert actual.dtype == dtype and actual.shape == shape
@@ -51,7 +45,7 @@ def test_same_numbers_and_states_as_theano(streams, shape, dtype, tolerance):
 def test_numbers_do_not_depend_on_the_number_of_threads(monkeypatch):
     state = theano.shared(state_of(150))
     new_state, normal = MRGNormal("float32", (False,))(state, 400001)
-    function = theano.function([], [normal, new_state])
+    function = theano.function([], [normal, new_state], mode=OPTIMISED)
     results = []
     for threads in "123":
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
@@ -61,12 +55,12 @@ def test_numbers_do_not_depend_on_the_number_of_threads(monkeypatch):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("choice", ["reference", pytest.param("fused", marks=needs_fused)])
-def test_distribution(choice, monkeypatch):
-    monkeypatch.setenv("THEANO_RNN_BACKEND", choice)
+@both
+def test_distribution(backend, monkeypatch):
+    monkeypatch.setenv("THEANO_RNN_BACKEND", backend)
     theano.config.floatX = "float32"
     draw = theano.function([], NormalNoise(1).normal((T.constant(1000), T.constant(1000))))
-    assert any(isinstance(node.op, MRGNormal) for node in draw.maker.fgraph.toposort()) == (choice == "fused")
+    assert any(isinstance(node.op, MRGNormal) for node in draw.maker.fgraph.toposort()) == (backend == "fused")
     first, second = draw().astype("float64").ravel(), draw().astype("float64").ravel()
     n = len(first)
     for moment, expected, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
@@ -94,7 +88,7 @@ def test_the_tail_reaches_six_sigma(dtype):
 
 @needs_fused
 @pytest.mark.parametrize("choices", [("reference", "fused"), ("fused", "reference")])
-def test_either_implementation_continues_the_stream_of_the_other(choices, monkeypatch):
+def test_either_backend_continues_the_stream_of_the_other(choices, monkeypatch):
     theano.config.floatX = "float64"
     functions, noises = [], []
     for choice in choices:

@@ -1,5 +1,7 @@
 """The distinct values of a vector, against NumPy's."""
 
+from theano_rnn.ops.unique.fused import UniqueWithInverse
+
 import numpy as np
 import pytest
 import theano
@@ -8,8 +10,6 @@ from helpers.backends import needs_fused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from theano_rnn.ops.unique.fused import UniqueWithInverse
 
 pytestmark = needs_fused
 

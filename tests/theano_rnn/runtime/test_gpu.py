@@ -2,11 +2,11 @@
 
 import os
 
-import pytest
-from helpers import running
-
 from theano_rnn.errors import ReportedError
 from theano_rnn.runtime import configuration, gpu
+
+import pytest
+from helpers import running
 
 
 class Driver:
