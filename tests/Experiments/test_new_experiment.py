@@ -95,6 +95,8 @@ EXPERIMENT = Experiment(
 if __name__ == "__main__":
     main(EXPERIMENT)
 '''
+# Old matplotlib, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png"}
 
 
