@@ -1,1 +1,1 @@
-"""The experiments: one folder per data set or task, and `Experiments.shared`, what they have in common."""
+"""The experiments: one folder per data set or task, and `Experiments.shared` with their common code."""

@@ -1,6 +1,6 @@
 """AG's News: which of four topics? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
 
-from Experiments.shared.bayesian import bayesian_experiment
+from Experiments.shared.bayesian_experiments import bayesian_experiment
 from Experiments.shared.cli import main
 
 EXPERIMENT = bayesian_experiment(

@@ -3,7 +3,7 @@
 from main import EXPERIMENT
 
 from Experiments.shared.cli import fine_tune
-from Experiments.shared.sparse import read_best_model
+from Experiments.shared.sparse_experiments import read_best_model
 
 FINE_TUNING = EXPERIMENT.derive(
     description="Fine-tune a trained language model with averaged SGD; the results are written to the folder finetune "

@@ -21,7 +21,7 @@ from Experiments.shared.config import (
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.language_modeling import load_corpus
 from Experiments.shared.data.vocabulary import ORDERINGS
-from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_language_model
+from Experiments.shared.sparse_experiments import FREE, architecture_of_language_model
 from sparse_seq_theano.architecture import SPARSE_MODES
 
 EXPERIMENT = Experiment(
@@ -73,7 +73,7 @@ EXPERIMENT = Experiment(
                                                 "epochs before the last nonmono"),
         Setting("log_interval", 250, positive_integer, "number of minibatches between lines of the log"),
     ],
-    fixed=dict(CHECKPOINTS, entry="main", average_from_start=False, fewest_epochs=0, recite=False, momentum=0.,
+    fixed=dict(entry="main", average_from_start=False, fewest_epochs=0, recite=False, momentum=0.,
                learning_rate_decay=1.),
     demo=dict(emsize=32, nhid=64, epochs=15, lr=10., bptt=20, max_seq_len_delta=10, dropout=0.2, dropouth=0.1,
               dropouti=0.1, wdrop=0.2, log_interval=50),

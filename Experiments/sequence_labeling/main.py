@@ -16,7 +16,7 @@ from Experiments.shared.config import (
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.tagged_sentences import default_tagged_folder, load_tagged
 from Experiments.shared.data.vocabulary import ORDERINGS
-from Experiments.shared.sparse import CHECKPOINTS, FREE, architecture_of_tagger
+from Experiments.shared.sparse_experiments import FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(
     name="sequence_labeling",
@@ -51,7 +51,6 @@ EXPERIMENT = Experiment(
         Setting("wdrop", 0., probability, "dropout of the first LSTM's recurrent weights"),
         Setting("dropouth", 0., probability, "dropout between LSTMs and before the tags"),
     ],
-    fixed=CHECKPOINTS,
     demo=dict(emsize=20, emb_blocks=20, emb_density=0.25, nhid=10, epochs=20, lr=0.005),
     free=FREE)
 

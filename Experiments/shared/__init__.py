@@ -1,1 +1,1 @@
-"""What all experiments share: data, command line, training loop, checkpoints, plots."""
+"""Common code of the experiments: settings, command lines, training loop, checkpoints, tasks, data, plots."""

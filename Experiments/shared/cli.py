@@ -15,7 +15,7 @@ from theano_rnn.runtime import resolve_device
 
 from .config import OPTION_DIALECT, path, read_assignments
 from .run_folder import RunFolder
-from .sparse import settings_for_fine_tuning
+from .sparse_experiments import settings_for_fine_tuning
 from .train_and_evaluate import Interrupted, configure_theano, load_trained_data, restore_task, train_and_evaluate
 
 __all__ = ["main", "fine_tune", "run_compressed", "device", "add_device_option"]

@@ -11,11 +11,11 @@ from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
 
-__all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "number", "choice",
-           "text", "path", "positive_integer", "non_negative_integer", "positive_integer_or_unset", "seed",
-           "positive_number", "positive_number_or_none", "non_negative_number", "share", "open_share", "probability",
-           "probability_or_unset", "read_assignments", "refuse_other_settings", "experiment_folder",
-           "default_data_dir"]
+__all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
+           "number", "choice", "text", "path", "positive_integer", "non_negative_integer",
+           "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
+           "share", "open_share", "probability", "probability_or_unset", "read_assignments", "refuse_other_settings",
+           "experiment_folder", "default_data_dir"]
 
 
 # -- readers: from text or a value to a checked value -----------------------------------------------------------------
@@ -134,6 +134,12 @@ CONFIG_DIALECT = Dialect(
     "data_dir", "--resume", "--out", "--data-dir")
 #: ``main.py --name value``
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data")
+
+
+#: What the training loop needs beside ``epochs``: epochs between evaluations and between checkpoints that are kept, and
+#: minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
+#: checkpoint are kept.
+LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
 
 
 class Settings(object):
@@ -288,8 +294,8 @@ class Experiment(object):
     demo : dict
         Settings that ``--demo`` changes.
     fixed : dict
-        Settings that the user cannot change. The training loop needs ``evaluate_every``, ``save_every`` and
-        ``checkpoint_minutes``, here or in `settings`.
+        Settings that the user cannot change. Those of `LOOP_SETTINGS` that are neither here nor in `settings` are
+        added.
     free : sequence of str
         Settings that may change when a run is resumed.
     dialect : Dialect
@@ -313,11 +319,13 @@ class Experiment(object):
                  examples=(), folder=None, epilog=""):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
         self.settings = tuple(settings)
-        self.demo, self.fixed, self.free = dict(demo), dict(fixed), tuple(free)
+        self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
+        self.fixed = {name: value for name, value in LOOP_SETTINGS.items() if name not in self._by_name}
+        self.fixed.update(fixed)
+        self.demo, self.free = dict(demo), tuple(free)
         self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
-        self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
 
     def derive(self, **changes):
         """Return an experiment that differs in some arguments of the constructor."""
@@ -326,12 +334,12 @@ class Experiment(object):
 
     @property
     def entry(self):
-        """Name of the script, without ``.py``: experiments of one name may have several."""
+        """str: name of the script, without ``.py``; an experiment may have several."""
         return self.fixed.get("entry", "main")
 
     @property
     def defaults(self):
-        """The published settings: OrderedDict of name to value."""
+        """OrderedDict of str to object: the published settings."""
         return OrderedDict((setting.name, setting.default) for setting in self.settings)
 
     def setting(self, name):
@@ -416,8 +424,8 @@ class Experiment(object):
         names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
         wrong = sorted(set(names).symmetric_difference(values))
         if wrong:
-            raise ReportedError("%s is damaged: it %s the setting %s" % (
-                run.file("config.json"), "lacks" if wrong[0] in names else "has the unknown setting", wrong[0]))
+            raise ReportedError("%s is damaged: it %s setting %s" % (
+                run.file("config.json"), "lacks the" if wrong[0] in names else "has the unknown", wrong[0]))
         try:
             return Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
         except ReportedError as error:

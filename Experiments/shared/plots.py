@@ -1,4 +1,4 @@
-"""Plots of a run: what it measured against epochs."""
+"""Plots of the metrics of a run against epochs."""
 
 import os
 
@@ -13,7 +13,7 @@ def plot_run(rows, figures, folder):
     rows : list of dict
         The rows of ``metrics.csv``.
     figures : list of (name, label, columns, scale)
-        The file's name without ``.png``, what the vertical axis shows, which columns, and the scale of the axis.
+        The name of the file without ``.png``, the label of the vertical axis, the columns, and the scale of the axis.
     folder : str
     """
     import matplotlib

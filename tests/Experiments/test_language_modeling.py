@@ -23,7 +23,7 @@ from Experiments.shared import checkpoints, cli
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.language_modeling import load_corpus
 from Experiments.shared.data.synthetic import generate_language
-from Experiments.shared.sparse import architecture_of_language_model
+from Experiments.shared.sparse_experiments import architecture_of_language_model
 from Experiments.shared.tasks import awd_lstm, build_task
 from Experiments.shared.tasks.awd_lstm import AWDTask
 

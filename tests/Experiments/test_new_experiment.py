@@ -8,6 +8,8 @@ from theano_rnn.npz_store import load_arrays
 import pytest
 from helpers import running
 
+from Experiments.shared import cli
+
 MAIN = '''
 """Fit a line through noisy points, by gradient descent in NumPy."""
 
@@ -20,7 +22,6 @@ import numpy as np
 from Experiments.shared.cli import main
 from Experiments.shared.config import Experiment, Setting, path, positive_integer, positive_number, seed
 from Experiments.shared.data.vocabulary import Vocabulary
-from Experiments.shared.sparse import CHECKPOINTS
 from Experiments.shared.tasks.base import Task
 
 Points = namedtuple("Points", "vocabulary x y")
@@ -87,13 +88,15 @@ EXPERIMENT = Experiment(
               Setting("batch_size", 8, positive_integer, "points of a minibatch"),
               Setting("lr", 0.2, positive_number, "learning rate"),
               Setting("pause", 1e-9, positive_number, "seconds before a step")],
-    fixed=dict(CHECKPOINTS, checkpoint_minutes=0.),
+    fixed=dict(checkpoint_minutes=0.),
     demo=dict(epochs=2),
     free=("save", "epochs", "pause"))
 
 if __name__ == "__main__":
     main(EXPERIMENT)
 '''
+# Old matplotlib, imported in this process.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png"}
 
 
@@ -106,7 +109,8 @@ def main_file(tmp_path_factory):
 
 def test_a_new_experiment_is_one_file(main_file, tmp_path):
     whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
-    output = running.succeed(main_file, ["--save", whole])
+    experiment = running.load_module(main_file).EXPERIMENT
+    output = running.call_for_output(cli.main, experiment, ["--save", whole])
     assert output.startswith("40 points\nCompiled in ") and output.endswith("\ny = 3.0 x + 2.0\n")
     assert set(os.listdir(whole)) == FILES
     assert running.read_text(os.path.join(whole, "log.txt")) == output
@@ -119,7 +123,8 @@ def test_a_new_experiment_is_one_file(main_file, tmp_path):
     process = running.start(main_file, ["--save", killed, "--pause", "0.02"])
     status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGKILL, after=(2, 1))
     assert status == -signal.SIGKILL and (0, 0) < running.position(checkpoint) < (16, 0), output + errors
-    output = running.succeed(main_file, ["--save", killed, "--continue_train", "--pause", "1e-9"])
+    arguments = ["--save", killed, "--continue_train", "--pause", "1e-9"]
+    output = running.call_for_output(cli.main, experiment, arguments)
     assert "\nResumed at epoch " in output and output.endswith("\ny = 3.0 x + 2.0\n")
     running.assert_same_end(killed, whole)
     assert load_arrays(os.path.join(whole, "best.npz"))[1]["best"] == min(row["val"] for row in rows)

@@ -42,15 +42,20 @@ def script(dataset, name="main.py"):
     return os.path.join(ROOT, "Experiments", dataset, name)
 
 
-def load_script(experiment, name="main.py"):
+def load_module(path):
     """The module of a script, without running it; what it imports from ``main`` is the main.py beside it."""
-    specification = importlib.util.spec_from_file_location("%s_of_%s" % (name[:-3], experiment),
-                                                           script(experiment, name))
+    folder, name = os.path.split(path)
+    specification = importlib.util.spec_from_file_location("%s_of_%s" % (name[:-3], os.path.basename(folder)), path)
     module = importlib.util.module_from_spec(specification)
-    beside = {} if name == "main.py" else {"main": load_script(experiment)}
+    beside = {} if name == "main.py" else {"main": load_module(os.path.join(folder, "main.py"))}
     with mock.patch.dict(sys.modules, beside):
         specification.loader.exec_module(module)
     return module
+
+
+def load_script(experiment, name="main.py"):
+    """The module of a script of an experiment; see `load_module`."""
+    return load_module(script(experiment, name))
 
 
 def load_experiment(dataset):

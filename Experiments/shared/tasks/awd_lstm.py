@@ -19,7 +19,7 @@ from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_avera
 
 from ..checkpoints import check_shapes, load_checkpoint
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
-from ..sparse import architecture_of_language_model
+from ..sparse_experiments import architecture_of_language_model
 from .base import perplexity
 from .network_task import NetworkTask
 
@@ -80,7 +80,7 @@ class AWDTask(NetworkTask):
         Parameters
         ----------
         run : RunFolder
-        initial : Experiments.shared.sparse.BestModel or None
+        initial : Experiments.shared.sparse_experiments.BestModel or None
 
         Returns
         -------
@@ -172,7 +172,7 @@ class AWDTask(NetworkTask):
 
     @property
     def accumulates(self):
-        """Whether gradients of a few streams at a time are accumulated for each minibatch."""
+        """bool: whether gradients of a few streams at a time are accumulated for each minibatch."""
         return 0 < self.settings.small_batch_size < self.settings.batch_size
 
     def _make_accumulated_step(self, profile):
@@ -219,7 +219,7 @@ class AWDTask(NetworkTask):
             if self.averaging:
                 self._averaged_steps += 1
                 self._function("average")(self._averaged_steps)
-        return [raw_loss, norm, diagnostics]
+        return raw_loss, norm, diagnostics
 
     def after_step(self, run, progress):
         interval = self.settings.log_interval
@@ -234,6 +234,7 @@ class AWDTask(NetworkTask):
 
     @property
     def averaging(self):
+        """bool: whether the weights are averaged."""
         return self._averages is not None
 
     def _start_averaging(self):

@@ -11,7 +11,7 @@ from bayes_rnn.predictor import log_softmax
 
 from ..data import minibatches as batches
 from .base import perplexity
-from .bayesian import BayesianTask
+from .bayesian_base import BayesianTask
 
 __all__ = ["CharacterTask", "WordTask"]
 

@@ -8,7 +8,7 @@ from bayes_rnn.models import TextClassifier
 
 from ..data import minibatches as batches
 from ..data.prepare import find_data_set
-from .bayesian import BayesianTask
+from .bayesian_base import BayesianTask
 
 __all__ = ["TextTask"]
 

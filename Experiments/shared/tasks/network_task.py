@@ -107,12 +107,11 @@ class NetworkTask(Task):
         return self._function("step")
 
     def step(self, minibatch):
-        values = self._run_step(minibatch)
-        diagnostics = values[2]
-        return float(values[0]), float(values[1]), lambda: self._diagnose(diagnostics)
+        loss, norm, diagnostics = self._run_step(minibatch)
+        return float(loss), float(norm), lambda: self._diagnose(diagnostics)
 
     def _run_step(self, minibatch):
-        """Return [loss, gradient norm, diagnostics, ...]."""
+        """Return the loss, the norm of the gradient and the diagnostics, whose names are `_diagnostic_names`."""
         return self._function("step")(*minibatch)
 
     def _diagnose(self, diagnostics):

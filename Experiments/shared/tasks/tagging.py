@@ -16,7 +16,7 @@ from sparse_seq_theano.tagger import Tagger
 
 from ..checkpoints import load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
-from ..sparse import architecture_of_tagger
+from ..sparse_experiments import architecture_of_tagger
 from .network_task import LABELS, NetworkTask
 
 __all__ = ["TaggingTask"]

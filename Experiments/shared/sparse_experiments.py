@@ -11,7 +11,7 @@ from sparse_seq_theano.architecture import language_model_architecture, tagger_a
 from .config import path, refuse_other_settings
 from .run_folder import RunFolder
 
-__all__ = ["CHECKPOINTS", "FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",
+__all__ = ["FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",
            "architecture_of_tagger", "FINE_TUNED", "BestModel", "settings_for_fine_tuning", "read_best_model"]
 
 #: Settings that decide the network of the language model and of the tagger.
@@ -20,8 +20,6 @@ LANGUAGE_MODEL_SIZES = ("emsize", "nhid", "nhidlast", "nlayers", "n_experts", "e
 TAGGER_SIZES = ("emsize", "nhid", "layers", "emb_blocks", "emb_density")
 #: Settings that may change when a run is resumed; all others decide what it computes.
 FREE = ("data", "save", "epochs", "log_interval")
-#: What the training loop needs and the command line does not offer. No epoch is kept beside the last and the best.
-CHECKPOINTS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
 #: The folder of a fine-tuned run inside the folder of its source.
 FINE_TUNED = "finetune"
 

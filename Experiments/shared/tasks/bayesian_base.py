@@ -19,7 +19,7 @@ from bayes_rnn.predictor import load_model
 from bayes_rnn.pruning import compression_report, kept_words
 from bayes_rnn.training_step import training_step
 
-from ..bayesian import NETWORKS
+from ..bayesian_experiments import NETWORKS
 from .network_task import LABELS, NetworkTask
 
 __all__ = ["BayesianTask"]
