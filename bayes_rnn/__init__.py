@@ -1,14 +1,22 @@
 """Bayesian compression of LSTMs, as Lasagne layers.
 
-Importing the package is instant: no Theano, no file is read, no global configuration is touched. The parts:
+Importing this package imports no other module. Its modules:
 
-* `bayes_rnn.config`: CONFIG strings such as ``LLLCCL``;
-* `bayes_rnn.variational`: one object per random variable;
-* `theano_rnn.ops.lstm`: the LSTM recurrence;
-* `bayes_rnn.layers`: embedding, one-hot, LSTM and dense layers for any Lasagne network;
-* `bayes_rnn.models`: the text classifier and the language model built from them;
-* `bayes_rnn.pruning`: keep masks, the printed report, the small network;
-* `bayes_rnn.predictor`: prediction with the small network, NumPy only.
+===================  ==================================================================================
+config               CONFIG strings such as ``LLLCCL``
+variational          random variables: sample, mean, pruned mean, KL divergence, keep mask
+layers               embedding, one-hot, LSTM and dense layers for any Lasagne network
+models               the text classifier and the language model of the papers
+training_step        one step of Adam on the variational objective
+pruning              keep masks, compression report, kept words
+export               conversion of a pruned network to a compressed model, one small file
+predictor            prediction with a compressed model; needs NumPy only
+===================  ==================================================================================
+
+References
+----------
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927.
+Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv 1812.05692.
 """
 
 __version__ = "0.1.0"

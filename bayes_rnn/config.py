@@ -1,8 +1,8 @@
 """CONFIG strings: which weights and group variables are probabilistic, deterministic or constant.
 
-A CONFIG has one letter per position: six for text classification, four for language modelling (a language model has
-no embedding layer: its input is a one-hot word or character). Needs no Theano, so that a wrong CONFIG is refused
-before anything slow happens.
+A CONFIG has one letter per position: six for text classification, four for language modelling. (A language model has
+no embedding layer: its input is a one-hot word or character.) The module does not import Theano, so that an invalid
+CONFIG is reported before anything is compiled.
 
 References
 ----------
@@ -16,7 +16,7 @@ from theano_rnn.errors import ReportedError
 
 __all__ = ["Config", "EXAMPLES", "parse_config", "describe_positions"]
 
-#: The kind ("L", "N", "D" or "C") of every random variable of a network; None where the network has no such variable.
+#: Kind of each random variable of a network: "L", "N", "D" or "C"; None if the network has no such variable.
 Config = namedtuple("Config", ["text", "embedding", "z_voc", "lstm", "z_gates", "z_in", "z_hid", "dense"])
 
 MEANINGS = {
@@ -44,7 +44,7 @@ EXAMPLES = {"classification": "LLLCCL", "language model": "LCIL"}
 
 
 def parse_config(text, task):
-    """Read and check a CONFIG string.
+    """Parse a CONFIG string.
 
     Parameters
     ----------
@@ -59,25 +59,25 @@ def parse_config(text, task):
     Raises
     ------
     ReportedError
-        For a wrong length or letter; names the position and what may stand there.
+        If the length or a letter is invalid. The message names the position and the valid letters.
 
     Examples
     --------
-    >>> parse_config("LCRL", "language model").z_hid
-    'L'
-    >>> parse_config("LCRL", "language model").z_in
-    'C'
+    >>> from bayes_rnn.config import parse_config
+    >>> config = parse_config("LCRL", "language model")
+    >>> config.z_in, config.z_hid
+    ('C', 'L')
     """
     positions = POSITIONS[task]
     if len(text) != len(positions):
-        raise ReportedError("CONFIG %r has %d letters, a %s takes %d, for example %s"
-                            % (text, len(text), "text classifier" if task == "classification" else task,
-                               len(positions), EXAMPLES[task]))
+        raise ReportedError("CONFIG of a %s must have %d letters (for example %s), got %r"
+                            % ("text classifier" if task == "classification" else task, len(positions),
+                               EXAMPLES[task], text))
     for index, (letter, position) in enumerate(zip(text, positions)):
         if letter not in position.letters:
-            reason = ": weights that are constant cannot learn" if letter == "C" else ""
-            raise ReportedError("CONFIG %r: %r cannot stand at position %d (%s)%s; choose one of %s"
-                                % (text, letter, index, position.name, reason, ", ".join(position.letters)))
+            reason = ", because constant weights cannot be trained" if letter == "C" else ""
+            raise ReportedError("letter %d of CONFIG (%s) must be one of %s%s, got %r in %r"
+                                % (index, position.name, ", ".join(position.letters), reason, letter, text))
     embedding, z_voc = (text[0], text[1]) if task == "classification" else (None, None)
     lstm, z_gates, neurons, dense = text[-4:]
     z_in, z_hid = {"I": ("L", "C"), "R": ("C", "L")}.get(neurons, (neurons, neurons))
@@ -85,7 +85,7 @@ def parse_config(text, task):
 
 
 def describe_positions(task):
-    """The positions of CONFIG and their letters, as text for ``--help``.
+    """Return the positions of CONFIG and their letters as text for ``--help``.
 
     Parameters
     ----------
@@ -94,6 +94,12 @@ def describe_positions(task):
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> from bayes_rnn.config import describe_positions
+    >>> print(describe_positions("language model").splitlines()[1])
+      0  LSTM, individual weights                           L D N
     """
     lines = ["CONFIG, position by position:"]
     lines += ["  %d  %-50s %s" % (index, position.name, " ".join(position.letters))

@@ -1,22 +1,22 @@
-"""The small network that is left after pruning: load it and predict, with NumPy only.
+"""Prediction with a compressed model, the small network that `bayes_rnn.export` makes. Needs NumPy only.
 
-No Theano, no compilation: it starts in a blink. From the command line::
+Theano is not imported and nothing is compiled. On the command line::
 
-    python -m bayes_rnn.predictor compressed.npz "a wonderful film"      # classify
-    python -m bayes_rnn.predictor compressed.npz --sample 200            # let a language model write
+    python -m bayes_rnn.predictor compressed.npz "a wonderful film"      # classify a text
+    python -m bayes_rnn.predictor compressed.npz --sample 200            # generate text with a language model
 """
 
 import collections
-import sys
 
 import numpy as np
 
-from theano_rnn.errors import ArgumentParser, ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.npz_store import load_arrays
 from theano_rnn.tokens import (
     END_OF_DOCUMENT,
     END_OF_LINE,
     OUTSIDE_WORD,
+    SPACE_CHARACTER,
     START_WORD,
     UNKNOWN_WORD,
     character_tokens,
@@ -24,8 +24,7 @@ from theano_rnn.tokens import (
     word_tokens,
 )
 
-__all__ = ["save_model", "load_model", "CompressedClassifier", "CompressedLanguageModel", "log_softmax",
-           "main"]
+__all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "log_softmax", "main"]
 
 FORMAT = "bayes_rnn compressed model, version 1"
 
@@ -37,8 +36,8 @@ GATE_NONLINEARITIES = {
 
 # -- nonlinearities ----------------------------------------------------------------------------------------------------
 
-#: How `_CompressedLSTM` computes the nonlinearity of gates: ``finish(a)``, in place, of ``a = scale * x + shift``.
-#: Scale and shift go into the weights.
+#: Nonlinearity of the gates, computed as ``finish(a)``, in place, of ``a = scale * x + shift``. `Predictor` multiplies
+#: the scale into the weights and adds the shift to the biases.
 _Gate = collections.namedtuple("_Gate", ["scale", "shift", "finish"])
 
 
@@ -48,15 +47,15 @@ def _clip_to_unit(a):
 
 
 def _logistic_of_negative(a):
-    np.minimum(a, 80, out=a)                        # exp stays finite, and the result is 0 all the same
+    np.minimum(a, 80, out=a)                        # keeps exp finite; the result rounds to 0 in any case
     np.exp(a, out=a)
     a += 1
     np.divide(1, a, out=a)
 
 
 def _tanh(x):
-    """tanh, in place. NumPy's exp is vectorised everywhere, its tanh is not; few numbers are faster in one pass."""
-    if x.size < 1024:
+    """Compute tanh in place. NumPy's exp is vectorised on all processors, its tanh is not."""
+    if x.size < 1024:                               # here one pass of tanh is faster
         np.tanh(x, out=x)
         return
     x *= -2
@@ -70,34 +69,17 @@ _GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit), "sigmoid": _Gate(-1., 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
-def save_model(path, arrays, metadata):
-    """Write what `bayes_rnn.pruning.compress` made: one small file.
-
-    Matrices that are still mostly zero are stored as positions and values.
-    """
-    packed = {}
-    for name, array in arrays.items():
-        positions = np.flatnonzero(array)
-        if array.ndim == 2 and len(positions) * 2 < array.size:
-            packed[name + ".positions"] = positions.astype(np.uint32)
-            packed[name + ".values"] = array.ravel()[positions]
-            packed[name + ".shape"] = np.array(array.shape, dtype=np.int64)
-        else:
-            packed[name] = array
-    save_arrays(path, packed, dict(metadata, format=FORMAT), compress=True)
-
-
 def load_model(path):
     """Load a compressed model.
 
     Parameters
     ----------
     path : str
-        A ``compressed.npz``.
+        A file ``compressed.npz``.
 
     Returns
     -------
-    CompressedClassifier or CompressedLanguageModel
+    ClassPredictor or NextTokenPredictor
 
     Raises
     ------
@@ -106,14 +88,15 @@ def load_model(path):
 
     Examples
     --------
+    >>> from bayes_rnn.predictor import load_model
     >>> model = load_model("Results/LLLCCL-demo/compressed.npz")      # doctest: +SKIP
     >>> model.predict(["a wonderful film"])                           # doctest: +SKIP
     array([[0.03, 0.97]], dtype=float32)
     """
     packed, metadata = load_arrays(path, "compressed model")
     if metadata.get("format") != FORMAT:
-        raise ReportedError("%s is not a compressed model (format %r, expected %r); run_compressed.py makes them"
-                            % (path, metadata.get("format"), FORMAT))
+        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py makes "
+                            "compressed models)" % (path, FORMAT, metadata.get("format")))
     arrays = {}
     for name, array in packed.items():
         base, _, part = name.rpartition(".")
@@ -123,22 +106,31 @@ def load_model(path):
             arrays[base] = dense
         elif not base:
             arrays[name] = array
-    kind = CompressedClassifier if metadata["kind"] == "text" else CompressedLanguageModel
-    return kind(arrays, metadata)
+    return (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
 
 
 # -- the models --------------------------------------------------------------------------------------------------------
 
-class _CompressedLSTM(object):
-    """The LSTM of a compressed model: kept inputs, hidden units and gates only.
+class Predictor(object):
+    """Recurrence of a compressed model: an LSTM with the kept inputs, hidden units and gates only.
 
     Parameters
     ----------
     arrays : dict of str to numpy.ndarray
-        ``W_in`` (inputs, computed gates), ``W_hid`` (H, computed gates), ``b``; ``gate_is_computed`` (4H,) and
-        ``gate_constants`` (4H,), gates in the order input, forget, cell, output; ``W_out`` (H, outputs), ``b_out``;
-        for a classifier ``embedding`` (words, inputs).
+        ``W_in`` ``(inputs, computed gates)``, ``W_hid`` ``(H, computed gates)``, ``b`` ``(computed gates,)``;
+        ``gate_is_computed`` ``(4H,)`` and ``gate_constants`` ``(4H,)``, with gates in the order input, forget, cell,
+        output; ``W_out`` ``(H, outputs)``, ``b_out`` ``(outputs,)``; for a classifier
+        ``embedding`` ``(words, inputs)``.
     metadata : dict
+        ``kind`` ("text", "characters" or "words"), ``dataset``, ``config``, ``gate_nonlinearity``, ``words`` (those
+        that are not pruned, in the order of the rows). For a classifier ``classes``, ``length``, ``lower_case``, and
+        ``pruned_words`` if the word outside the vocabulary is kept. For a language model ``vocabulary``.
+
+    Attributes
+    ----------
+    num_units : int
+        Hidden units H.
+    row_of_word : dict of str to int
     """
 
     def __init__(self, arrays, metadata):
@@ -148,7 +140,7 @@ class _CompressedLSTM(object):
         self._gate = _GATES[metadata["gate_nonlinearity"]]
         is_cell = np.repeat(np.arange(4) == 2, self.num_units)
         computed = np.flatnonzero(arrays["gate_is_computed"])
-        # The computed gates, those of the cell last: each nonlinearity has its own contiguous part.
+        # The computed gates, with those of the cell last, so that each nonlinearity has one contiguous part.
         order = np.argsort(is_cell[computed], kind="mergesort")
         self._computed, self._sigmoids = computed[order], int((~is_cell[computed]).sum())
         dtype = arrays["W_hid"].dtype
@@ -156,12 +148,22 @@ class _CompressedLSTM(object):
         shift = np.where(is_cell, 0, self._gate.shift)[self._computed].astype(dtype)
         self._W_in, self._b = arrays["W_in"][:, order] * scale, arrays["b"][order] * scale + shift
         self._W_hid_transposed = np.ascontiguousarray((arrays["W_hid"][:, order] * scale).T)
-        # One more row, of zeros: the input of everything that was pruned.
+        # An additional row of zeros is the input of pruned words.
         table = arrays["embedding"] if "embedding" in arrays else self._W_in
         self._table = np.concatenate([table, np.zeros((1, table.shape[1]), dtype=table.dtype)])
 
     def rows(self, words):
-        """The rows of words in this model, len(words) for those that are pruned: numpy array of int."""
+        """Return the rows of words in this model.
+
+        Parameters
+        ----------
+        words : sequence of str
+
+        Returns
+        -------
+        numpy.ndarray of int ``(len(words),)``
+            The number of kept words for words that are pruned.
+        """
         return np.array([self.row_of_word.get(word, len(self.row_of_word)) for word in words], dtype=np.int64)
 
     def run(self, rows, state=None):
@@ -169,24 +171,38 @@ class _CompressedLSTM(object):
 
         Parameters
         ----------
-        rows : numpy array of int (B, T)
+        rows : numpy.ndarray of int ``(B, T)``
             From `rows`.
         state : (h, c), optional
-            (B, H) each; zeros by default.
+            Initial state, ``(B, H)`` each; zeros by default.
 
         Yields
         ------
-        h, c : numpy arrays (B, H)
-            After each time step.
+        h, c : numpy.ndarray ``(B, H)``
+            State after each time step.
         """
         initial = self._initial_state(len(rows), state)
         for h, c in self._steps(rows, np.full(rows.shape[1], len(rows)), *initial):
             yield h.T.copy(), c.T.copy()
 
     def final_state(self, rows, mask=None, state=None):
-        """The last (h, c) of `run`. `mask`, (B, T), optional: where it is 0 the state is carried over."""
-        # What is not masked, without gaps and from the first time step on; the longest first, so that those that go on
-        # are always the first ones.
+        """Return the state after the last time step.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int ``(B, T)``
+            From `rows`.
+        mask : numpy.ndarray ``(B, T)``, optional
+            Where it is 0, the state is carried over.
+        state : (h, c), optional
+            Initial state, ``(B, H)`` each; zeros by default.
+
+        Returns
+        -------
+        h, c : numpy.ndarray ``(B, H)``
+        """
+        # Move the rows that are not masked to the first time steps, without gaps, and sort the examples by decreasing
+        # length. Then the examples that have not ended at a time step are always the first ones.
         seen = np.ones(rows.shape, dtype=bool) if mask is None else mask != 0
         lengths = seen.sum(axis=1)
         times = np.arange(lengths.max() if len(rows) else 0)
@@ -198,20 +214,20 @@ class _CompressedLSTM(object):
         ends = np.append(counts[1:], 0)
         for now, n, end in zip(self._steps(compact[order], counts, *final), counts, ends):
             for to, part in zip(final, now):
-                to[:, end:n] = part[:, end:n]       # of those that end with this step
+                to[:, end:n] = part[:, end:n]       # of the examples that end with this time step
         back = np.argsort(order)
         return tuple(np.ascontiguousarray(part[:, back].T) for part in final)
 
-    def _initial_state(self, objects, state):
-        """(h, c) as (H, B) each: in that order the gates of a kind are contiguous, whatever is computed of them."""
+    def _initial_state(self, examples, state):
+        """Return (h, c), ``(H, B)`` each. In this order, all values of a gate are contiguous."""
         if state is None:
-            return (np.zeros((self.num_units, objects), dtype=self._b.dtype),) * 2
+            return (np.zeros((self.num_units, examples), dtype=self._b.dtype),) * 2
         return tuple(np.asarray(part, dtype=self._b.dtype).T for part in state)
 
     def _steps(self, rows, counts, h, c):
-        """As `run`, but h and c are (H, B), and change with the next step; of the first counts[t] objects at time t.
+        """Yield (h, c), ``(H, B)`` each, after each time step; the arrays are overwritten by the next step.
 
-        What h and c hold of other objects means nothing; it may be missing.
+        Only the first ``counts[t]`` examples are valid at time t; other columns are undefined or missing.
         """
         distinct, index = np.unique(rows, return_inverse=True)
         projected = self._table[distinct]
@@ -221,7 +237,7 @@ class _CompressedLSTM(object):
         index = np.ascontiguousarray(index.reshape(rows.shape).T)
         width = -1
         for words, n in zip(index, counts):
-            if not 0.75 * width < n <= width:       # to compute some objects too many takes less than to copy
+            if not 0.75 * width < n <= width:       # a few superfluous columns take less time than a copy
                 width = n
                 h, c = np.array(h[:, :n], order="C"), np.array(c[:, :n], order="C")
                 a, update = np.empty((len(self._computed), n), dtype=h.dtype), np.empty_like(c)
@@ -241,23 +257,33 @@ class _CompressedLSTM(object):
             yield h, c
 
     def scores(self, h):
-        """h W_out + b_out: numpy array (B, outputs)."""
+        """Return ``h W_out + b_out`` for hidden states of shape ``(B, H)``: numpy array ``(B, outputs)``."""
         return h.dot(self.arrays["W_out"]) + self.arrays["b_out"]
 
 
-class CompressedClassifier(_CompressedLSTM):
-    """A text classifier; see `load_model`."""
+class ClassPredictor(Predictor):
+    """Compressed text classifier. Parameters and attributes are those of `Predictor`."""
 
     def __init__(self, arrays, metadata):
-        super(CompressedClassifier, self).__init__(arrays, metadata)
+        super(ClassPredictor, self).__init__(arrays, metadata)
         pruned = len(self.row_of_word)
-        # Words as far as their rows differ: all others are the word outside the vocabulary.
+        # Words that have a row of their own. All other words have the row of the word outside the vocabulary.
         self._row_of = dict.fromkeys([START_WORD] + metadata.get("pruned_words", []), pruned)
         self._row_of.update(self.row_of_word)
         self._outside = self.row_of_word.get(OUTSIDE_WORD, pruned)
 
     def encode(self, texts):
-        """Texts to rows and mask: start + words + end, cut to the model's length, padded on the left."""
+        """Return rows and mask of texts. A text is start, words and end, cut to the model's length, padded on the left.
+
+        Parameters
+        ----------
+        texts : list of str
+
+        Returns
+        -------
+        rows : numpy.ndarray of int64 ``(B, T)``
+        mask : numpy.ndarray of uint8 ``(B, T)``
+        """
         length = self.metadata["length"]
         encoded = [[self._row_of[START_WORD]] + [self._row_of.get(word, self._outside)
                                                  for word in self._words(text)[:length - 1]] for text in texts]
@@ -272,7 +298,7 @@ class CompressedClassifier(_CompressedLSTM):
         return tokenize(text.lower() if self.metadata["lower_case"] else text) + [END_OF_DOCUMENT]
 
     def predict(self, texts):
-        """Probabilities of the classes.
+        """Return the probabilities of the classes.
 
         Parameters
         ----------
@@ -280,12 +306,12 @@ class CompressedClassifier(_CompressedLSTM):
 
         Returns
         -------
-        numpy.ndarray (texts, classes)
+        numpy.ndarray ``(len(texts), classes)``
         """
         return self.predict_rows(*self.encode(texts))
 
     def predict_rows(self, rows, mask):
-        """Probabilities for rows and mask, (B, T) each: numpy array (B, classes)."""
+        """Return the probabilities of the classes, ``(B, classes)``, for rows and mask of shape ``(B, T)``."""
         scores = self.scores(self.final_state(rows, mask)[0])
         if scores.shape[1] == 1:
             positive = GATE_NONLINEARITIES["sigmoid"](scores)
@@ -293,7 +319,7 @@ class CompressedClassifier(_CompressedLSTM):
         return np.exp(log_softmax(scores))
 
     def describe(self, text):
-        """One line about a text, for a person."""
+        """Return the prediction for a text as one line of text."""
         probabilities = self.predict([text])[0]
         names = self.metadata["classes"]
         seen = [word for word in self._words(text)[:self.metadata["length"] - 1] if word in self.row_of_word]
@@ -302,72 +328,91 @@ class CompressedClassifier(_CompressedLSTM):
             ", ".join("%s %.3f" % pair for pair in zip(names, probabilities)), " ".join(seen) or "none")
 
 
-class CompressedLanguageModel(_CompressedLSTM):
-    """A language model on words or characters; see `load_model`."""
+class NextTokenPredictor(Predictor):
+    """Compressed language model of words or characters. Parameters and attributes are those of `Predictor`."""
 
     def tokens(self, text):
-        """The tokens of a text, each in the vocabulary.
+        """Return the tokens of a text: list of str.
+
+        Unknown words are replaced by ``<unk>`` if the vocabulary has it.
 
         Raises
         ------
         ReportedError
-            For a token that the model does not know and cannot replace by ``<unk>``.
+            If a token is not in the vocabulary and cannot be replaced.
         """
         tokens = character_tokens(text) if self.metadata["kind"] == "characters" else word_tokens(text)
         known = set(self.metadata["vocabulary"])
         tokens = [token if token in known or UNKNOWN_WORD not in known else UNKNOWN_WORD for token in tokens]
         unknown = sorted(set(tokens) - known)
         if unknown:
-            raise ReportedError("the model does not know %r; it knows %d different %s"
+            raise ReportedError("%r is not in the vocabulary of the model, which has %d %s"
                                 % (unknown[0], len(known), self.metadata["kind"]))
         return tokens
 
     def cross_entropy(self, text):
-        """Mean cross-entropy per token after the first, in nats, and the number of tokens predicted."""
+        """Return the mean cross-entropy of all tokens of a text after the first.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        nats : float
+        count : int
+            Number of predicted tokens.
+
+        Raises
+        ------
+        ReportedError
+            If the text has less than two tokens, or a token that is not in the vocabulary.
+        """
         tokens = self.tokens(text)
         if len(tokens) < 2:
-            raise ReportedError("the text has %d tokens, at least 2 are needed to predict one" % len(tokens))
-        number = {token: index for index, token in enumerate(self.metadata["vocabulary"])}
+            raise ReportedError("the text must have at least 2 tokens, got %d" % len(tokens))
+        column = {token: index for index, token in enumerate(self.metadata["vocabulary"])}
         total = 0.
         for (h, _), target in zip(self.run(self.rows(tokens[:-1])[None]), tokens[1:]):
-            total -= float(log_softmax(self.scores(h))[0, number[target]])
+            total -= float(log_softmax(self.scores(h))[0, column[target]])
         return total / (len(tokens) - 1), len(tokens) - 1
 
     def sample(self, count, seed=0, prompt=None, temperature=1.0):
-        """Let the model write.
+        """Generate text.
 
         Parameters
         ----------
         count : int
-            Tokens to write.
+            Number of tokens to generate.
         seed : int
         prompt : str, optional
-            What to read first; by default an end of line.
+            Beginning of the text. By default, the model starts after an end of line.
         temperature : float
-            Below 1: likelier tokens; above: more surprising ones.
+            The scores are divided by it. Below 1, probable tokens are drawn more often; above 1, less often.
 
         Returns
         -------
         str
+            The prompt and the generated tokens.
         """
         vocabulary, random = self.metadata["vocabulary"], np.random.RandomState(seed)
         end = "\n" if self.metadata["kind"] == "characters" else END_OF_LINE
         tokens = self.tokens(prompt) if prompt else []
         if self.metadata["kind"] == "words":
-            tokens = tokens[:-1]                    # the prompt goes on: no end of line after it
-        state, written = None, list(tokens)
+            tokens = tokens[:-1]                    # without the end of line: the generated text continues the prompt
+        state, generated = None, list(tokens)
         tokens = tokens or [end if end in vocabulary else vocabulary[0]]
         for _ in range(count):
             state = self.final_state(self.rows(tokens)[None], state=state)
             probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
             tokens = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random.rand() * probabilities.sum()))]]
-            written += tokens
+            generated += tokens
         if self.metadata["kind"] == "characters":
-            return "".join(written).replace("_", " ")
-        return " ".join("\n" if word == END_OF_LINE else word for word in written).replace(" \n ", "\n")
+            return "".join(generated).replace(SPACE_CHARACTER, " ")
+        return " ".join("\n" if word == END_OF_LINE else word for word in generated).replace(" \n ", "\n")
 
     def describe(self, text):
-        """One line about a text, for a person."""
+        """Return the prediction for a text as one line of text."""
         nats, count = self.cross_entropy(text)
         if self.metadata["kind"] == "characters":
             return "%.3f bits per character over %d characters" % (nats / np.log(2), count)
@@ -375,28 +420,43 @@ class CompressedLanguageModel(_CompressedLSTM):
 
 
 def log_softmax(scores):
-    """Log probabilities along the last axis."""
+    """Return the logarithm of the softmax along the last axis.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray ``(..., classes)``
+
+    Returns
+    -------
+    numpy.ndarray of the same shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayes_rnn.predictor import log_softmax
+    >>> np.exp(log_softmax(np.array([1000., 1000.]))).tolist()
+    [0.5, 0.5]
+    """
     scores = scores - scores.max(axis=-1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
 
 
 def main(argv=None):
-    """The command line: ``python -m bayes_rnn.predictor MODEL "some text"``."""
+    """Run the command line ``python -m bayes_rnn.predictor MODEL TEXT``."""
     parser = ArgumentParser(prog="python -m bayes_rnn.predictor",
-                                     description="Predict with a compressed model; needs NumPy only.")
+                            description="Predict with a compressed model. Needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
-    parser.add_argument("text", nargs="?", help="a text to classify, or to measure with a language model")
-    parser.add_argument("--sample", metavar="N", type=int, help="language model: write N tokens, after TEXT if given")
+    parser.add_argument("text", nargs="?", help="text to classify, or of which a language model computes the "
+                                                "cross-entropy")
+    parser.add_argument("--sample", metavar="N", type=int,
+                        help="generate N tokens with a language model, after TEXT if it is given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=1.0)
     arguments = parser.parse_args(argv)
-    try:
+    with reported_errors():
         model = load_model(arguments.model)
         if arguments.sample is not None:
-            if model.metadata["kind"] == "text":
-                raise ReportedError("%s is a classifier; --sample is for language models" % arguments.model)
-            if arguments.temperature <= 0 or arguments.sample < 1 or not 0 <= arguments.seed < 2 ** 32:
-                raise ReportedError("--sample and --temperature must be positive, --seed from 0 to 2^32 - 1")
+            _check_sampling(model, arguments)
             print(model.sample(arguments.sample, arguments.seed, arguments.text, arguments.temperature))
         elif arguments.text is not None:
             print(model.describe(arguments.text))
@@ -404,9 +464,17 @@ def main(argv=None):
             print("%s %s, %s: %d words, %d hidden units, %d computed gates" % (
                 model.metadata.get("dataset", ""), model.metadata["config"], model.metadata["kind"],
                 len(model.row_of_word), model.num_units, int(model.arrays["gate_is_computed"].sum())))
-    except ReportedError as error:
-        sys.stderr.write("error: %s\n" % error)
-        sys.exit(2)
+
+
+def _check_sampling(model, arguments):
+    if not isinstance(model, NextTokenPredictor):
+        raise ReportedError("--sample needs a language model, but %s is a classifier" % arguments.model)
+    if arguments.sample < 1:
+        raise ReportedError("--sample must be at least 1, got %d" % arguments.sample)
+    if arguments.temperature <= 0:
+        raise ReportedError("--temperature must be positive, got %g" % arguments.temperature)
+    if not 0 <= arguments.seed < 2 ** 32:
+        raise ReportedError("--seed must be in [0, 2^32 - 1], got %d" % arguments.seed)
 
 
 if __name__ == "__main__":

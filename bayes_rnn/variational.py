@@ -1,8 +1,13 @@
-"""Random variables of a Bayesian network: one object each, and one place that knows what L, N, D and C mean.
+"""Random variables of a Bayesian network. This module defines the meaning of the kinds L, N, D and C.
 
-A layer asks its variables for a sample, a mean, a pruned mean, a Kullback-Leibler divergence or a keep mask, and never
-looks at the letter. Formulas: Molchanov, Ashukha, Vetrov, *Variational Dropout Sparsifies Deep Neural Networks*,
-ICML 2017 (section 4), used for recurrent networks by Chirkova et al. (arXiv 1810.10927, sections 2 and 3).
+A layer asks its random variables for a sample, a mean, a pruned mean, a Kullback-Leibler (KL) divergence or a keep
+mask. It does not depend on their kind.
+
+References
+----------
+Molchanov, Ashukha, Vetrov: Variational Dropout Sparsifies Deep Neural Networks, ICML 2017, arXiv 1701.05369, section 4.
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927,
+sections 2 and 3, for recurrent networks.
 """
 
 import numpy as np
@@ -12,27 +17,32 @@ import theano.tensor as T
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
-__all__ = ["KINDS", "random_variable", "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
+__all__ = ["KINDS", "random_variable", "RandomVariable", "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
 
-#: A weight is pruned where log_alpha = log(sigma^2 / mu^2) reaches this: a signal-to-noise ratio of about 0.05.
+#: A weight is pruned if log_alpha = log(sigma^2 / mu^2) is at least this, a signal-to-noise ratio of about 0.22.
 LOG_ALPHA_THRESHOLD = 3.0
 INITIAL_LOG_SIGMA = -3.0
-# Keeps the gradient of the square root finite where an input is all zero.
+#: Added to a variance, so that the gradient of its square root is finite if all inputs are zero.
 LOCAL_VARIANCE_FLOOR = 1e-8
 
 
 class RandomVariable(object):
-    """One random variable: the individual weights of one matrix, or one family of group variables.
+    """A random variable: the individual weights of one matrix, or one family of group variables.
+
+    Parameters
+    ----------
+    name : str
+        Name within the layer: ``"W_hid"``, ``"z_gates"``. The parameters are named after it.
+    shape : tuple of int
 
     Attributes
     ----------
     name : str
-        As its parameters are named in the layer: ``"W_hid"``, ``"z_gates"``.
     shape : tuple of int
     prunable : bool
         Whether elements can be pruned (kind L).
     prior : {None, "normal", "log_uniform"}
-        What `kl` measures the distance to; None where there is no posterior.
+        The prior in the KL divergence; None if the variable has no posterior distribution.
     """
 
     prunable, prior = False, None
@@ -40,78 +50,86 @@ class RandomVariable(object):
     def __init__(self, name, shape):
         self.name, self.shape = name, shape
 
-    def value(self, noise, objects=None, deterministic=False, pruned=False):
-        """Sample, mean or pruned mean, as Lasagne's ``deterministic`` and our ``pruned`` ask.
+    def value(self, noise, examples=None, deterministic=False, pruned=False):
+        """Return a sample, the mean, or the pruned mean.
 
         Parameters
         ----------
         noise : NormalNoise
-        objects : symbolic int, optional
-            Draw one independent sample per object of the minibatch (group variables) instead of one for all.
-        deterministic, pruned : bool
-            The mean; the mean with pruned elements zero (`pruned` implies `deterministic`).
+            Random number source.
+        examples : symbolic int, optional
+            Draw one independent sample per example of the minibatch, for group variables. By default, draw one sample
+            for all examples.
+        deterministic : bool
+            Return the mean.
+        pruned : bool
+            Return the mean with the pruned elements set to zero. Implies `deterministic`.
 
         Returns
         -------
         symbolic tensor or None
-            Of the variable's shape, with a leading axis of length `objects` if given (length 1 where all objects
-            share the value). None stands for the constant 1.
+            Of shape `shape`. If `examples` is given, there is a leading axis of length `examples`, or of length 1 if
+            all examples share the value. None represents the constant 1.
         """
         if pruned or deterministic:
             value = self.pruned_mean() if pruned else self.mean()
-            return value if objects is None or value is None else T.shape_padleft(value)
-        return self.sample(noise, objects)
+            return value if examples is None or value is None else T.shape_padleft(value)
+        return self.sample(noise, examples)
 
-    def sample(self, noise, objects=None):
-        """A sample for training; see `value`."""
+    def sample(self, noise, examples=None):
+        """Return a sample for training; see `value`."""
         value = self.mean()
-        return value if objects is None or value is None else T.shape_padleft(value)
+        return value if examples is None or value is None else T.shape_padleft(value)
 
     def mean(self):
-        """The posterior mean, of the variable's shape; None for a constant."""
-        raise AssertionError("to be defined by the kind")
+        """Return the symbolic posterior mean, of shape `shape`; None for a constant."""
+        raise NotImplementedError("%s must define mean" % type(self).__name__)
 
     def pruned_mean(self):
-        """The mean with pruned elements zero."""
+        """Return the symbolic mean with the pruned elements set to zero."""
         return self.mean()
 
     def sample_product(self, input, noise):
-        """A sample of ``input . theta`` for a matrix of weights, by local reparametrisation.
+        """Return a sample of ``dot(input, weights)`` by local reparametrisation.
+
+        The product is sampled instead of the weights (Kingma, Salimans, Welling, arXiv 1506.02557, section 2.3). All
+        time steps of an example share the noise.
 
         Parameters
         ----------
-        input : symbolic (B, features) or (B, time, features)
+        input : symbolic ``(B, features)`` or ``(B, time, features)``
         noise : NormalNoise
+            Random number source.
 
         Returns
         -------
-        symbolic (B, units) or (B, time, units)
-            One noise number per object and unit, shared by the time steps.
+        symbolic ``(B, units)`` or ``(B, time, units)``
         """
         return T.dot(input, self.mean())
 
     def kl(self):
-        """KL divergence to the prior, summed over all elements: symbolic scalar."""
+        """Return the KL divergence from the posterior to the prior, summed over all elements: symbolic scalar."""
         return T.constant(0, dtype=theano.config.floatX)
 
     def keep_mask(self):
-        """What pruning keeps: numpy array of bool, of the variable's shape."""
+        """Return which elements are not pruned: bool array of shape `shape`."""
         return np.ones(self.shape, dtype=bool)
 
     def pruned_value(self):
-        """The pruned mean as it is now: numpy array of the variable's shape."""
+        """Return the current pruned mean: numpy array of shape `shape`."""
         return np.ones(self.shape, dtype=theano.config.floatX)
 
     def parameters(self):
-        """What is learned: a list of mean and log_sigma, of the value alone, or of nothing."""
+        """Return the trained shared variables: [mean, log_sigma], [mean] or []."""
         return []
 
     def rows(self, index):
-        """The variable restricted to some rows (first axis): samples and means of only those are computed.
+        """Return the random variable restricted to some rows, so that only these are sampled.
 
         Parameters
         ----------
         index : symbolic vector of int
+            Row indices.
 
         Returns
         -------
@@ -121,14 +139,14 @@ class RandomVariable(object):
 
 
 class Constant(RandomVariable):
-    """C: equal to 1, not learned."""
+    """Kind C: the constant 1, not trained."""
 
     def mean(self):
         return None
 
 
 class Deterministic(RandomVariable):
-    """D: its value, learned."""
+    """Kind D: a trained value without a distribution."""
 
     def __init__(self, name, shape, mean):
         super(Deterministic, self).__init__(name, shape)
@@ -148,6 +166,8 @@ class Deterministic(RandomVariable):
 
 
 class _Probabilistic(Deterministic):
+    """A normal posterior distribution with trained mean and log_sigma."""
+
     def __init__(self, name, shape, mean, log_sigma):
         super(_Probabilistic, self).__init__(name, shape, mean)
         self.log_sigma = log_sigma
@@ -155,9 +175,9 @@ class _Probabilistic(Deterministic):
     def parameters(self):
         return [self._mean, self.log_sigma]
 
-    def sample(self, noise, objects=None):
-        shape = self._mean.shape if objects is None else T.concatenate([[objects], self._mean.shape])
-        ndim = self._mean.ndim + (objects is not None)
+    def sample(self, noise, examples=None):
+        shape = self._mean.shape if examples is None else T.concatenate([[examples], self._mean.shape])
+        ndim = self._mean.ndim + (examples is not None)
         return self._mean + T.exp(self.log_sigma) * noise.normal([shape[axis] for axis in range(ndim)])
 
     def sample_product(self, input, noise):
@@ -172,7 +192,7 @@ class _Probabilistic(Deterministic):
 
 
 class Normal(_Probabilistic):
-    """N: normal posterior, standard normal prior; never pruned."""
+    """Kind N: normal posterior, standard normal prior, never pruned."""
 
     prior = "normal"
 
@@ -181,7 +201,7 @@ class Normal(_Probabilistic):
 
 
 class LogUniform(_Probabilistic):
-    """L: normal posterior, log-uniform prior; pruned where log alpha >= 3."""
+    """Kind L: normal posterior, log-uniform prior, pruned if log alpha is at least `LOG_ALPHA_THRESHOLD`."""
 
     prunable, prior = True, "log_uniform"
 
@@ -192,12 +212,10 @@ class LogUniform(_Probabilistic):
         return log_uniform_kl(self._mean, self.log_sigma).sum()
 
     def keep_mask(self):
-        mean, log_sigma = self._mean.get_value(), self.log_sigma.get_value()
-        with np.errstate(divide="ignore"):
-            return log_alpha(mean, log_sigma) < LOG_ALPHA_THRESHOLD
+        return self.log_alpha() < LOG_ALPHA_THRESHOLD
 
     def log_alpha(self):
-        """log alpha of every element now: numpy array."""
+        """Return the current log alpha of all elements: numpy array of shape `shape`."""
         with np.errstate(divide="ignore"):
             return log_alpha(self._mean.get_value(), self.log_sigma.get_value())
 
@@ -206,14 +224,14 @@ KINDS = {"L": LogUniform, "N": Normal, "D": Deterministic, "C": Constant}
 
 
 def random_variable(layer, kind, spec, shape, name, **tags):
-    """Make a random variable whose parameters are registered with a Lasagne layer.
+    """Make a random variable and register its parameters with a Lasagne layer.
 
     Parameters
     ----------
     layer : lasagne.layers.Layer
-        Gets the parameters ``name`` (the mean) and, for L and N, ``name.log_sigma``, tagged ``variational``.
+        Gets the parameter ``name`` (the mean) and, for kinds L and N, ``name.log_sigma``, tagged ``variational``.
     kind : {"L", "N", "D", "C"}
-    spec : theano shared variable, expression, numpy array or callable
+    spec : Theano shared variable, expression, numpy array or callable
         Initial mean, as for `lasagne.layers.Layer.add_param`.
     shape : tuple of int
     name : str
@@ -227,10 +245,21 @@ def random_variable(layer, kind, spec, shape, name, **tags):
     Raises
     ------
     ValueError
-        For an unknown kind.
+        If the kind is unknown.
+
+    Examples
+    --------
+    >>> from theano_rnn.lasagne_compat import lasagne
+    >>> from bayes_rnn.variational import random_variable
+    >>> layer = lasagne.layers.InputLayer((None, 3), name="layer")
+    >>> z = random_variable(layer, "L", lasagne.init.Constant(1.), (3,), "z")
+    >>> [parameter.name for parameter in z.parameters()]
+    ['layer.z', 'layer.z.log_sigma']
+    >>> z.keep_mask().tolist()
+    [True, True, True]
     """
     if kind not in KINDS:
-        raise ValueError("unknown kind of random variable %r; known: %s" % (kind, ", ".join(sorted(KINDS))))
+        raise ValueError("kind must be one of %s, got %r" % (", ".join(sorted(KINDS)), kind))
     if kind == "C":
         return Constant(name, shape)
     parameters = [layer.add_param(spec, shape, name, **tags)]

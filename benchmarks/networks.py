@@ -99,8 +99,8 @@ def _awd_job(data, settings):
     """The job, and a single minibatch: windows of training have random lengths, this one the nominal."""
     from Experiments.shared.sparse_command_line import STRUCTURE
     from Experiments.shared.tasks.awd_lstm import AWDJob
-    from sparse_seq_theano.architecture import language_model_structure
-    structure = language_model_structure(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
+    from sparse_seq_theano.architecture import language_model_architecture
+    structure = language_model_architecture(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
     job = AWDJob(data, structure, settings, seed=0)
     window, length = job.train_table, settings["bptt"]
     return job, [(window[:, :length], window[:, 1:length + 1], settings["lr"])]

@@ -86,8 +86,8 @@ def write_models(folder):
     """Write ``compressed.npz`` and, with all weights, ``dense.npz``; returns the network's CompressionReport."""
     from bayes_rnn.config import parse_config
     from bayes_rnn.models import TextClassifier
-    from bayes_rnn.predictor import save_model
-    from bayes_rnn.pruning import compress, compression_report
+    from bayes_rnn.export import compress, save_model
+    from bayes_rnn.pruning import compression_report
     from Experiments.shared.data.minibatches import model_words
     vocabulary = model_words(["word%d" % word for word in range(WORDS)], WORDS)
     network = TextClassifier(parse_config("LLLCCL", "classification"), len(vocabulary), EMBEDDING_UNITS, HIDDEN_UNITS,

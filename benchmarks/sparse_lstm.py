@@ -18,7 +18,7 @@ from benchmarks.command_line import new_parser, run_configured
 from benchmarks.measure import Results, in_turn, timed
 from benchmarks.networks import AWD, AWD_NETWORKS, training_run
 from benchmarks.report import table
-from sparse_seq_theano.architecture import language_model_structure
+from sparse_seq_theano.architecture import language_model_architecture
 
 STREAMS, STEPS, WORDS, WARM_UP_STEPS = 20, 70, 10000, 2
 
@@ -33,7 +33,7 @@ def main():
 
 def run(arguments):
     """Measure, print and record."""
-    structures = OrderedDict((name, language_model_structure(WORDS, **options))
+    structures = OrderedDict((name, language_model_architecture(WORDS, **options))
                              for name, options in AWD_NETWORKS.items())
     results = Results(arguments.json)
     for what, whole, counted in (("middle LSTM", False, lambda structure: structure.lstms[1:2]),

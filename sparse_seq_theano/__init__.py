@@ -1,14 +1,18 @@
 """Predefined sparseness for recurrent sequence models, in Theano and Lasagne.
 
-Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720.
+Importing this package imports no other module. Its modules:
 
 =================  ==================================================================================
-geometry           which inputs, hidden units and rows are connected; pure functions, no Theano
-structure          the sizes of the two networks below, layer by layer, and their parameter counts
-layers             SparseLSTMLayer, SparseEmbeddingLayer, SparseDecoderLayer, LockedDropoutLayer
-dropout            keep masks from one seeded stream: locked, weight drop, words, embedding dimensions
+geometry           connected inputs, hidden units and rows of sparse layers; integers only
+architecture       sizes of the layers of the two networks below, and their parameter counts
+layers             sparse LSTM, embedding and decoder, and dropout layers for any Lasagne network
+dropout            random number source of dropout masks
 optimizers         SGD with weight decay and momentum, averaged SGD, Adam
-language_model     AWD-LSTM with predefined sparseness, and Mixture of Softmaxes
+awd_lstm           AWD-LSTM language model with predefined sparseness and Mixture of Softmaxes
 tagger             bidirectional LSTM tagger
 =================  ==================================================================================
+
+References
+----------
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720.
 """

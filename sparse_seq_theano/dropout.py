@@ -1,7 +1,11 @@
-"""Dropout with masks that are shared where the papers share them, from one seeded stream.
+"""Dropout with shared masks, from one seeded random number source.
 
-Locked (variational) dropout, embedding dropout and weight drop of the AWD-LSTM differ only in what a mask is shared by:
-Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, sections 2, 4.2 and 4.3;
+Locked (variational) dropout, embedding dropout and weight drop of the AWD-LSTM differ only in the axes along which a
+mask is shared.
+
+References
+----------
+Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, sections 2, 4.2 and 4.3.
 Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv 1512.05287.
 """
 
@@ -19,12 +23,14 @@ _64_BITS = 2 ** 64 - 1
 
 
 class _RandomBits(scalar.UnaryScalarOp):
-    """32 random bits for each int64 position in the stream: the upper half of SplitMix64's output.
+    """32 random bits for each int64 position in a stream: the upper half of the output of SplitMix64.
 
-    Theano's own generator (MRG) needs 17 ns per number, as its branches depend on the numbers: 270 ms for the weight
-    drop of three layers of 1150 units, a good part of a training step. Here a number depends on its position only;
-    the loop over positions has no branch, is vectorised, and needs 1 ns.
+    Theano's generator MRG has branches that depend on the numbers, and would take a large part of a training step for
+    the weight drop of three layers of 1150 units. Here each number depends on its position only, and the loop over
+    positions is vectorised.
 
+    References
+    ----------
     Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
     """
 
@@ -50,17 +56,19 @@ _random_bits = T.Elemwise(_RandomBits(scalar.specific_out(scalar.uint32), name="
 
 
 class DropoutNoise(object):
-    """Where keep masks come from: a seeded stream whose state can be saved.
+    """Random number source: keep masks from a seeded stream whose state can be saved.
 
     Parameters
     ----------
-    seed : int
-        From 0 to 2^32 - 1; by default drawn from Lasagne's random state (`lasagne.random.set_rng`).
+    seed : int, optional
+        In [0, 2^32 - 1]; by default drawn from Lasagne's random state (`lasagne.random.set_rng`).
 
     Examples
     --------
     >>> from sparse_seq_theano.dropout import DropoutNoise
-    >>> mask = DropoutNoise(seed=1).keep_mask((4, 3), probability=0.5)      # of 0 and 2
+    >>> mask = DropoutNoise(seed=1).keep_mask((4, 3), probability=0.5)      # values 0 and 2
+    >>> mask.ndim
+    2
     """
 
     def __init__(self, seed=None):
@@ -68,26 +76,27 @@ class DropoutNoise(object):
         self._states = []
 
     def keep_mask(self, shape, probability):
-        """0 with `probability`, else 1 / (1 - probability), independently; drawn anew at every call of the function.
+        """Return a mask for a tensor to be multiplied by, drawn anew at every call of the compiled function.
 
         Parameters
         ----------
         shape : tuple of int and symbolic int
-            Axes known to be of length 1 are broadcastable.
+            Axes that are known to have length 1 are broadcastable.
         probability : float
-            In [0, 1), a number; exact to 2^-32.
+            Probability of 0, in [0, 1), exact to 2^-32. It cannot be symbolic.
 
         Returns
         -------
-        symbolic tensor of that shape, of type floatX
+        symbolic tensor of this shape, of type floatX
+            Independent elements 0 and 1 / (1 - probability).
 
         Raises
         ------
         ReportedError
-            For a probability outside [0, 1).
+            If `probability` is not in [0, 1).
         """
         check_probability(probability, "dropout probability")
-        # Far below 2^63, so that no sum of positions overflows.
+        # Less than 2^62, so that sums of positions do not overflow.
         state = theano.shared(np.asarray(self._starts.randint(2 ** 62, dtype="int64")), "dropout position")
         self._states.append(state)
         position, size = state.dimshuffle(*["x"] * len(shape)), T.constant(1, dtype="int64")
@@ -98,27 +107,28 @@ class DropoutNoise(object):
                 position = position + (T.arange(shape[axis], dtype="int64") * size).dimshuffle(*order)
                 size = size * shape[axis]
         state.default_update = state + T.cast(size, "int64")
-        # A product and not a switch: a branch would keep the loop from being vectorised.
+        # A product instead of a switch, because a branch would prevent the vectorisation of the loop.
         keep = T.ge(_random_bits(position), np.uint32(int(probability * 2 ** 32)))
         return keep * np.asarray(1 / (1. - probability), dtype=theano.config.floatX)
 
     def states(self):
-        """The shared variables that hold the state, in the order in which the graph was built."""
+        """Return the shared variables that hold the state, in the order in which the graph was built."""
         return list(self._states)
 
 
 def dropped(x, probability, noise, mask_shape=None):
-    """A tensor with some of its elements zero and the others scaled by 1 / (1 - probability).
+    """Return a tensor with random elements set to zero and the others scaled by 1 / (1 - probability).
 
     Parameters
     ----------
     x : symbolic tensor
     probability : float
-        In [0, 1). With 0 (say so for evaluation) the result is `x` itself.
+        In [0, 1). If it is 0 (for evaluation), the result is `x` itself.
     noise : DropoutNoise
+        Random number source.
     mask_shape : tuple of int and symbolic int, optional
-        One number per axis of `x`: its length, or 1 where the mask is shared along the axis: ``(batch, 1, features)``
-        for locked dropout. By default the shape of `x`, for which weight drop asks.
+        Shape of the mask: for each axis of `x` its length, or 1 if the mask is shared along the axis. Locked dropout
+        has ``(batch, 1, features)``. By default, the shape of `x`.
 
     Returns
     -------
@@ -127,7 +137,7 @@ def dropped(x, probability, noise, mask_shape=None):
     Raises
     ------
     ReportedError
-        For a probability outside [0, 1).
+        If `probability` is not in [0, 1).
 
     Examples
     --------
@@ -146,14 +156,27 @@ def dropped(x, probability, noise, mask_shape=None):
 
 
 def check_probability(probability, name):
-    """A dropout probability, back again if it is in [0, 1).
+    """Return a dropout probability if it is valid.
+
+    Parameters
+    ----------
+    probability : float
+    name : str
+        Name of the argument, for the message.
 
     Raises
     ------
     ReportedError
-        Otherwise; it calls the argument `name`.
+        If `probability` is not in [0, 1).
+
+    Examples
+    --------
+    >>> from sparse_seq_theano.dropout import check_probability
+    >>> check_probability(1, "p")
+    Traceback (most recent call last):
+        ...
+    theano_rnn.errors.ReportedError: p must be in [0, 1), got 1
     """
     if not 0 <= probability < 1:
-        raise ReportedError("%s is %s, expected at least 0 and less than 1: choose 0 to drop nothing"
-                            % (name, probability))
+        raise ReportedError("%s must be in [0, 1), got %s" % (name, probability))
     return probability

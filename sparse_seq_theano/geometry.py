@@ -1,7 +1,11 @@
-"""Where a sparse LSTM and a sparse embedding have weights: segments, blocks, parameter counts. Whole numbers only.
+"""Geometry of the sparse LSTM and the sparse embedding: segments, blocks and parameter counts, as integers.
 
-Reference: Demeester, Deleu, Godin, Develder, "Predefined Sparseness in Recurrent Sequence Models", CoNLL 2018,
-arXiv 1808.08720. Needs no Theano, so that impossible arguments are refused before anything slow happens.
+The module does not import Theano, so that invalid arguments are reported before anything is compiled.
+
+References
+----------
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720,
+sections 2 and 3.
 """
 
 import itertools
@@ -15,66 +19,70 @@ from theano_rnn.errors import ReportedError
 __all__ = ["GeometryError", "LSTMGeometry", "lstm_geometry", "EmbeddingGeometry", "embedding_geometry",
            "reduction_factor"]
 
-# Up to here double precision keeps the rounding errors of a segment's end below END_MARGIN.
+#: Up to this size, the rounding errors of a segment's end in double precision are smaller than `END_MARGIN`.
 LARGEST_SIZE = 10 ** 8
+#: Added to the end of a segment before it is truncated to an integer.
 END_MARGIN = 1e-7
-# A density of 1/blocks written as a decimal number may be this much (relatively) too small.
+#: Relative tolerance of the smallest density, 1/blocks: users write it as a rounded decimal number.
 DENSITY_TOLERANCE = 1e-9
+#: Tolerance of `reduction_factor`.
 ROOT_TOLERANCE = 1e-6
 
 
 class GeometryError(ReportedError):
-    """Impossible sizes, densities or reductions; the message, one line, says which would be possible."""
+    """Invalid sizes, densities or reductions. The message is one line and states which values are valid."""
 
 
 class LSTMGeometry(namedtuple("LSTMGeometry", ["input_size", "hidden_size", "components", "density", "input_segments",
                                                "hidden_segments", "reductions"])):
-    """A sparse LSTM: dense LSTMs side by side; made by `lstm_geometry`.
+    """Sizes and connections of a sparse LSTM, which consists of independent dense LSTMs. Made by `lstm_geometry`.
 
     Attributes
     ----------
     input_size, hidden_size, components : int
     density : float
-        The fraction of the inputs that each component reads.
-    input_segments, hidden_segments : tuple of (begin, end)
-        What component c reads (segments overlap) and the hidden units it has (a partition), end excluded.
+        Fraction of the inputs that each component reads.
+    input_segments : tuple of (begin, end)
+        Inputs that each component reads, end excluded. Segments overlap.
+    hidden_segments : tuple of (begin, end)
+        Hidden units of each component, end excluded. The segments are a partition.
     reductions : (float, float) or None
-        `reduce_in` and `reduce_out`, if made from them.
+        `reduce_in` and `reduce_out`, if the geometry was made from them.
     """
 
     __slots__ = ()
 
     @property
     def parameters(self):
-        """int : Weights and biases; every component has two biases per gate and hidden unit, as in cuDNN."""
+        """int : Number of weights and biases. Each gate and hidden unit has two biases, as in cuDNN."""
         return sum(_dense_parameters(input_end - input_begin, hidden_end - hidden_begin)
                    for (input_begin, input_end), (hidden_begin, hidden_end)
                    in zip(self.input_segments, self.hidden_segments))
 
     @property
     def sparseness(self):
-        """float : The parameters as a fraction of those of the dense LSTM of the same sizes (1: dense)."""
+        """float : Number of parameters divided by that of the dense LSTM of the same sizes; 1 for a dense LSTM."""
         return self.parameters / float(_dense_parameters(self.input_size, self.hidden_size))
 
     @property
     def dense_equivalent(self):
-        """float : Hidden units of a dense LSTM with the same inputs and as many parameters (not a whole number)."""
+        """float : Hidden units of the dense LSTM that has as many inputs and parameters; generally not an integer."""
         half = (self.input_size + 2) / 2.
         return math.sqrt(half ** 2 + self.parameters / 4.) - half
 
     def arguments(self):
-        """What `lstm_geometry`, and the layer, made this from: dict of blocks and density, or of both reductions."""
+        """Return the arguments of `lstm_geometry`: dict of `blocks` and `density`, or of both reductions."""
         if self.reductions is None:
             return {"blocks": self.components, "density": self.density}
         return dict(zip(("reduce_in", "reduce_out"), self.reductions))
 
     def info(self):
-        """Everything about the geometry, for logs.
+        """Return a description of the geometry for logs.
 
         Returns
         -------
         OrderedDict
-            The fields and properties by name, without `reductions`; if made from reductions also
+            The fields and properties by name, without `reductions`. If the geometry was made from reductions, also
             `reduced_input_size` and `reduced_hidden_size`, the sizes of the dense LSTM with as many parameters.
 
         Examples
@@ -106,11 +114,12 @@ LSTMGeometry.__new__.__defaults__ = (None,)     # reductions; namedtuple's own `
 
 
 def lstm_geometry(input_size, hidden_size, blocks=None, density=None, reduce_in=None, reduce_out=None):
-    """Divide the inputs and hidden units of an LSTM among components without connections between them.
+    """Divide the inputs and hidden units of an LSTM among components that are not connected.
 
-    Given `blocks` and `density`, or the two reductions. From reductions a_i and a_o follow the number of components
-    k and the density d with which the LSTM has as many parameters as a dense one of a_i * n_i inputs and
-    a_o * n_o hidden units, give or take 4 * n_o + k for whole numbers; fewer where d would have to be above 1::
+    The arguments are either `blocks` and `density`, or the two reductions. With reductions a_i and a_o, the LSTM has
+    as many parameters as a dense LSTM of a_i * n_i inputs and a_o * n_o hidden units, up to a difference of
+    4 * n_o + k due to rounding, and fewer parameters where d is limited to 1. The number of components k and the
+    density d are (arXiv 1808.08720, section 2)::
 
         k = ceil((n_i + n_o) / free)        with free = a_i * a_o * n_i + a_o ** 2 * n_o + 2 * a_o - 2
         d = min(1, (free - n_o / k) / n_i)
@@ -118,14 +127,13 @@ def lstm_geometry(input_size, hidden_size, blocks=None, density=None, reduce_in=
     Parameters
     ----------
     input_size, hidden_size : int
-        n_i and n_o, from 1 to 10 ** 8.
+        n_i and n_o, in [1, 10 ** 8].
     blocks : int, optional
-        The number of components, at most `hidden_size`; 1 if only `density` is given.
+        Number of components, in [1, hidden_size]. Default: 1.
     density : float, optional
-        The fraction of the inputs that a component reads: at least 1/blocks, at least one input, at most 1; 1 if only
-        `blocks` is given.
+        Fraction of the inputs that each component reads, in [1/blocks, 1] and at least one input. Default: 1.
     reduce_in, reduce_out : float, optional
-        Above 0, at most 1; k must be below n_i and at most n_o.
+        In (0, 1]. k must be less than n_i and at most n_o.
 
     Returns
     -------
@@ -134,12 +142,13 @@ def lstm_geometry(input_size, hidden_size, blocks=None, density=None, reduce_in=
     Raises
     ------
     GeometryError
-        For anything else; says what would be possible.
+        For invalid arguments. The message states which values are valid.
 
     Notes
     -----
-    The published program finds the hidden segments in floating-point arithmetic, where now and then (40 units, 12
-    components) one begins a unit early and the LSTM has a unit too many; here they always are a partition.
+    The published program computes the hidden segments in floating-point arithmetic. For some sizes (40 units and 12
+    components) a segment then begins one unit too early, and two components share a unit. Here the segments are always
+    a partition.
 
     Examples
     --------
@@ -150,29 +159,29 @@ def lstm_geometry(input_size, hidden_size, blocks=None, density=None, reduce_in=
     >>> lstm_geometry(10, 10, blocks=5, density=0.1)
     Traceback (most recent call last):
         ...
-    sparse_seq_theano.geometry.GeometryError: density 0.1 is too small with 5 blocks; choose density at least 0.2 or \
-blocks at least 10
+    sparse_seq_theano.geometry.GeometryError: density 0.1 is too small with 5 blocks; expected density at least 0.2 \
+or blocks at least 10
     """
-    input_size, hidden_size = _whole("input_size", input_size), _whole("hidden_size", hidden_size)
+    input_size, hidden_size = _integer("input_size", input_size), _integer("hidden_size", hidden_size)
     by_blocks = blocks is not None or density is not None
     by_reductions = reduce_in is not None or reduce_out is not None
     if by_blocks == by_reductions:
-        raise GeometryError("%s given; choose either blocks and density (1 and 1: a dense LSTM) or reduce_in and "
-                            "reduce_out" % ("both blocks or density and reductions are" if by_blocks
-                                            else "neither blocks and density nor reductions are"))
+        raise GeometryError("expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and "
+                            "reduce_out, got %s" % ("both" if by_blocks else "neither"))
     if by_blocks:
-        components = _whole("blocks", 1 if blocks is None else blocks)
+        components = _integer("blocks", 1 if blocks is None else blocks)
         if components > hidden_size:
-            raise GeometryError("blocks %d is more than the number of hidden units; choose blocks at most %d"
-                                % (components, hidden_size))
+            raise GeometryError("blocks must be at most the number of hidden units, %d, got %d"
+                                % (hidden_size, components))
         density = _density(1. if density is None else density, components, hidden_size, input_size)
     else:
         for name, value in (("reduce_in", reduce_in), ("reduce_out", reduce_out)):
             if value is None:
-                raise GeometryError("%s is missing; give both reduce_in and reduce_out (1 keeps the size)" % name)
+                raise GeometryError("reduce_in and reduce_out must be given together, but %s is missing (1 keeps the "
+                                    "size)" % name)
         reduce_in, reduce_out = _fraction("reduce_in", reduce_in), _fraction("reduce_out", reduce_out)
         components = _components(input_size, hidden_size, reduce_in, reduce_out)
-        # Not from _free: another order of operations can round a segment to another whole number.
+        # Not computed with _free: a different order of operations can round a segment to a different integer.
         density = min(1., (reduce_in * reduce_out * input_size + reduce_out ** 2 * hidden_size + 2 * reduce_out
                            - hidden_size / float(components) - 2) / input_size)
     return LSTMGeometry(input_size, hidden_size, components, density,
@@ -184,41 +193,45 @@ blocks at least 10
 
 class EmbeddingGeometry(namedtuple("EmbeddingGeometry", ["vocabulary_size", "dimensions", "blocks", "density",
                                                          "start_rows", "widths"])):
-    """A sparse embedding matrix: blocks of columns that hold only the last rows; made by `embedding_geometry`.
+    """Sizes of a sparse embedding, a matrix of column blocks that store only their last rows.
+
+    Made by `embedding_geometry`.
 
     Attributes
     ----------
     vocabulary_size, dimensions, blocks : int
     density : float
-        As asked for; see `empirical_density`.
+        Requested density; see `empirical_density`.
     start_rows, widths : tuple of int
-        Block j has the rows start_rows[j] to vocabulary_size - 1 (none if equal to it) of its widths[j] columns.
+        Block j has widths[j] columns and stores the rows start_rows[j], ..., vocabulary_size - 1 of them. It stores no
+        row if start_rows[j] is vocabulary_size.
     """
 
     __slots__ = ()
 
     @property
     def parameters(self):
-        """int : The number of weights."""
+        """int : Number of stored weights."""
         return sum((self.vocabulary_size - start) * width for start, width in zip(self.start_rows, self.widths))
 
     @property
     def empirical_density(self):
-        """float : The fraction of the matrix that has weights."""
+        """float : Fraction of the matrix entries that are stored."""
         return self.parameters / float(self.vocabulary_size * self.dimensions)
 
     @property
     def block_columns(self):
-        """tuple of (begin, end) : The columns of every block, end excluded."""
+        """tuple of (begin, end) : Columns of each block, end excluded."""
         ends = list(itertools.accumulate(self.widths))
         return tuple(zip([0] + ends[:-1], ends))
 
     @property
     def row_segments(self):
-        """list of (begin_row, end_row, columns) : Runs of rows with weights in the same blocks, covering all rows.
+        """list of (begin_row, end_row, columns) : Ranges of rows that are stored in the same blocks.
 
-        Block j has weights in a run if ``start_rows[j] <= begin_row``. All of them are in the first `columns` columns;
-        these are full unless the last block, which takes the parameters that are left, starts above another one.
+        The ranges cover all rows. Block j stores a range if ``start_rows[j] <= begin_row``. All stored entries are in
+        the first `columns` columns. These columns are stored completely unless the last block, which takes the
+        remaining parameters, starts above another block.
 
         Examples
         --------
@@ -227,7 +240,7 @@ class EmbeddingGeometry(namedtuple("EmbeddingGeometry", ["vocabulary_size", "dim
         >>> geometry = embedding_geometry(25, 14, density=0.352, blocks=3)
         >>> geometry.start_rows, geometry.widths
         ((0, 24, 22), (4, 4, 6))
-        >>> geometry.row_segments                       # in rows 22 and 23 columns 4 to 7 have no weights
+        >>> geometry.row_segments                       # columns 4 to 7 of rows 22 and 23 are not stored
         [(0, 22, 4), (22, 24, 14), (24, 25, 14)]
         """
         bounds = sorted(set(self.start_rows) | {self.vocabulary_size})
@@ -237,20 +250,21 @@ class EmbeddingGeometry(namedtuple("EmbeddingGeometry", ["vocabulary_size", "dim
 
 
 def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
-    """Choose the rows of every block of columns of an embedding matrix, so that frequent words have longer vectors.
+    """Choose the rows of each column block of an embedding matrix. Frequent words get longer vectors.
 
-    The vocabulary is sorted from the least to the most frequent word. The first block has all rows. From one block to
-    the next the number of rows shrinks by the `reduction_factor` of what is still to be placed; the last block takes
-    the rest of ``floor(vocabulary_size * dimensions * density)`` parameters, rounded to rows.
+    The vocabulary is sorted from the least to the most frequent word. The first block stores all rows. From each block
+    to the next, the number of rows is multiplied by the `reduction_factor` of the remaining density. The last block
+    takes the remaining parameters of ``floor(vocabulary_size * dimensions * density)``, rounded to rows (arXiv
+    1808.08720, section 3).
 
     Parameters
     ----------
     vocabulary_size, dimensions : int
-        Rows and columns, from 1 to 10 ** 8.
+        Rows and columns, in [1, 10 ** 8].
     blocks : int
-        Blocks of columns; more than `dimensions` count as `dimensions`.
+        Column blocks. A value above `dimensions` has the effect of `dimensions`.
     density : float
-        The fraction of the matrix that has weights, from 1/blocks to 1.
+        Fraction of the matrix entries that are stored, in [1/blocks, 1].
 
     Returns
     -------
@@ -259,15 +273,15 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
     Raises
     ------
     GeometryError
-        For anything else; says what would be possible.
+        For invalid arguments. The message states which values are valid.
 
     Examples
     --------
     >>> embedding_geometry(100, 10, blocks=10, density=0.3).start_rows
     (0, 33, 55, 70, 80, 87, 91, 94, 95, 95)
     """
-    vocabulary_size, dimensions = _whole("vocabulary_size", vocabulary_size), _whole("dimensions", dimensions)
-    blocks = min(_whole("blocks", blocks), dimensions)
+    vocabulary_size, dimensions = _integer("vocabulary_size", vocabulary_size), _integer("dimensions", dimensions)
+    blocks = min(_integer("blocks", blocks), dimensions)
     density = _density(density, blocks, dimensions)
     width = dimensions // blocks
     widths = (width,) * (blocks - 1) + (dimensions - (blocks - 1) * width,)
@@ -278,7 +292,7 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
         rows -= int(math.ceil(rows * (1 - reduction_factor(remaining_density, blocks - index + 1))))
         start_rows.append(vocabulary_size - rows)
         remaining_density = (total - placed) / max(1, rows * (dimensions - index * width))
-        # Rounding to rows, and a last block wider than the others, can carry it out of the possible range.
+        # Rounding to rows and a wider last block can move the density out of its valid range.
         remaining_density = min(1., max(1. / (blocks - index), remaining_density))
         placed += rows * width
     if blocks > 1:
@@ -288,33 +302,34 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
 
 
 def reduction_factor(density, blocks):
-    """The factor by which equally wide blocks of rows must shrink, one after the other, to have a density together.
+    """Return the factor between the row counts of consecutive blocks that results in a given density.
 
-    Solves ``density = (1 + alpha + ... + alpha ** (blocks - 1)) / blocks`` by bisection to 1e-6.
+    Solves ``density = (1 + alpha + ... + alpha ** (blocks - 1)) / blocks`` for alpha by bisection, to 1e-6. All blocks
+    are equally wide.
 
     Parameters
     ----------
     density : float
-        From 1/blocks to 1.
+        In [1/blocks, 1].
     blocks : int
         At least 1.
 
     Returns
     -------
     float
-        alpha, from 0 (only the first block has rows) to 1 (all blocks have all rows).
+        alpha in [0, 1]. At 0 only the first block has rows, at 1 all blocks have all rows.
 
     Raises
     ------
     GeometryError
-        If the density is out of its range or `blocks` is not a positive whole number.
+        If `density` or `blocks` is out of its range.
 
     Examples
     --------
     >>> reduction_factor(0.75, 2)
     0.5
     """
-    blocks = _whole("blocks", blocks)
+    blocks = _integer("blocks", blocks)
     density = _density(density, blocks)
     if density in (1., 1. / blocks):
         return float(density == 1.)
@@ -333,7 +348,7 @@ def _dense_parameters(input_size, hidden_size):
 
 
 def _input_segments(total, components, density):
-    """Overlapping segments; the order of operations decides the rounding and with it published parameter counts."""
+    """Return overlapping segments. The order of operations determines the rounding and the published counts."""
     if components == 1:
         return ((0, total),)
     length = total * density
@@ -344,12 +359,12 @@ def _input_segments(total, components, density):
 
 
 def _free(input_size, hidden_size, reduce_in, reduce_out):
-    """A quarter of the parameters of the reduced dense LSTM per hidden unit, less the two biases of the sparse one."""
+    """Return ``parameters / (4 n_o) - 2``: parameters of the reduced dense LSTM, without the sparse LSTM's biases."""
     return reduce_in * reduce_out * input_size + reduce_out ** 2 * hidden_size + 2 * reduce_out - 2
 
 
 def _components(input_size, hidden_size, reduce_in, reduce_out):
-    """The number of components that reductions ask for; refuses impossible ones."""
+    """Return the number of components for two reductions, or raise a `GeometryError`."""
     most = min(hidden_size, input_size - 1)
 
     def needed(reduce_in, reduce_out):
@@ -361,7 +376,7 @@ def _components(input_size, hidden_size, reduce_in, reduce_out):
         return int(math.ceil(quotient))
     sizes = "%s and %s" % (_count(input_size, "input"), _count(hidden_size, "hidden unit"))
     if most == 0:
-        raise GeometryError("reduce_in and reduce_out need at least 2 inputs, not %s; choose blocks=1 and density=1, a "
+        raise GeometryError("reduce_in and reduce_out need at least 2 inputs, got %s; use blocks=1 and density=1 for a "
                             "dense LSTM" % sizes)
     smallest_out = _smallest(lambda value: needed(reduce_in, value) <= most)
     smallest_in = _smallest(lambda value: needed(value, reduce_out) <= most)
@@ -369,14 +384,14 @@ def _components(input_size, hidden_size, reduce_in, reduce_out):
                                                 ("reduce_in at least %r", smallest_in)) if value is not None]
     if not choices:
         choices = ["both at least %r" % _smallest(lambda value: needed(value, value) <= most)]
-    raise GeometryError("reduce_in %r and reduce_out %r with %s %s; choose %s" % (
+    raise GeometryError("reduce_in %r and reduce_out %r with %s %s; expected %s" % (
         reduce_in, reduce_out, sizes,
         "leave too few parameters for any number of components" if math.isinf(quotient) else
-        "would need %d components, more than the possible %d" % (math.ceil(quotient), most), " or ".join(choices)))
+        "need %d components, more than the maximum, %d" % (math.ceil(quotient), most), " or ".join(choices)))
 
 
 def _smallest(accepted):
-    """The smallest accepted number in (0, 1], rounded up to four digits, or None; all above it must be accepted too."""
+    """Return the smallest accepted number in (0, 1], rounded up to four digits, or None. `accepted` is monotonic."""
     if not accepted(1.):
         return None
     lower, upper = 0., 1.
@@ -389,21 +404,20 @@ def _smallest(accepted):
     return rounded
 
 
-def _whole(name, value):
+def _integer(name, value):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= value <= LARGEST_SIZE:
-        raise GeometryError("%s %s is not possible; choose a whole number from 1 to %d"
-                            % (name, _quoted(value), LARGEST_SIZE))
+        raise GeometryError("%s must be an integer from 1 to %d, got %s" % (name, LARGEST_SIZE, _quoted(value)))
     return int(value)
 
 
 def _fraction(name, value):
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value <= 1:
-        raise GeometryError("%s %s is not possible; choose a number above 0 and at most 1" % (name, _quoted(value)))
+        raise GeometryError("%s must be in (0, 1], got %s" % (name, _quoted(value)))
     return float(value)
 
 
 def _density(value, blocks, most_blocks=LARGEST_SIZE, input_size=LARGEST_SIZE):
-    """Check a density against its lower limits: all blocks together cover everything, a component reads an input."""
+    """Check that a density is at least 1/blocks, so that all inputs are read, and at least one input."""
     density = _fraction("density", value)
     lowest = max(1. / blocks, 1. / input_size)
     if density < lowest * (1 - DENSITY_TOLERANCE):
@@ -412,7 +426,7 @@ def _density(value, blocks, most_blocks=LARGEST_SIZE, input_size=LARGEST_SIZE):
         if density * limit >= 1:
             choice += " or blocks at least %d" % min(limit, math.ceil(1 / density))
         few_inputs = " and %s" % _count(input_size, "input") if lowest * blocks > 1 else ""
-        raise GeometryError("density %r is too small with %s%s; choose %s"
+        raise GeometryError("density %r is too small with %s%s; expected %s"
                             % (density, _count(blocks, "block"), few_inputs, choice))
     return max(density, lowest)
 
@@ -422,5 +436,5 @@ def _count(number, noun):
 
 
 def _quoted(value):
-    """A value for a message of one line."""
+    """Return a value as text for a message of one line."""
     return " ".join(reprlib.repr(value).split())

@@ -1,7 +1,7 @@
 """SGD with weight decay and momentum, averaged SGD and Adam, as Theano update dictionaries.
 
-As in `lasagne.updates`, a function returns an OrderedDict of shared variable to new value. Keys that are not parameters
-are the optimiser's state, named after their parameter (``"sgd.decoder.b.velocity"``).
+As in `lasagne.updates`, each function returns an OrderedDict of shared variable to new value. Keys that are not
+parameters are the state of the optimiser. They are named after their parameter (``"sgd.decoder.b.velocity"``).
 """
 
 from collections import OrderedDict
@@ -15,53 +15,69 @@ from theano_rnn.lasagne_compat import lasagne
 
 __all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
 
-#: Added to the norm by which clipping divides.
+#: Added to the norm by which `clip_by_total_norm` divides.
 CLIP_EPSILON = 1e-6
 
 
 def total_norm(gradients):
-    """The Euclidean norm of all gradients together: symbolic scalar.
+    """Return the Euclidean norm of all elements of all gradients.
 
     Parameters
     ----------
     gradients : list of symbolic tensors
+
+    Returns
+    -------
+    symbolic scalar
+
+    Examples
+    --------
+    >>> import theano
+    >>> import theano.tensor as T
+    >>> from sparse_seq_theano.optimizers import total_norm
+    >>> norm = total_norm([T.constant([3., 0.]), T.constant(4.)])
+    >>> float(theano.function([], norm, mode="FAST_COMPILE")())
+    5.0
     """
     return T.sqrt(sum(T.sum(gradient ** 2) for gradient in gradients))
 
 
 def clip_by_total_norm(gradients, max_norm):
-    """Shrink all gradients by one factor where their total norm is above a bound.
-
-    The factor is ``min(1, max_norm / (norm + 1e-6))``: Pascanu, Mikolov, Bengio: On the difficulty of training
-    recurrent neural networks, arXiv 1211.5063, section 3.2.
+    """Multiply all gradients by ``min(1, max_norm / (norm + 1e-6))``, where norm is their total norm.
 
     Parameters
     ----------
     gradients : list of symbolic tensors
     max_norm : float
-        0 for no bound.
+        Upper bound of the total norm; 0 for no bound.
 
     Returns
     -------
     gradients : list of symbolic tensors
     norm : symbolic scalar
-        Before clipping.
+        Total norm before clipping.
 
     Raises
     ------
     ReportedError
-        For a negative bound.
+        If `max_norm` is negative.
+
+    References
+    ----------
+    Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neural networks, arXiv 1211.5063, section 3.2.
 
     Examples
     --------
+    >>> import theano
     >>> import theano.tensor as T
     >>> from sparse_seq_theano.optimizers import clip_by_total_norm
     >>> (clipped,), norm = clip_by_total_norm([T.constant([3., 4.])], max_norm=1.)
-    >>> print("%.3f %.3f %.3f" % (tuple(clipped.eval()) + (norm.eval(),)))
-    0.600 0.800 5.000
+    >>> values = theano.function([], [clipped, norm], mode="FAST_COMPILE")()
+    >>> values[0].round(3).tolist(), float(values[1])
+    ([0.6, 0.8], 5.0)
     """
     if not max_norm >= 0:
-        raise ReportedError("bound of the gradient norm is %s, expected a positive number, or 0 for none" % max_norm)
+        raise ReportedError("max_norm must be positive, or 0 for no bound, got %s" % max_norm)
     norm = total_norm(gradients)
     if max_norm == 0:
         return list(gradients), norm
@@ -77,7 +93,7 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
         velocity = momentum * velocity + gradient + weight_decay * parameter
         parameter = parameter - learning_rate * velocity
 
-    Weight decay acts on the gradients as they are given: clip them before.
+    Weight decay is added to the given gradients, so they must be clipped before.
 
     Parameters
     ----------
@@ -86,17 +102,23 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
     learning_rate : float or symbolic scalar
     weight_decay : float
     momentum : float
-        0 keeps no state.
+        If it is 0, there is no state.
 
     Returns
     -------
     OrderedDict
-        Of parameters and, with momentum, of velocities ``"sgd.<parameter>.velocity"``, zero at first.
+        Updates of the parameters and, with momentum, of the velocities ``"sgd.<parameter>.velocity"``, which are
+        initially zero.
+
+    Raises
+    ------
+    ReportedError
+        If the numbers of gradients and parameters differ.
 
     References
     ----------
     Sutskever, Martens, Dahl, Hinton: On the importance of initialization and momentum in deep learning, ICML 2013,
-    section 2. Here the learning rate scales the velocity and not what is added to it.
+    section 2. There the learning rate scales the gradient, here it scales the velocity.
 
     Examples
     --------
@@ -104,7 +126,7 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
     >>> import theano.tensor as T
     >>> from sparse_seq_theano.optimizers import sgd
     >>> p = theano.shared(1.)
-    >>> step = theano.function([], updates=sgd([2 * p], [p], learning_rate=0.25))
+    >>> step = theano.function([], updates=sgd([2 * p], [p], learning_rate=0.25), mode="FAST_COMPILE")
     >>> _ = step()
     >>> float(p.get_value())
     0.5
@@ -121,7 +143,7 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
 
 
 def make_averages(parameters):
-    """Shared variables for `average`, ``"average.<parameter>"``, with the parameters' values of now.
+    """Make shared variables ``"average.<parameter>"`` for `average`, with the current values of the parameters.
 
     Parameters
     ----------
@@ -135,12 +157,10 @@ def make_averages(parameters):
 
 
 def average(parameters, averages, step):
-    """The running mean of averaged SGD, taken after each step of `sgd`.
+    """Update the running mean of averaged SGD after a step of `sgd`.
 
-    ``average = average + (parameter - average) / max(1, step - 1)``: the mean of the parameters after steps 2 to
-    `step`, and after step 1 the parameters themselves. Polyak, Juditsky: Acceleration of Stochastic Approximation by
-    Averaging, SIAM J. Control Optim. 30(4), 1992, with the step count of the AWD-LSTM (arXiv 1708.02182, section 3;
-    t0 = 0, lambd = 0).
+    The update is ``average = average + (parameter - average) / max(1, step - 1)``. After step 1, the average equals the
+    parameter. Later, it is the mean of the parameter after steps 2, ..., `step`.
 
     Parameters
     ----------
@@ -148,12 +168,19 @@ def average(parameters, averages, step):
     averages : list of shared variables
         From `make_averages`, in the same order.
     step : symbolic int scalar
-        Steps since averaging began, with the one just taken: 1 for the first.
+        Number of steps since averaging began, at least 1.
 
     Returns
     -------
     OrderedDict
-        Of `averages` only. Compile it as a function of its own and call it after the step.
+        Updates of `averages` only, for a separate function that is called after each step.
+
+    References
+    ----------
+    Polyak, Juditsky: Acceleration of Stochastic Approximation by Averaging, SIAM J. Control Optim. 30(4), 1992.
+
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, section 3, for the step
+    count, with t0 = 0 and lambd = 0.
 
     Examples
     --------
@@ -162,7 +189,7 @@ def average(parameters, averages, step):
     >>> from sparse_seq_theano.optimizers import average, make_averages
     >>> p, number = theano.shared(1.), T.iscalar()
     >>> means = make_averages([p])
-    >>> update = theano.function([number], updates=average([p], means, number))
+    >>> update = theano.function([number], updates=average([p], means, number), mode="FAST_COMPILE")
     >>> for step, value in enumerate([5., 2., 4.]):
     ...     p.set_value(value)
     ...     _ = update(step + 1)
@@ -176,7 +203,7 @@ def average(parameters, averages, step):
 
 
 def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
-    """Adam, with weight decay added to the gradient (an L2 penalty, not decoupled).
+    """Adam with an L2 penalty: weight decay is added to the gradient.
 
     Parameters
     ----------
@@ -188,11 +215,25 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
     Returns
     -------
     OrderedDict
-        Of parameters, their moments ``"adam.<parameter>.mean"`` and ``...square``, and ``"adam.step"``.
+        Updates of the parameters, their moments ``"adam.<parameter>.mean"`` and ``"adam.<parameter>.square"``, and
+        ``"adam.step"``.
+
+    Raises
+    ------
+    ReportedError
+        If the numbers of gradients and parameters differ.
 
     References
     ----------
-    Kingma, Ba: Adam: A Method for Stochastic Optimization, arXiv 1412.6980, algorithm 1, as `lasagne.updates.adam`.
+    Kingma, Ba: Adam: A Method for Stochastic Optimization, arXiv 1412.6980, algorithm 1, as in `lasagne.updates.adam`.
+
+    Examples
+    --------
+    >>> import theano
+    >>> from sparse_seq_theano.optimizers import adam
+    >>> p = theano.shared(1., "p")
+    >>> [variable.name for variable in adam([2 * p], [p])]
+    ['adam.p.mean', 'adam.p.square', 'p', 'adam.step']
     """
     decayed = [_with_weight_decay(gradient, parameter, weight_decay)
                for gradient, parameter in _pairs(gradients, parameters)]
@@ -206,8 +247,8 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
 
 def _pairs(gradients, parameters):
     if len(gradients) != len(parameters):
-        raise ReportedError("%d gradients for %d parameters: give one gradient for each parameter, in the same order"
-                            % (len(gradients), len(parameters)))
+        raise ReportedError("expected one gradient for each of the %d parameters, got %d"
+                            % (len(parameters), len(gradients)))
     return zip(gradients, parameters)
 
 
@@ -216,7 +257,7 @@ def _with_weight_decay(gradient, parameter, weight_decay):
 
 
 def _like(value, parameter):
-    """A number or symbolic scalar in the precision of the parameter, so that the update is of its type."""
+    """Return a number or symbolic scalar in the precision of the parameter, so that the update has its type."""
     if isinstance(value, theano.Variable):
         return T.cast(value, parameter.dtype)
     return T.constant(value, dtype=parameter.dtype)

@@ -58,3 +58,17 @@ def seeded():
     lasagne.random.set_rng(np.random.RandomState(1))
     yield
     lasagne.random.set_rng(before)
+
+
+@pytest.fixture
+def reference_backend(monkeypatch):
+    """Reference implementations of all operations, and Python code only, also within the loops of `theano.scan`.
+
+    Compiling a fused operation takes longer than most tests, and each combination of its options is compiled once.
+    """
+    import theano
+    from theano.compile import mode
+    monkeypatch.setenv("THEANO_RNN_BACKEND", "reference")
+    monkeypatch.setattr(theano.config, "mode", "FAST_COMPILE")
+    # Theano caches its default mode, and recognises a change of config.mode only if the class differs.
+    monkeypatch.setattr(mode, "instantiated_default_mode", mode.predefined_modes["FAST_COMPILE"], raising=False)

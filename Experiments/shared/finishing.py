@@ -4,8 +4,9 @@ import json
 import os
 from collections import OrderedDict
 
-from bayes_rnn.predictor import load_model, save_model
-from bayes_rnn.pruning import compress, kept_words
+from bayes_rnn.export import compress, save_model
+from bayes_rnn.predictor import load_model
+from bayes_rnn.pruning import kept_words
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections import namedtuple
 
-from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 from theano_rnn.errors import EXIT_INTERRUPTED, ReportedError, reported_errors
 
 from .cli import (
@@ -113,7 +113,7 @@ def _train_language_model(run, description, continues, device, source=None):
     if description["demo"]:
         prepare_language_demo(settings["data"])
     data = read_corpus(settings["data"], settings["ordering"], settings["seed"])
-    structure = language_model_structure(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
+    structure = language_model_architecture(len(data.vocabulary), **{name: settings[name] for name in STRUCTURE})
     for folder in (run, source):
         if folder is not None and folder.has(VOCABULARY_FILE):
             check_vocabulary(folder, settings["data"], data.vocabulary, "--data")
@@ -158,7 +158,7 @@ def tagger(entry, argv=None):
         if description["demo"]:
             prepare_tagged_demo(settings["data"])
         data = read_tagged(settings["data"], settings["vocab_order"], settings["seed"])
-        structure = tagger_structure(len(data.vocabulary), len(data.tags),
+        structure = tagger_architecture(len(data.vocabulary), len(data.tags),
                                      **{name: settings[name] for name in TAGGER_STRUCTURE})
         if run.has(VOCABULARY_FILE):
             check_vocabulary(run, settings["data"], data.vocabulary, "--data")

@@ -1,4 +1,4 @@
-"""What all Bayesian layers share: random variables, a noise source, the KL of the layer."""
+"""Base class of Bayesian layers."""
 
 import theano
 import theano.tensor as T
@@ -13,15 +13,15 @@ __all__ = ["BayesianLayer"]
 class BayesianLayer(object):
     """Mixin for a Lasagne layer whose parameters are random variables.
 
-    Its ``get_output_for`` takes Lasagne's ``deterministic`` (posterior means instead of samples) and ``pruned`` (means
-    with the pruned elements zero, which implies ``deterministic``).
+    Its ``get_output_for`` takes two options: Lasagne's ``deterministic`` (posterior means instead of samples), and
+    ``pruned`` (means with the pruned elements set to zero, which implies ``deterministic``).
 
     Parameters
     ----------
     *args, **kwargs
-        For the Lasagne layer.
+        Passed to the Lasagne layer.
     noise : NormalNoise, optional
-        Where samples come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
 
     Attributes
     ----------
@@ -35,27 +35,28 @@ class BayesianLayer(object):
         self.random_variables = []
 
     def add_random_variable(self, kind, spec, shape, name, **tags):
-        """Register a random variable; see `bayes_rnn.variational.random_variable`."""
+        """Register a random variable and return it; see `bayes_rnn.variational.random_variable`."""
         variable = random_variable(self, kind, spec, shape, name, **tags)
         self.random_variables.append(variable)
         return variable
 
     def add_weights(self, kind, spec, shape, name):
-        """Register individual weights: a random variable that cannot be constant.
+        """Register individual weights, a random variable that cannot be constant, and return it.
 
         Raises
         ------
         ValueError
-            For kind C: weights that are constant cannot learn.
+            If the kind is C.
         """
         if kind == "C":
-            raise ValueError("%s of a %s cannot be of kind 'C' (constant 1): choose L, D or N"
-                             % (name, type(self).__name__))
+            raise ValueError("kind of the weights %s of a %s must be L, D or N, got 'C': constant weights cannot be "
+                             "trained" % (name, type(self).__name__))
         return self.add_random_variable(kind, spec, shape, name)
 
     def kl(self):
-        """KL divergence of all random variables of the layer to their priors: symbolic scalar.
+        """Return the KL divergence from the posteriors to the priors, summed over the layer: symbolic scalar.
 
-        Add the sum over all layers, divided by the number of training objects, to the mean data loss.
+        The training objective is the mean data loss plus the KL divergence of all layers divided by the number of
+        training examples (arXiv 1810.10927, section 2).
         """
         return sum((variable.kl() for variable in self.random_variables), T.constant(0, dtype=theano.config.floatX))

@@ -1,4 +1,4 @@
-"""The Bayesian fully connected layer."""
+"""Bayesian fully connected layer."""
 
 import theano.tensor as T
 
@@ -12,27 +12,36 @@ __all__ = ["BayesianDenseLayer"]
 class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
     """Fully connected layer with probabilistic weights, applied to the last axis of its input.
 
-    With local reparametrisation, the preactivation is sampled instead of the weights: mean ``x W``, standard deviation
-    ``sqrt(x^2 sigma^2 + 1e-8)``, one noise number per object and output unit, shared by the time steps of a sequence.
+    With local reparametrisation, the preactivation is sampled instead of the weights. Its mean is ``x W`` and its
+    standard deviation ``sqrt(x^2 sigma^2 + 1e-8)``. There is one noise number per example and output unit, shared by
+    all time steps of a sequence.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        (batch, features) or (batch, time, features).
+        Of shape ``(batch, features)`` or ``(batch, time, features)``.
     num_units : int
-    W, b : Theano shared variable, expression, numpy array or callable
-        (features, num_units) and (num_units,).
+    W : Theano shared variable, expression, numpy array or callable
+        Initial weights, ``(features, num_units)``.
+    b : Theano shared variable, expression, numpy array or callable
+        Biases, ``(num_units,)``.
     kind : {"L", "N", "D"}
-        Of the weights.
+        Kind of the weights; see `bayes_rnn.variational`.
     local_reparametrisation : bool
         If False, the weights are sampled once per minibatch.
     nonlinearity : callable or None
     **kwargs
         `name`, `noise`.
 
+    Raises
+    ------
+    ValueError
+        If the kind is invalid.
+
     References
     ----------
-    Kingma, Salimans, Welling: Variational Dropout and the Local Reparameterization Trick, NIPS 2015, section 2.
+    Kingma, Salimans, Welling: Variational Dropout and the Local Reparameterization Trick, NIPS 2015, arXiv 1506.02557,
+    section 2.
 
     Examples
     --------
@@ -53,7 +62,17 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
         return tuple(input_shape[:-1]) + (self.num_units,)
 
     def get_product_for(self, input, deterministic=False, pruned=False, **kwargs):
-        """``x W``, before the bias and the nonlinearity; for a loss that adds the bias itself."""
+        """Return ``x W``, without bias and nonlinearity, for a loss function that adds the bias itself.
+
+        Parameters
+        ----------
+        input : symbolic ``(batch, features)`` or ``(batch, time, features)``
+        deterministic, pruned : bool
+
+        Returns
+        -------
+        symbolic ``(batch, num_units)`` or ``(batch, time, num_units)``
+        """
         mode = {"deterministic": deterministic, "pruned": pruned}
         if self.local_reparametrisation and not deterministic and not pruned:
             return self.W.sample_product(input, self.noise)

@@ -1,11 +1,11 @@
-"""Layers that take token ids: Bayesian embedding and one-hot encoding.
+"""Layers whose input are token ids: Bayesian embedding and one-hot encoding.
 
-Both attach to their symbolic output what it was made from: ``output.tag.gathered_rows`` (a `GatheredRows`) or
-``output.tag.one_hot_tokens`` (the ids). A layer that begins with a matrix product (`BayesianLSTMLayer`) then multiplies
-the few distinct rows of the minibatch once and gathers afterwards; one that does not know the tags takes the output as
-it is, and Theano drops whichever form nobody uses.
+The output of both is large, but it is the product of small factors. Each of these layers keeps the factors of its
+output. A layer that begins with a matrix product (`BayesianLSTMLayer`) asks for them, multiplies the few distinct rows
+of the minibatch, and gathers afterwards. Other layers use the output, and Theano computes only what is used.
 """
 
+import weakref
 from collections import namedtuple
 
 import theano
@@ -17,83 +17,156 @@ from theano_rnn.ops.unique import unique
 
 from .base import BayesianLayer
 
-__all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "token_scale"]
+__all__ = ["BayesianEmbeddingLayer", "OneHotLayer", "GatheredRows", "OneHotTokens", "find_factors", "token_scale"]
 
 
 class GatheredRows(namedtuple("GatheredRows", ["rows", "index", "scale"])):
-    """An output (B, T, E) in factors: ``output[b, t] = rows[index[b, t]] * scale[b, t]``.
+    """Factors of a tensor of shape ``(B, T, E)``: ``output[b, t] = rows[index[b, t]] * scale[b, t]``.
 
     Attributes
     ----------
-    rows : symbolic (U, E)
-        One for each distinct token of the minibatch.
-    index : symbolic int (B, T)
-    scale : symbolic (B, T), or None for 1
+    rows : symbolic ``(U, E)``
+        One row for each distinct token of the minibatch.
+    index : symbolic int ``(B, T)``
+        Row indices.
+    scale : symbolic ``(B, T)`` or None
+        None represents 1.
     """
 
     __slots__ = ()
 
     def output(self):
-        """Symbolic (B, T, E)."""
+        """Return the product: symbolic ``(B, T, E)``."""
         return gather(self.rows, self.index, self.scale)
 
     def time_first(self):
-        """The factors of the transposed output, (T, B, E)."""
+        """Return the factors of the transposed tensor, ``(T, B, E)``."""
         return GatheredRows(self.rows, self.index.T, None if self.scale is None else self.scale.T)
 
 
-def as_ids(tokens):
-    """Token ids as integers: a Lasagne InputLayer made without a variable brings floats."""
-    return tokens if tokens.dtype.startswith(("int", "uint")) else T.cast(tokens, "int32")
+class OneHotTokens(namedtuple("OneHotTokens", ["tokens", "vocabulary_size"])):
+    """Tokens that represent their one-hot vectors.
+
+    Attributes
+    ----------
+    tokens : symbolic int ``(B, T)``
+    vocabulary_size : int
+    """
+
+    __slots__ = ()
+
+    def output(self):
+        """Return the one-hot vectors: symbolic ``(B, T, vocabulary_size)``."""
+        vectors = T.extra_ops.to_one_hot(self.tokens.flatten(), self.vocabulary_size, dtype=theano.config.floatX)
+        return vectors.reshape((self.tokens.shape[0], self.tokens.shape[1], self.vocabulary_size))
+
+
+class _FactoredLayer(lasagne.layers.Layer):
+    """Base class of layers that keep the factors of their outputs. Subclasses define `get_factors_for`."""
+
+    def __init__(self, incoming, **kwargs):
+        super(_FactoredLayer, self).__init__(incoming, **kwargs)
+        self._factors = weakref.WeakKeyDictionary()     # by output
+
+    def get_factors_for(self, input, **kwargs):
+        """Return the factors of the output, a `GatheredRows` or `OneHotTokens`.
+
+        Parameters
+        ----------
+        input : symbolic int ``(batch, time)``
+            Token ids.
+        """
+        raise NotImplementedError("%s must define get_factors_for" % type(self).__name__)
+
+    def get_output_for(self, input, **kwargs):
+        # A Lasagne InputLayer that is made without a variable has floats.
+        tokens = input if input.dtype.startswith(("int", "uint")) else T.cast(input, "int32")
+        factors = self.get_factors_for(tokens, **kwargs)
+        output = factors.output()
+        self._factors[output] = factors
+        return output
+
+    def factors_of(self, output):
+        """Return the factors of an output of this layer; None for any other variable."""
+        return self._factors.get(output)
+
+
+def find_factors(layer, output):
+    """Return the factors of a symbolic output, if a layer keeps them.
+
+    Parameters
+    ----------
+    layer : lasagne.layers.Layer or None
+        The layer whose output it is. The layers below are searched as well, because a layer such as Lasagne's
+        `DropoutLayer` with ``deterministic=True`` returns its input.
+    output : symbolic tensor
+
+    Returns
+    -------
+    GatheredRows, OneHotTokens or None
+    """
+    for below in lasagne.layers.get_all_layers(layer):
+        factors = below.factors_of(output) if isinstance(below, _FactoredLayer) else None
+        if factors is not None:
+            return factors
+    return None
 
 
 def token_scale(variable, tokens, vocabulary_size, noise, **mode):
-    """The group variable of the token at each place: one sample per object and distinct token.
+    """Return the group variable of each token of a minibatch, with one sample per example and distinct token.
 
-    All occurrences of a token in one text share their sample; noise is drawn for the pairs of text and token that the
-    minibatch holds, never for the whole vocabulary.
+    All occurrences of a token in one text share their sample (arXiv 1810.10927, section 3.2). Samples are drawn for the
+    pairs of text and token that occur in the minibatch, not for the whole vocabulary.
 
     Parameters
     ----------
     variable : RandomVariable
-        Of shape (vocabulary_size,).
-    tokens : symbolic int matrix (B, T)
+        Of shape ``(vocabulary_size,)``.
+    tokens : symbolic int ``(B, T)``
     vocabulary_size : int
     noise : NormalNoise
+        Random number source.
     **mode
         `deterministic`, `pruned`.
 
     Returns
     -------
-    symbolic (B, T), or None if the variable is the constant 1
+    symbolic ``(B, T)``, or None if the variable is the constant 1
     """
     if variable.mean() is None:
         return None
-    objects = T.arange(tokens.shape[0]).dimshuffle(0, "x")
-    pairs, index = unique(tokens + vocabulary_size * objects)
+    examples = T.arange(tokens.shape[0]).dimshuffle(0, "x")
+    pairs, index = unique(tokens + vocabulary_size * examples)
     return variable.rows(pairs % vocabulary_size).value(noise, **mode)[index.flatten()].reshape(tokens.shape)
 
 
-class BayesianEmbeddingLayer(BayesianLayer, lasagne.layers.Layer):
+class BayesianEmbeddingLayer(BayesianLayer, _FactoredLayer):
     """Embedding with probabilistic weights and one group variable per vocabulary element.
 
-    Output for token w of object b: ``z_voc[b, w] * W[w]``. The weights are sampled once per minibatch, only the rows
-    that it uses; the group variables once per object.
+    The output for token w of example b is ``z_voc[b, w] * W[w]``. The weights are sampled once per minibatch, only in
+    the rows of its tokens. The group variables are sampled once per example.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Token ids, (batch, time), integers in [0, input_size).
+        Token ids of shape ``(batch, time)``, integers in [0, input_size).
     input_size : int
         Vocabulary size V.
     output_size : int
         Embedding units E.
     W : Theano shared variable, expression, numpy array or callable
-        Initial weights, (V, E).
-    kind, group_kind : {"L", "N", "D", "C"}
-        Of the weights (not C) and of z_voc.
+        Initial weights, ``(V, E)``.
+    kind : {"L", "N", "D"}
+        Kind of the weights; see `bayes_rnn.variational`.
+    group_kind : {"L", "N", "D", "C"}
+        Kind of the group variables z_voc, ``(V,)``.
     **kwargs
         `name`, `noise`.
+
+    Raises
+    ------
+    ValueError
+        If a kind is invalid.
 
     References
     ----------
@@ -118,30 +191,27 @@ class BayesianEmbeddingLayer(BayesianLayer, lasagne.layers.Layer):
     def get_output_shape_for(self, input_shape):
         return tuple(input_shape) + (self.output_size,)
 
-    def get_output_for(self, input, deterministic=False, pruned=False, **kwargs):
+    def get_factors_for(self, input, deterministic=False, pruned=False, **kwargs):
         mode = {"deterministic": deterministic, "pruned": pruned}
-        input = as_ids(input)
         distinct, index = unique(input)
         rows = self.W.rows(distinct).value(self.noise, **mode)
-        scale = token_scale(self.z_voc, input, self.input_size, self.noise, **mode)
-        factors = GatheredRows(rows, index, scale)
-        output = factors.output()
-        output.tag.gathered_rows = factors
-        return output
+        return GatheredRows(rows, index, token_scale(self.z_voc, input, self.input_size, self.noise, **mode))
 
 
-class OneHotLayer(lasagne.layers.Layer):
-    """Token ids as one-hot vectors.
+class OneHotLayer(_FactoredLayer):
+    """One-hot encoding of token ids.
 
-    The one-hot vectors themselves are computed only if a layer asks for them: `BayesianLSTMLayer` looks up rows of its
-    weights instead of multiplying.
+    The one-hot vectors are computed only if the next layer uses them. `BayesianLSTMLayer` does not: it gathers rows of
+    its weights instead of multiplying.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Token ids, (batch, time), integers in [0, input_size).
+        Token ids of shape ``(batch, time)``, integers in [0, input_size).
     input_size : int
         Vocabulary size V.
+    **kwargs
+        `name`.
 
     Examples
     --------
@@ -157,9 +227,5 @@ class OneHotLayer(lasagne.layers.Layer):
     def get_output_shape_for(self, input_shape):
         return tuple(input_shape) + (self.input_size,)
 
-    def get_output_for(self, input, **kwargs):
-        input = as_ids(input)
-        output = T.extra_ops.to_one_hot(input.flatten(), self.input_size, dtype=theano.config.floatX)
-        output = output.reshape((input.shape[0], input.shape[1], self.input_size))
-        output.tag.one_hot_tokens = input
-        return output
+    def get_factors_for(self, input, **kwargs):
+        return OneHotTokens(input, self.input_size)

@@ -1,4 +1,4 @@
-"""The Bayesian LSTM layer."""
+"""Bayesian LSTM layer."""
 
 import numpy as np
 import theano.tensor as T
@@ -9,7 +9,7 @@ from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.unique import unique
 
 from .base import BayesianLayer
-from .embedding import GatheredRows, token_scale
+from .embedding import GatheredRows, OneHotTokens, find_factors, token_scale
 
 __all__ = ["BayesianLSTMLayer", "PerGate"]
 
@@ -17,24 +17,29 @@ GATES = ("input", "forget", "cell", "output")
 
 
 class PerGate(lasagne.init.Initializer):
-    """Initialise the four stacked gates one by one.
+    """Initialise each of the four stacked gates separately.
 
     Parameters
     ----------
     *initializers : lasagne.init.Initializer
-        One for all gates, or four, in the order input, forget, cell, output.
+        One for all gates, or four in the order input, forget, cell, output.
+
+    Raises
+    ------
+    ValueError
+        For another number of initializers.
 
     Examples
     --------
     >>> from bayes_rnn.layers import PerGate
-    >>> import lasagne
+    >>> from theano_rnn.lasagne_compat import lasagne
     >>> PerGate(lasagne.init.Orthogonal()).sample((3, 8)).shape
     (3, 8)
     """
 
     def __init__(self, *initializers):
         if len(initializers) not in (1, len(GATES)):
-            raise ValueError("PerGate takes 1 or %d initializers, not %d" % (len(GATES), len(initializers)))
+            raise ValueError("PerGate takes 1 or %d initializers, got %d" % (len(GATES), len(initializers)))
         self.initializers = initializers if len(initializers) > 1 else initializers * len(GATES)
 
     def sample(self, shape):
@@ -43,37 +48,48 @@ class PerGate(lasagne.init.Initializer):
 
 
 class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
-    """LSTM with probabilistic weights and group variables on gates, input and hidden neurons.
+    """LSTM with probabilistic weights and group variables on gates, input neurons and hidden neurons.
 
     For each gate g of input, forget, cell, output::
 
         a_g = ((x * z_in) W_in,g + h W_hid,g) * z_gates,g + b_g
-        i, f, o = gate(a_i), gate(a_f), gate(a_o);   c' = f * c + i * tanh(a_c);   h' = o * tanh(c') * z_hid
+        i, f, o = gate(a_i), gate(a_f), gate(a_o)
+        c' = f * c + i * tanh(a_c)
+        h' = o * tanh(c') * z_hid
 
-    Weights are sampled once per minibatch, group variables once per object; both are shared by all time steps. Where
-    the mask is 0, c and h are carried over unchanged.
+    The weights are sampled once per minibatch, the group variables once per example. All time steps share the samples.
+    Where the mask is 0, c and h are carried over unchanged.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Of shape (batch, time, features). A `BayesianEmbeddingLayer` or `OneHotLayer` is recognised and multiplied row
-        by distinct row.
+        Of shape ``(batch, time, features)``. If it is a `BayesianEmbeddingLayer` or `OneHotLayer`, its distinct rows
+        are multiplied by W_in instead of its output.
     num_units : int
         Hidden units H.
     W_in, W_hid, b : Theano shared variable, expression, numpy array or callable
-        Gates stacked in the last axis: (features, 4H), (H, 4H), (4H,). Use `PerGate` around an initialiser.
-    kind, gates_kind, in_kind, hid_kind : {"L", "N", "D", "C"}
-        Of the weights (not C), and of z_gates (4H), z_in (features) and z_hid (H).
+        Gates stacked in the last axis: ``(features, 4H)``, ``(H, 4H)``, ``(4H,)``. `PerGate` makes such an initializer.
+    kind : {"L", "N", "D"}
+        Kind of the weights; see `bayes_rnn.variational`.
+    gates_kind, in_kind, hid_kind : {"L", "N", "D", "C"}
+        Kinds of the group variables z_gates, ``(4H,)``, z_in, ``(features,)``, and z_hid, ``(H,)``.
     gate_nonlinearity : {"hard_sigmoid", "sigmoid"}
-        clip(0.2 x + 0.5, 0, 1), or the logistic function.
+        ``clip(0.2 x + 0.5, 0, 1)``, or the logistic function.
     **kwargs
-        `noise`; and those of `RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`,
-        `backwards`, `name`.
+        `noise`, and the arguments of `theano_rnn.layers.RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`,
+        `only_return_final`, `backwards`, `name`.
+
+    Raises
+    ------
+    ValueError
+        If a kind is invalid.
 
     References
     ----------
     Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, arXiv 1812.05692,
-    section 3. Chirkova, Lobacheva, Vetrov, arXiv 1810.10927, section 3.
+    section 3.
+
+    Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, arXiv 1810.10927, section 3.
 
     Examples
     --------
@@ -101,27 +117,25 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
 
     def get_sequences_for(self, inputs, deterministic=False, pruned=False, **kwargs):
         mode = {"deterministic": deterministic, "pruned": pruned}
-        input = inputs[0]
-        objects = input.shape[0]
+        examples = inputs[0].shape[0]
         return LSTMState(*lstm_recurrence(
-            self._project(input, objects, mode), self.W_hid.value(self.noise, **mode), self.b,
-            z_gates=self.z_gates.value(self.noise, objects, **mode),
-            z_hid=self.z_hid.value(self.noise, objects, **mode),
+            self._project(inputs[0], examples, mode), self.W_hid.value(self.noise, **mode), self.b,
+            z_gates=self.z_gates.value(self.noise, examples, **mode),
+            z_hid=self.z_hid.value(self.noise, examples, **mode),
             gate_nonlinearity=self.gate_nonlinearity, backwards=self.backwards,
             **self.initial_state_and_mask(inputs)))
 
-    def _project(self, input, objects, mode):
-        """(x * z_in) W_in for all time steps at once: symbolic (time, batch, 4 num_units)."""
-        tokens = getattr(input.tag, "one_hot_tokens", None)
-        if tokens is not None:
-            distinct, index = unique(tokens)
-            scale = token_scale(self.z_in, tokens, self.num_inputs, self.noise, **mode)
+    def _project(self, input, examples, mode):
+        """Return ``(x * z_in) W_in`` for all time steps: symbolic ``(time, batch, 4 num_units)``."""
+        factors = find_factors(self.input_layers[0], input)
+        if isinstance(factors, OneHotTokens):
+            distinct, index = unique(factors.tokens)
+            scale = token_scale(self.z_in, factors.tokens, self.num_inputs, self.noise, **mode)
             rows = self.W_in.rows(distinct).value(self.noise, **mode)
             return GatheredRows(rows, index, scale).time_first().output()
-        W_in, z_in = self.W_in.value(self.noise, **mode), self.z_in.value(self.noise, objects, **mode)
-        factors = getattr(input.tag, "gathered_rows", None)
+        W_in, z_in = self.W_in.value(self.noise, **mode), self.z_in.value(self.noise, examples, **mode)
         if factors is not None and z_in is None:
-            # The scale is one number per word and object, so it commutes with the product.
+            # The scale is one number per token and example, so it commutes with the product.
             return factors._replace(rows=T.dot(factors.rows, W_in)).time_first().output()
         if z_in is not None:
             input = input * z_in.dimshuffle(0, "x", 1)

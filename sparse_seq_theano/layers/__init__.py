@@ -1,4 +1,4 @@
-"""Lasagne layers with predefined sparseness."""
+"""Lasagne layers with predefined sparseness, and dropout layers with shared masks."""
 
 from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
 

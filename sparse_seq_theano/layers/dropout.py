@@ -1,4 +1,4 @@
-"""Dropout between layers, drawn from a `DropoutNoise` whose state a checkpoint can hold."""
+"""Dropout layers with masks from a `DropoutNoise`, whose state can be saved in a checkpoint."""
 
 from theano_rnn.lasagne_compat import lasagne
 
@@ -8,23 +8,23 @@ __all__ = ["DropoutLayer", "LockedDropoutLayer"]
 
 
 class DropoutLayer(lasagne.layers.Layer):
-    """Dropout with a mask of its own for every number.
+    """Dropout with an independent mask for each element.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
         Of any shape.
     p : float
-        Probability of dropping a number, in [0, 1).
+        Probability of dropping an element, in [0, 1).
     noise : DropoutNoise, optional
-        Where masks come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
     Raises
     ------
     ReportedError
-        For a probability outside [0, 1).
+        If `p` is not in [0, 1).
 
     Examples
     --------
@@ -42,28 +42,28 @@ class DropoutLayer(lasagne.layers.Layer):
 
     @staticmethod
     def mask_shape(input):
-        """The length of each axis of the mask; 1 where it is shared along the axis."""
+        """Return the shape of the mask for a symbolic input: 1 for axes along which the mask is shared."""
         return tuple(input.shape[axis] for axis in range(input.ndim))
 
 
 class LockedDropoutLayer(DropoutLayer):
-    """Dropout with one mask per object and feature, shared by all time steps.
+    """Dropout with one mask per example and feature, shared by all time steps.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        (batch, time, features).
+        Of shape ``(batch, time, features)``.
     p : float
         Probability of dropping a feature, in [0, 1).
     noise : DropoutNoise, optional
-        Where masks come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
     Raises
     ------
     ReportedError
-        For a probability outside [0, 1).
+        If `p` is not in [0, 1).
 
     References
     ----------

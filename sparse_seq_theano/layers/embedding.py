@@ -1,4 +1,4 @@
-"""Embedding with predefined sparseness, and the output layer that shares its weights."""
+"""Embedding with predefined sparseness, and the decoder that shares its weights."""
 
 import numpy as np
 import theano
@@ -14,30 +14,31 @@ __all__ = ["SparseEmbeddingLayer", "SparseDecoderLayer"]
 
 
 class SparseEmbeddingLayer(lasagne.layers.Layer):
-    """Embedding composed of column blocks, of which only the lower rows are stored.
+    """Embedding matrix composed of column blocks that store only their last rows.
 
-    Block j holds the rows from ``geometry.start_rows[j]`` on; above them the matrix is zero. A word has the longer a
-    vector the higher its id, so sort the vocabulary from the least to the most frequent word.
+    Block j stores the rows from ``geometry.start_rows[j]`` on. The rows above them are zero. The length of a word's
+    vector increases with its id, so the vocabulary must be sorted from the least to the most frequent word.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Token ids, (batch, time), integers in [0, vocabulary_size).
+        Token ids of shape ``(batch, time)``, integers in [0, vocabulary_size).
     vocabulary_size : int
         Rows V of the matrix.
     dimensions : int
         Columns d of the matrix.
     blocks : int
+        Column blocks.
     density : float
-        Stored part of the V * d entries, from 1/blocks to 1.
+        Fraction of the V * d entries that are stored, in [1/blocks, 1].
     W : lasagne.init.Initializer or callable
-        Called once per block that has rows; with one block also a Theano shared variable or numpy array, (V, d).
+        Called once per block that has rows. With one block, also a Theano shared variable or numpy array, ``(V, d)``.
     word_dropout : float
-        Probability of dropping a word: one mask over the vocabulary per minibatch (``dropoute``).
+        Probability of dropping a word, with one mask over the vocabulary per minibatch (``dropoute``).
     dimension_dropout : float
-        Probability of dropping an embedding dimension of an object, the same for all its time steps (``dropouti``).
+        Probability of dropping an embedding dimension of an example at all time steps (``dropouti``).
     noise : DropoutNoise, optional
-        Where masks come from; by default a stream of this layer's own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
@@ -45,18 +46,20 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
     ----------
     geometry : sparse_seq_theano.geometry.EmbeddingGeometry
     blocks : list of Theano shared variables
-        ``blocks[j]`` is (V - start_rows[j], widths[j]), the parameter ``"block<j>"``. A block without rows has nothing
-        to train and is no parameter of the layer.
+        ``blocks[j]`` has shape ``(V - start_rows[j], widths[j])`` and is the parameter ``"block<j>"``. A block without
+        rows is not a parameter of the layer.
 
     Raises
     ------
     ReportedError
-        If there is no such embedding (`GeometryError`), or for a probability outside [0, 1).
+        If the sizes are invalid (`GeometryError`), or a probability is not in [0, 1).
 
     References
     ----------
     Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720, section 3.
-    The dropouts: Merity, Keskar, Socher, arXiv 1708.02182, sections 4.2 and 4.3.
+
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, sections 4.2 and 4.3,
+    for the dropouts.
 
     Examples
     --------
@@ -95,7 +98,7 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
                        (input.shape[0], 1, self.geometry.dimensions))
 
     def _look_up(self, number, tokens):
-        """The columns of one block for a vector of tokens: (tokens, width)."""
+        """Return the columns of one block for a vector of tokens: symbolic ``(len(tokens), width)``."""
         block, start, width = self.blocks[number], self.geometry.start_rows[number], self.geometry.widths[number]
         if start == 0:
             return block[tokens]
@@ -105,30 +108,31 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
         return block[T.maximum(tokens - start, 0)] * stored.dimshuffle(0, "x")
 
     def assembled(self):
-        """The full matrix, (V, d), symbolic: to look at, not to calculate with."""
+        """Return the full matrix, symbolic ``(V, d)``, for inspection. Computations use the stored entries only."""
         return T.concatenate([T.concatenate([T.zeros((start, width), dtype=block.dtype), block]) for block, start, width
                               in zip(self.blocks, self.geometry.start_rows, self.geometry.widths)], axis=1)
 
     def decode(self, hidden, bias=None):
-        """``hidden . matrix^T + bias`` from the stored entries alone.
+        """Return ``dot(hidden, matrix.T) + bias``, computed from the stored entries only.
 
-        Between two start rows all rows have the same blocks: there the matrix is dense. Words are not dropped here.
+        Between two start rows, all rows are stored in the same blocks, so this part of the matrix is dense. Word
+        dropout does not apply here.
 
         Parameters
         ----------
-        hidden : symbolic (N, d)
-        bias : symbolic (V,), optional
+        hidden : symbolic ``(N, d)``
+        bias : symbolic ``(V,)``, optional
 
         Returns
         -------
-        symbolic (N, V)
+        symbolic ``(N, V)``
         """
         segments = self.geometry.row_segments
         hidden_parts, matrices = [[] for _ in segments], [[] for _ in segments]
         for block, start, (left, right) in zip(self.blocks, self.geometry.start_rows, self.geometry.block_columns):
             first = sum(begin < start for begin, _, _ in segments)
             lengths = [end - begin for begin, end, _ in segments[first:]]
-            # Slices of one block would cost a gradient of the size of the block each; the pieces of a split do not.
+            # The gradient of each slice of a block would be as large as the block; the gradient of a split is not.
             pieces = T.split(block, lengths, len(lengths)) if len(lengths) > 1 else [block]
             for segment, piece in zip(range(first, len(segments)), pieces):
                 matrices[segment].append(piece)
@@ -138,35 +142,37 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
         logits = _concatenate(logits, axis=1)
         if bias is None:
             return logits
-        # The bias as a product: its gradient is then a product too, five times faster than Theano's sum over rows.
+        # The gradient of this product is a product as well, which is faster than Theano's sum over rows.
         ones = T.ones((hidden.shape[0], 1), dtype=bias.dtype)
         return logits + T.dot(ones, bias.dimshuffle("x", 0))
 
 
 class SparseDecoderLayer(lasagne.layers.Layer):
-    """Tied output layer: the scores of all words, ``input . matrix^T + b`` with the matrix of an embedding.
+    """Tied output layer: the scores of all words, ``dot(input, matrix.T) + b`` with the matrix of an embedding.
 
-    Its only parameter is the bias; the matrix belongs to the embedding.
+    The only parameter of the layer is the bias. The matrix belongs to the embedding.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        (N, dimensions) or (batch, time, dimensions).
+        Of shape ``(N, dimensions)`` or ``(batch, time, dimensions)``.
     embedding : SparseEmbeddingLayer
     b : Theano shared variable, expression, numpy array or callable
-        (V,), the scores' bias.
+        Biases of the scores, ``(V,)``.
     **kwargs
         `name`.
 
     Raises
     ------
     ReportedError
-        If the input has another number of features than the embedding dimensions.
+        If the number of features of the input differs from the embedding dimensions.
 
     References
     ----------
-    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv 1608.05859. Its sparse form: Demeester,
-    Deleu, Godin, Develder, arXiv 1808.08720, section 4.1.
+    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv 1608.05859.
+
+    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720,
+    section 4.1, for the sparse form.
 
     Examples
     --------
@@ -180,9 +186,8 @@ class SparseDecoderLayer(lasagne.layers.Layer):
         super(SparseDecoderLayer, self).__init__(incoming, **kwargs)
         self.embedding = embedding
         if self.input_shape[-1] != embedding.geometry.dimensions:
-            raise ReportedError("input of the decoder has %s features, expected the %d dimensions of its embedding: "
-                                "put a layer of %d units below" % (
-                                    self.input_shape[-1], embedding.geometry.dimensions, embedding.geometry.dimensions))
+            raise ReportedError("the decoder's input must have as many features as the embedding has dimensions, %d, "
+                                "got %s" % (embedding.geometry.dimensions, self.input_shape[-1]))
         self.b = self.add_param(b, (embedding.geometry.vocabulary_size,), "b", regularizable=False)
 
     def get_output_shape_for(self, input_shape):
@@ -199,7 +204,7 @@ def _concatenate(parts, axis):
 
 
 def _columns(matrix, ranges):
-    """Some columns of a matrix, by (begin, end) from left to right: one slice if there is no gap."""
+    """Return columns of a matrix, given by (begin, end) from left to right, as one slice if there is no gap."""
     begin, end = ranges[0][0], ranges[-1][1]
     if sum(right - left for left, right in ranges) == end - begin:
         return matrix[:, begin:end]

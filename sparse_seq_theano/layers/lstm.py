@@ -1,4 +1,4 @@
-"""The LSTM with predefined sparseness."""
+"""LSTM with predefined sparseness."""
 
 import numpy as np
 import theano.tensor as T
@@ -14,54 +14,61 @@ __all__ = ["SparseLSTMLayer"]
 
 
 class SparseLSTMLayer(RecurrentLayer):
-    """LSTM composed of dense LSTMs without connections between them.
+    """LSTM composed of dense LSTMs that are not connected.
 
-    Component c reads a contiguous segment of the input, which overlaps its neighbours', and owns a segment of the
-    hidden state. All components advance together, in one recurrence. With one component this is a dense LSTM. For each
-    gate g of input, forget, cell, output, within a component::
+    Each component reads a segment of the input, which overlaps the segments of its neighbours, and has a segment of the
+    hidden state. All components are computed in one recurrence. With one component, this is a dense LSTM. Within a
+    component, for each gate g of input, forget, cell, output::
 
         a_g = x W_in,g + b_in,g + h W_hid,g + b_hid,g
-        i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);   c' = f * c + i * tanh(a_c);   h' = o * tanh(c')
+        i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o)
+        c' = f * c + i * tanh(a_c)
+        h' = o * tanh(c')
 
-    Give either `blocks` and `density` (1 and 1 for a dense LSTM), or `reduce_in` and `reduce_out`.
+    The sizes are given either by `blocks` and `density` (1 and 1 for a dense LSTM), or by `reduce_in` and `reduce_out`.
 
     Parameters
     ----------
     incoming : lasagne.layers.Layer or tuple
-        Of shape (batch, time, features).
+        Of shape ``(batch, time, features)``.
     num_units : int
-        Hidden units H, of all components together.
+        Hidden units H of all components.
     blocks : int, optional
         Number of components.
     density : float, optional
-        Fraction of the input that each component reads, from 1/blocks to 1.
+        Fraction of the input that each component reads, in [1/blocks, 1].
     reduce_in, reduce_out : float, optional
-        In (0, 1]: as many parameters as a dense LSTM of reduce_in * features inputs and reduce_out * H units.
+        In (0, 1]. The LSTM has as many parameters as a dense LSTM of reduce_in * features inputs and reduce_out * H
+        units.
     weight_drop : float
-        Probability of dropping a recurrent weight: one mask per minibatch (Merity, Keskar, Socher, arXiv 1708.02182).
+        Probability of dropping a recurrent weight, with one mask per minibatch.
     W_in, W_hid, b : callable or lasagne.init.Initializer, optional
-        For each component, gates stacked in the last axis: (inputs, 4h), (h, 4h), (4h,). By default
-        uniform(-1/sqrt(h), 1/sqrt(h)) with h the hidden units of the component.
+        Initial values of each component, with gates stacked in the last axis: ``(inputs, 4h)``, ``(h, 4h)``, ``(4h,)``
+        for h hidden units of the component. By default uniform(-1/sqrt(h), 1/sqrt(h)).
     noise : DropoutNoise, optional
-        Where masks come from.
+        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
     **kwargs
-        Those of `RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`, `backwards`, `name`.
+        Passed to `theano_rnn.layers.RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`,
+        `backwards`, `name`.
 
     Attributes
     ----------
     geometry : sparse_seq_theano.geometry.LSTMGeometry
     components : list of dict
-        ``W_in``, ``W_hid``, ``b_in``, ``b_hid`` of each component. There are two bias vectors, as in cuDNN: their sum
-        is what counts, but both are trained, and the papers' parameter counts include both.
+        ``W_in``, ``W_hid``, ``b_in``, ``b_hid`` of each component. There are two bias vectors, as in cuDNN. Only their
+        sum has an effect, but both are trained, and the parameter counts of the papers include both.
 
     Raises
     ------
     ReportedError
-        If there is no such LSTM (`GeometryError`), or for a probability outside [0, 1).
+        If the sizes are invalid (`GeometryError`), or `weight_drop` is not in [0, 1).
 
     References
     ----------
     Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720, section 2.
+
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, section 2, for
+    `weight_drop`.
 
     Examples
     --------
@@ -93,7 +100,7 @@ class SparseLSTMLayer(RecurrentLayer):
 
     @property
     def info(self):
-        """What the layer is made of, and what it saves against the dense LSTM: see `LSTMGeometry.info`."""
+        """OrderedDict : Sizes and segments, and parameters compared to the dense LSTM; see `LSTMGeometry.info`."""
         return self.geometry.info()
 
     def get_sequences_for(self, inputs, deterministic=False, **kwargs):
@@ -106,7 +113,7 @@ class SparseLSTMLayer(RecurrentLayer):
             gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs)))
 
     def _project(self, input):
-        """x W_in of each component: list of (time, batch, 4h) from (time, batch, features)."""
+        """Return ``x W_in`` of each component: list of ``(time, batch, 4h)`` from ``(time, batch, features)``."""
         rows = input.reshape((-1, self.num_inputs))
         products = [T.dot(rows if (begin, end) == (0, self.num_inputs) else rows[:, begin:end], component["W_in"])
                     for (begin, end), component in zip(self.geometry.input_segments, self.components)]

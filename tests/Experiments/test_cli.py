@@ -75,11 +75,11 @@ def test_runs_from_its_folder_without_any_environment():
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dataset, config, message", [
-    ("IMDB", "LLL", "has 3 letters, a text classifier takes 6, for example LLLCCL"),
-    ("Char_PTB", "LLLCCL", "has 6 letters, a language model takes 4, for example LCIL"),
-    ("Word_PTB", "LCXL", "'X' cannot stand at position 2"),
-    ("AGNews", "CLLCCL", "'C' cannot stand at position 0 (embedding, individual weights): weights that are constant"),
-    ("IMDB", "lllccl", "'l' cannot stand at position 0"),
+    ("IMDB", "LLL", "CONFIG of a text classifier must have 6 letters (for example LLLCCL), got 'LLL'"),
+    ("Char_PTB", "LLLCCL", "CONFIG of a language model must have 4 letters (for example LCIL), got 'LLLCCL'"),
+    ("Word_PTB", "LCXL", "letter 2 of CONFIG (LSTM, group variables of input and hidden neurons) must be one of"),
+    ("AGNews", "CLLCCL", "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, because constant"),
+    ("IMDB", "lllccl", "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, got 'l' in"),
 ])
 def test_wrong_config(dataset, config, message, refused):
     assert message in refused(dataset, [config])

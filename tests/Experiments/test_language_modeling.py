@@ -22,7 +22,7 @@ from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.corpus import read_corpus
 from Experiments.shared.data.demo import generate_language
 from Experiments.shared.tasks.awd_lstm import AWDJob
-from sparse_seq_theano.architecture import language_model_structure
+from sparse_seq_theano.architecture import language_model_architecture
 from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
@@ -493,7 +493,7 @@ def make_job(folder, **changed):
     settings.update(changed)
     corpus = read_corpus(folder)
     names = sparse_command_line.STRUCTURE
-    structure = language_model_structure(len(corpus.vocabulary), **{name: settings[name] for name in names})
+    structure = language_model_architecture(len(corpus.vocabulary), **{name: settings[name] for name in names})
     return AWDJob(corpus, structure, settings, settings["seed"])
 
 

@@ -18,7 +18,7 @@ from Experiments.shared.data.demo import generate_tagged
 from Experiments.shared.data.tagging import FILES as DATA_FILES
 from Experiments.shared.data.tagging import read_tagged
 from Experiments.shared.tasks.tagging import TaggerJob
-from sparse_seq_theano.architecture import tagger_structure
+from sparse_seq_theano.architecture import tagger_architecture
 from theano_rnn.npz_store import load_arrays
 
 # Old matplotlib and Theano, imported in this process.
@@ -226,7 +226,7 @@ def started(monkeypatch):
 def test_the_published_command_line(corpus, tmp_path, started):
     assert running.call(sparse_command_line.tagger, MAIN, *PUBLISHED, data=corpus, save=tmp_path / "run") == 0
     job, = started
-    structure = job.network.structure
+    structure = job.network.architecture
     assert structure.embedding.blocks == 20 and structure.nhid == 10 and job.settings["epochs"] == 50
     words = len(job.vocabulary)
     assert structure.embedding.parameters == pytest.approx(0.25 * 20 * words, abs=20)
@@ -259,7 +259,7 @@ def make_job(folder, **changed):
     settings = dict(MAIN.options, emsize=8, nhid=5, batch_size=8)
     settings.update(changed)
     data = read_tagged(folder, settings["vocab_order"], settings["seed"])
-    structure = tagger_structure(len(data.vocabulary), len(data.tags), **{
+    structure = tagger_architecture(len(data.vocabulary), len(data.tags), **{
         name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
     return TaggerJob(data, structure, settings, settings["seed"])
 

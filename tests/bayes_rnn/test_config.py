@@ -1,4 +1,4 @@
-"""CONFIG strings: what is accepted, what it means, and what a wrong one is told."""
+"""CONFIG strings: valid letters, their meaning, and the messages for invalid ones."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from bayes_rnn.config import EXAMPLES, Config, describe_positions, parse_config
 from theano_rnn.errors import ReportedError
 
 CLASSIFICATION, LANGUAGE_MODEL = "classification", "language model"
-# What may stand at each position, as the table of the paper's CONFIG has it.
+# Valid letters of each position.
 ALLOWED = {CLASSIFICATION: ["LDN", "LDCN", "LDN", "LDCN", "LDCNIR", "LDN"],
            LANGUAGE_MODEL: ["LDN", "LDCN", "LDCNIR", "LDN"]}
 EVERY_LETTER = "LDCNIR"
@@ -61,24 +61,24 @@ def test_every_valid_letter(task, index, letter):
 def test_every_letter_in_a_wrong_place(task, index, letter):
     text, letters = changed(task, index, letter), ALLOWED[task][index]
     name = POSITION_NAMES[index - len(ALLOWED[task])]
-    reason = ": weights that are constant cannot learn" if letter == "C" else ""
+    reason = ", because constant weights cannot be trained" if letter == "C" else ""
     with pytest.raises(ReportedError) as error:
         parse_config(text, task)
-    assert str(error.value) == "CONFIG '%s': '%s' cannot stand at position %d (%s)%s; choose one of %s" % (
-        text, letter, index, name, reason, ", ".join(letters))
+    assert str(error.value) == "letter %d of CONFIG (%s) must be one of %s%s, got '%s' in '%s'" % (
+        index, name, ", ".join(letters), reason, letter, text)
 
 
 @pytest.mark.parametrize("text, task, message", [
-    ("", CLASSIFICATION, "CONFIG '' has 0 letters, a text classifier takes 6, for example LLLCCL"),
-    ("LCIL", CLASSIFICATION, "CONFIG 'LCIL' has 4 letters, a text classifier takes 6, for example LLLCCL"),
-    ("LLLCCLL", CLASSIFICATION, "CONFIG 'LLLCCLL' has 7 letters, a text classifier takes 6, for example LLLCCL"),
-    ("LLLCCL", LANGUAGE_MODEL, "CONFIG 'LLLCCL' has 6 letters, a language model takes 4, for example LCIL"),
-    ("lcil", LANGUAGE_MODEL, "CONFIG 'lcil': 'l' cannot stand at position 0 (LSTM, individual weights); "
-                             "choose one of L, D, N"),
-    ("LC\nL", LANGUAGE_MODEL, "CONFIG 'LC\\nL': '\\n' cannot stand at position 2 (LSTM, group variables of input and "
-                              "hidden neurons); choose one of L, D, C, N, I, R"),
+    ("", CLASSIFICATION, "CONFIG of a text classifier must have 6 letters (for example LLLCCL), got ''"),
+    ("LCIL", CLASSIFICATION, "CONFIG of a text classifier must have 6 letters (for example LLLCCL), got 'LCIL'"),
+    ("LLLCCLL", CLASSIFICATION, "CONFIG of a text classifier must have 6 letters (for example LLLCCL), got 'LLLCCLL'"),
+    ("LLLCCL", LANGUAGE_MODEL, "CONFIG of a language model must have 4 letters (for example LCIL), got 'LLLCCL'"),
+    ("lcil", LANGUAGE_MODEL, "letter 0 of CONFIG (LSTM, individual weights) must be one of L, D, N, "
+                             "got 'l' in 'lcil'"),
+    ("LC\nL", LANGUAGE_MODEL, "letter 2 of CONFIG (LSTM, group variables of input and hidden neurons) must be one "
+                              "of L, D, C, N, I, R, got '\\n' in 'LC\\nL'"),
 ])
-def test_wrong_configs_are_told_why(text, task, message):
+def test_messages_for_invalid_configs(text, task, message):
     with pytest.raises(ReportedError) as error:
         parse_config(text, task)
     assert str(error.value) == message

@@ -1,5 +1,6 @@
-"""The Bayesian layers in networks that are none of ours, and each by itself: shapes, parameters, equivalences."""
+"""Bayesian layers in networks of other layers, and each by itself: shapes, parameters, equivalences."""
 
+import gc
 import io
 import os
 import re
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import compiled, randomise
 
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
+from bayes_rnn.layers.embedding import GatheredRows, OneHotTokens, find_factors
 from theano_rnn.lasagne_compat import lasagne
 
 layers = lasagne.layers
@@ -37,30 +40,19 @@ def mask_input():
 
 
 def forgetful(layer):
-    """The same numbers without the hint where they come from."""
+    """A layer with the same output, which is a different variable and has no factors."""
     return layers.NonlinearityLayer(layer, lambda x: x + 0)
 
 
-def compiled(inputs, outputs, **options):
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore", **options)
-
-
-def randomise(layer, seed=0):
-    """Give all parameters values that make a difference; about half of what can be pruned is."""
-    rng = np.random.RandomState(seed)
-    for parameter in layers.get_all_params(layer):
-        shape = parameter.get_value().shape
-        if parameter.name.endswith("log_sigma"):
-            parameter.set_value(np.where(rng.rand(*shape) < 0.5, -2., 5.))
-        else:
-            parameter.set_value(rng.uniform(0.2, 1.2, shape) * rng.choice([-1, 1], shape))
+#: Of `randomise`: about half of the elements that can be pruned are pruned.
+HALF = {"log_sigma": (0.5, -2., 5.)}
 
 
 def names_and_counts(layer, **tags):
     return layers.count_params(layer, **tags), sorted(p.name for p in layers.get_all_params(layer, **tags))
 
 
-# -- other people's networks -------------------------------------------------------------------------------------------
+# -- networks of other layers ------------------------------------------------------------------------------------------
 
 def train(network, inputs, targets, prediction, arrays, wanted, steps=40):
     """Train with Lasagne's own means; returns the losses."""
@@ -168,7 +160,7 @@ def test_parameters_by_tag():
 
 def test_kl_of_a_layer_is_that_of_its_variables():
     lstm = dense_3d(kind="N", gates_kind="L", in_kind="D", hid_kind="C")
-    randomise(lstm)
+    randomise(lstm, **HALF)
     assert [v.name for v in lstm.random_variables] == ["W_in", "W_hid", "z_in", "z_hid", "z_gates"]
     total, parts = compiled([], [lstm.kl(), T.stack([v.kl() for v in lstm.random_variables])])()
     np.testing.assert_allclose(total, parts.sum())
@@ -201,16 +193,7 @@ class Copying(object):
 
     def __call__(self, incoming, **more):
         layer = BayesianLSTMLayer(incoming, H, **dict(self.options, **more))
-        own = layer.get_params()
-        if self.made:
-            for parameter, original in zip(own, self.made[0].get_params()):
-                parameter.set_value(original.get_value())
-        else:
-            rng = np.random.RandomState(5)
-            for parameter in own:
-                shape = parameter.get_value().shape
-                parameter.set_value(np.where(rng.rand(*shape) < 0.6, -2., 5.) if "log_sigma" in parameter.name
-                                    else rng.uniform(-1.2, 1.2, shape))
+        randomise(layer, seed=5, low=-1.2, high=1.2, log_sigma=(0.6, -2., 5.))
         self.made.append(layer)
         return layer
 
@@ -226,10 +209,10 @@ def assert_equal_outputs(first, second):
 @pytest.mark.parametrize("in_kind", "CL")
 def test_projecting_distinct_rows_first_changes_nothing(group_kind, in_kind):
     tokens, embedding = embedded(group_kind=group_kind)
-    randomise(embedding)
+    randomise(embedding, **HALF)
     make = Copying(in_kind=in_kind)
-    assert hasattr(layers.get_output(embedding).tag, "gathered_rows")
-    assert not hasattr(layers.get_output(forgetful(embedding)).tag, "gathered_rows")
+    output, other = layers.get_output(embedding), layers.get_output(forgetful(embedding))
+    assert isinstance(embedding.factors_of(output), GatheredRows) and embedding.factors_of(other) is None
     assert_equal_outputs(*outputs_of(tokens, make(embedding), make(forgetful(embedding))))
 
 
@@ -238,9 +221,29 @@ def test_looking_up_rows_of_a_one_hot_product_changes_nothing(in_kind):
     tokens = token_input()
     one_hot = OneHotLayer(tokens, V)
     make = Copying(in_kind=in_kind)
-    assert hasattr(layers.get_output(one_hot).tag, "one_hot_tokens")
-    assert not hasattr(layers.get_output(forgetful(one_hot)).tag, "one_hot_tokens")
+    output, other = layers.get_output(one_hot), layers.get_output(forgetful(one_hot))
+    assert isinstance(one_hot.factors_of(output), OneHotTokens) and one_hot.factors_of(other) is None
     assert_equal_outputs(*outputs_of(tokens, make(one_hot), make(forgetful(one_hot))))
+
+
+def test_factors_are_found_below_layers_that_return_their_input():
+    """Lasagne's DropoutLayer returns its input if deterministic; then the rows are projected first as without it."""
+    tokens, embedding = embedded(group_kind="L")
+    dropout = layers.DropoutLayer(embedding, 0.5)
+    output = layers.get_output(dropout, deterministic=True)
+    factors = find_factors(dropout, output)
+    assert factors is embedding.factors_of(output) and isinstance(factors, GatheredRows)
+    assert find_factors(dropout, layers.get_output(dropout)) is None
+    assert find_factors(None, output) is None               # a layer made with a shape instead of a layer
+
+
+def test_outputs_that_are_not_used_are_not_kept():
+    _, embedding = embedded()
+    output = layers.get_output(embedding)
+    assert list(embedding._factors) == [output]
+    del output
+    gc.collect()
+    assert list(embedding._factors) == []
 
 
 def test_one_hot_vectors():
@@ -251,7 +254,7 @@ def test_one_hot_vectors():
 
 def test_embedding_is_a_scaled_look_up():
     tokens, embedding = embedded(group_kind="L")
-    randomise(embedding)
+    randomise(embedding, **HALF)
     W, W_log_sigma, z, z_log_sigma = [p.get_value() for p in embedding.get_params()]
     values = [layers.get_output(embedding, **mode) for mode in MODES]
     sample, mean, pruned = compiled([tokens.input_var], values)(TOKENS)
@@ -261,7 +264,7 @@ def test_embedding_is_a_scaled_look_up():
     assert (pruned == 0).any() and (pruned != 0).any()
 
 
-def test_embedding_rows_share_their_sample_between_objects():
+def test_embedding_rows_share_their_sample_between_examples():
     tokens = token_input()
     embedding = BayesianEmbeddingLayer(tokens, V, E, name="embedding")
     output = compiled([tokens.input_var], layers.get_output(embedding))(TOKENS)
@@ -339,10 +342,10 @@ def test_initial_state_is_carried():
     x = layers.InputLayer((None, None, E), T.tensor3())
     state = [layers.InputLayer((None, H), T.matrix()) for _ in range(2)]
     make = Copying()
-    plain, carrying = make(x), make(x, hid_init=state[0], cell_init=state[1])
+    without, carrying = make(x), make(x, hid_init=state[0], cell_init=state[1])
     inputs = [x.input_var] + [layer.input_var for layer in state]
     sequences = carrying.get_sequences_for(inputs, deterministic=True)
-    run = compiled(inputs, list(sequences) + [layers.get_output(plain, deterministic=True)])
+    run = compiled(inputs, list(sequences) + [layers.get_output(without, deterministic=True)])
     zeros = np.zeros((3, H))
     hid, cell, expected = run(X, zeros, zeros)
     np.testing.assert_allclose(hid.transpose(1, 0, 2), expected, rtol=1e-12)
@@ -352,12 +355,12 @@ def test_initial_state_is_carried():
     np.testing.assert_allclose(second[1][-1], cell[-1], rtol=1e-12)
 
 
-def test_group_variables_of_the_lstm_are_sampled_per_object_and_shared_by_steps():
+def test_group_variables_of_the_lstm_are_sampled_per_example_and_shared_by_steps():
     x = layers.InputLayer((None, None, E), T.tensor3())
     layer = BayesianLSTMLayer(x, H, kind="D", hid_kind="N", name="lstm")
     hid, cell = layer.get_sequences_for([x.input_var])
     hid, cell = compiled([x.input_var], [hid, cell])(np.repeat(0.3 * X[:1], 4, axis=0))
-    # At the first step h = 0, so that objects with the same input differ by z_hid alone.
+    # At the first step h = 0, so examples with the same input differ by z_hid only.
     ratio = hid[0] / hid[0, 0]
     np.testing.assert_allclose(cell[0], np.broadcast_to(cell[0, :1], cell[0].shape), rtol=1e-12)
     assert np.all(ratio[1:] != 1) and len(np.unique(ratio[1:])) == 3 * H
@@ -373,7 +376,7 @@ def test_group_variables_of_the_lstm_are_sampled_per_object_and_shared_by_steps(
 def test_dense_layer():
     x = layers.InputLayer((None, None, E), T.tensor3())
     local = BayesianDenseLayer(x, 4, noise=Ones(), nonlinearity=lasagne.nonlinearities.tanh, name="dense")
-    randomise(local)
+    randomise(local, **HALF)
     local.b.set_value(np.array([0.1, -0.2, 0.3, 0.]))
     sampled = BayesianDenseLayer(x, 4, noise=Ones(), local_reparametrisation=False, W=local.W.mean(), b=local.b)
     sampled.W.log_sigma.set_value(local.W.log_sigma.get_value())
@@ -405,7 +408,7 @@ def test_per_gate_initialises_gates_one_by_one():
 def test_per_gate_takes_one_or_four(count):
     with pytest.raises(ValueError) as error:
         PerGate(*[lasagne.init.Constant(0.)] * count)
-    assert str(error.value) == "PerGate takes 1 or 4 initializers, not %d" % count
+    assert str(error.value) == "PerGate takes 1 or 4 initializers, got %d" % count
 
 
 def test_default_initialisation():
@@ -422,7 +425,7 @@ def test_default_initialisation():
 
 
 def test_unknown_options():
-    with pytest.raises(ValueError, match="unknown kind of random variable 'X'; known: C, D, L, N"):
+    with pytest.raises(ValueError, match="kind must be one of C, D, L, N, got 'X'"):
         dense_3d(gates_kind="X")
     x = layers.InputLayer((None, None, E), T.tensor3())
     with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
@@ -435,7 +438,7 @@ def test_unknown_options():
     lambda: BayesianDenseLayer((None, 3), 2, kind="C"),
 ])
 def test_constant_weights_are_refused(make):
-    with pytest.raises(ValueError, match="cannot be of kind 'C'.*choose L, D or N"):
+    with pytest.raises(ValueError, match="must be L, D or N, got 'C': constant weights cannot be trained"):
         make()
 
 
@@ -443,13 +446,13 @@ def test_the_examples_of_the_readme_run():
     readme = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "README.md")
     with io.open(readme, encoding="utf-8") as stream:
         bayesian, sparse = re.findall(r"```python\n(.*?)```", stream.read(), re.DOTALL)
-    names = {"number_of_training_objects": 100}
+    names = {"number_of_training_objects": 100, "number_of_training_examples": 100}
     exec(bayesian, names)
     for expression, shape in ((names["prediction"], (2, 3)), (names["pruned"], (2, 3)), (names["penalty"], ())):
-        value = expression.eval({names["tokens"].input_var: token_values(50)} if shape else {})
+        value = compiled([names["tokens"].input_var], expression)(token_values(50))
         assert value.shape == shape and np.isfinite(value).all()
     exec(sparse, names)
-    scores = names["scores"].eval({names["tokens"].input_var: token_values(35)})
+    scores = compiled([names["tokens"].input_var], names["scores"])(token_values(35))
     assert scores.shape == (2, 35, 5000) and np.isfinite(scores).all()
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import theano
 import theano.tensor as T
+from helpers.networks import compiled, randomise
 
 from bayes_rnn.config import parse_config
 from bayes_rnn.models import LanguageModel, TextClassifier
@@ -23,10 +23,6 @@ def language_model(config="LCIL", level="words", **options):
     return LanguageModel(parse_config(config, "language model"), V, H, level, **options)
 
 
-def compiled(inputs, outputs, **options):
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore", **options)
-
-
 def shapes(network):
     return [(name, p.get_value().shape) for name, p in network.parameters().items()]
 
@@ -35,7 +31,7 @@ def both(name, *shape):
     return [(name, shape), (name + ".log_sigma", shape)]
 
 
-# A checkpoint goes by these names: changing them makes old ones unreadable.
+# Checkpoints contain these names. With other names, old checkpoints could not be read.
 NAMES = {
     "LLLLLL": both("embedding.W", V, E) + both("embedding.z_voc", V) + both("lstm.W_in", E, 4 * H) +
     both("lstm.W_hid", H, 4 * H) + [("lstm.b", (4 * H,))] + both("lstm.z_in", E) + both("lstm.z_hid", H) +
@@ -74,13 +70,8 @@ def test_initial_values():
         classifier(embedding_init=vectors).parameters()["embedding.W"].get_value(), vectors)
 
 
-def randomise(network, seed=0):
-    rng = np.random.RandomState(seed)
-    for name, p in network.parameters().items():
-        shape = p.get_value().shape
-        p.set_value(np.where(rng.rand(*shape) < 0.7, -2., 4.) if name.endswith("log_sigma")
-                    else rng.uniform(-1, 1, shape))
-    return network
+#: Of `randomise`: about 30 % of the elements that can be pruned are pruned.
+MOST = {"log_sigma": (0.7, -2., 4.)}
 
 
 TOKENS = np.array([[0, 0, 1, 5, 2], [1, 4, 5, 3, 6], [0, 1, 2, 2, 6]], dtype="int32")
@@ -88,7 +79,7 @@ MASK = (TOKENS != 0).astype("uint8")
 
 
 def test_padding_on_the_left_changes_no_prediction():
-    network = randomise(classifier("LLLLLL"))
+    network = randomise(classifier("LLLLLL"), **MOST)
     predict = compiled(network.inputs, [network.prediction(deterministic=True), network.prediction(pruned=True)])
     together = predict(TOKENS, MASK)
     for row, mask in enumerate(MASK):
@@ -97,7 +88,7 @@ def test_padding_on_the_left_changes_no_prediction():
         for a, b in zip(together, alone):
             np.testing.assert_allclose(a[row], b[0], rtol=1e-12)
     other = TOKENS.copy()
-    other[MASK == 0] = 3                            # what stands in the padding does not matter
+    other[MASK == 0] = 3                            # the tokens of the padding have no effect
     for a, b in zip(together, predict(other, MASK)):
         np.testing.assert_array_equal(a, b)
     assert not np.allclose(together[0], together[1])
@@ -105,7 +96,7 @@ def test_padding_on_the_left_changes_no_prediction():
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_objective_of_the_classifier(classes):
-    network = randomise(classifier("LLLCCL", classes))
+    network = randomise(classifier("LLLCCL", classes), **MOST)
     targets = np.array([1, 0, classes - 1], dtype="int32")
     mode = {"deterministic": True}
     prediction, data_loss, loss, kl, right, count = compiled(
@@ -120,7 +111,7 @@ def test_objective_of_the_classifier(classes):
     assert list(network.kl()) == ["embedding", "lstm", "dense"] and np.all(kl != 0)
     assert (right, count) == ((probabilities.argmax(axis=1) == targets).sum(), 3)
 
-    # A prediction that is certain and wrong costs no more than log 10^6.
+    # The loss of a prediction that is certain and wrong is limited to log 10^6.
     network.parameters()["dense.b"].set_value(np.array([1000.] + [0.] * (classes - 1))[:1 if classes == 2 else classes])
     wrong = np.array([0 if classes == 2 else 1] * 3, dtype="int32")
     worst = compiled(network.inputs + [network.targets], network.data_loss(**mode))(TOKENS, MASK, wrong)
@@ -129,7 +120,7 @@ def test_objective_of_the_classifier(classes):
 
 @pytest.mark.parametrize("level", ["characters", "words"])
 def test_objective_of_the_language_model(level):
-    network = randomise(language_model("LCIL", level))
+    network = randomise(language_model("LCIL", level), **MOST)
     inputs = [TOKENS] + [np.zeros((3, H))] * (2 if level == "words" else 0)
     targets = np.roll(TOKENS, -1, axis=1)
     mode = {"deterministic": True}
@@ -146,7 +137,7 @@ def test_objective_of_the_language_model(level):
 
 
 def test_scores_of_any_size_have_a_finite_loss():
-    network = randomise(language_model("DCCD", "characters"))
+    network = randomise(language_model("DCCD", "characters"), **MOST)
     network.parameters()["dense.b"].set_value(np.linspace(-1000, 1000, V))
     loss = network.data_loss()
     gradients = T.grad(loss, list(network.parameters().values()))
@@ -156,9 +147,9 @@ def test_scores_of_any_size_have_a_finite_loss():
 
 @pytest.mark.parametrize("mode", [{"deterministic": True}, {"pruned": True}], ids=["mean", "pruned"])
 def test_two_halves_with_the_state_carried_are_one_whole(mode):
-    network = randomise(language_model("LLLL", "words"))
+    network = randomise(language_model("LLLL", "words"), **MOST)
     scores, state = network.scores(**mode)
-    run = compiled(network.inputs, [scores] + state)
+    run = compiled(network.inputs, [scores] + list(state))
     start = network.initial_state(3)
     assert [array.shape for array in start] == [(3, H)] * 2 and not np.any(start)
     whole = run(TOKENS, *start)

@@ -1,4 +1,4 @@
-"""The small network by itself: its file, its command line, and that NumPy is all it needs."""
+"""Compressed models: the file, prediction, the command line, and that only NumPy is needed."""
 
 import os
 import subprocess
@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+from bayes_rnn.export import save_model
 from bayes_rnn.predictor import (
     GATE_NONLINEARITIES,
-    CompressedClassifier,
-    CompressedLanguageModel,
+    ClassPredictor,
+    NextTokenPredictor,
     load_model,
     log_softmax,
-    save_model,
 )
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
@@ -45,9 +45,9 @@ WORDS = {"kind": "words", "dataset": "Word_PTB", "config": "LCIL", "gate_nonline
 
 @pytest.fixture(scope="module")
 def models():
-    return {"text": CompressedClassifier(random_arrays(2, 1, embedding=3), CLASSIFIER),
-            "characters": CompressedLanguageModel(random_arrays(2, 4), CHARACTERS),
-            "words": CompressedLanguageModel(random_arrays(2, 5), WORDS)}
+    return {"text": ClassPredictor(random_arrays(2, 1, embedding=3), CLASSIFIER),
+            "characters": NextTokenPredictor(random_arrays(2, 4), CHARACTERS),
+            "words": NextTokenPredictor(random_arrays(2, 5), WORDS)}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_formulas(gate_nonlinearity, size):
         rng, arrays = np.random.RandomState(seed), random_arrays(2, 1, seed, embedding=3)
         arrays["gate_constants"][rng.rand(4 * UNITS) < 0.4] = rng.randint(2)        # saturated
         arrays["W_hid"] *= size                                                     # far into the ends
-        model = CompressedClassifier(arrays, dict(CLASSIFIER, gate_nonlinearity=gate_nonlinearity))
+        model = ClassPredictor(arrays, dict(CLASSIFIER, gate_nonlinearity=gate_nonlinearity))
         rows = rng.randint(4, size=(6, 7))
         for mask in (np.ones((6, 7)), rng.randint(2, size=(6, 7)), np.zeros((6, 7))):
             h, _ = model.final_state(rows, mask)
@@ -237,15 +237,15 @@ def test_a_prompt_without_tokens_is_none(models, kind, prompt):
 def test_cross_entropy_errors(models):
     with pytest.raises(ReportedError) as error:
         models["characters"].cross_entropy("a")
-    assert str(error.value) == "the text has 1 tokens, at least 2 are needed to predict one"
+    assert str(error.value) == "the text must have at least 2 tokens, got 1"
     with pytest.raises(ReportedError) as error:
         models["characters"].cross_entropy("abxa")
-    assert str(error.value) == "the model does not know 'x'; it knows 4 different characters"
+    assert str(error.value) == "'x' is not in the vocabulary of the model, which has 4 characters"
     without_unk = dict(WORDS, vocabulary=["<eos>", "cat", "sat", "dog", "bird"])
-    model = CompressedLanguageModel(models["words"].arrays, without_unk)
+    model = NextTokenPredictor(models["words"].arrays, without_unk)
     with pytest.raises(ReportedError) as error:
         model.cross_entropy("cat fish")
-    assert str(error.value) == "the model does not know 'fish'; it knows 5 different words"
+    assert str(error.value) == "'fish' is not in the vocabulary of the model, which has 5 words"
 
 
 # -- the command line --------------------------------------------------------------------------------------------------
@@ -302,19 +302,25 @@ def test_command_line_errors(paths, tmp_path):
     with open(paths["text"], "rb") as source, open(damaged, "wb") as target:
         target.write(source.read()[:-50])
     expected = "'bayes_rnn compressed model, version 1'"
-    out_of_range = "--sample and --temperature must be positive, --seed from 0 to 2^32 - 1"
     for arguments, message in (
             ([missing, "good"], "compressed model not found: " + missing),
-            ([other, "good"], "%s is not a compressed model (format 'checkpoint', expected %s); "
-                              "run_compressed.py makes them" % (other, expected)),
+            ([other, "good"], "%s is not a compressed model: its format must be %s, got 'checkpoint' "
+                              "(run_compressed.py makes compressed models)" % (other, expected)),
             ([damaged], "compressed model %s is damaged or of another format (File is not a zip file); "
                         "make it again or use another copy" % damaged),
-            ([paths["characters"], "abx"], "the model does not know 'x'; it knows 4 different characters"),
-            ([paths["text"], "--sample", "3"], paths["text"] + " is a classifier; --sample is for language models"),
-            ([paths["words"], "--sample", "0"], out_of_range),
-            ([paths["words"], "--sample", "3", "--seed", "-1"], out_of_range),
-            ([paths["words"], "--sample", "3", "--temperature", "0"], out_of_range)):
+            ([paths["characters"], "abx"], "'x' is not in the vocabulary of the model, which has 4 characters"),
+            ([paths["text"], "--sample", "3"],
+             "--sample needs a language model, but %s is a classifier" % paths["text"]),
+            ([paths["words"], "--sample", "0"], "--sample must be at least 1, got 0"),
+            ([paths["words"], "--sample", "3", "--seed", "-1"], "--seed must be in [0, 2^32 - 1], got -1"),
+            ([paths["words"], "--sample", "3", "--temperature", "0"], "--temperature must be positive, got 0")):
         assert run(*arguments) == (2, "", "error: %s\n" % message)
+
+
+def test_former_name(paths):
+    """``python -m bayes_rnn.compressed`` was the name before; its models load, and its command line works."""
+    for arguments in ([paths["text"], "a good film"], [paths["words"]], ["no.npz"]):
+        assert run(*arguments, how=["-m", "bayes_rnn.compressed"]) == run(*arguments)
 
 
 def test_numpy_is_all_it_needs(paths):

@@ -1,15 +1,16 @@
-"""The small network predicts what the pruned one does; masks, counts and the report are what the paper defines."""
+"""Pruning and export: a compressed model predicts the same as the pruned network; masks, counts and report."""
 
 import numpy as np
 import pytest
-import theano
+from helpers.networks import compiled, floatx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bayes_rnn.config import parse_config
+from bayes_rnn.export import compress, save_model
 from bayes_rnn.models import LanguageModel, TextClassifier
-from bayes_rnn.predictor import CompressedClassifier, CompressedLanguageModel, load_model, log_softmax, save_model
-from bayes_rnn.pruning import CompressionReport, compress, compression_report, keep_masks, kept_words
+from bayes_rnn.predictor import ClassPredictor, NextTokenPredictor, load_model, log_softmax
+from bayes_rnn.pruning import CompressionReport, compression_report, keep_masks, kept_words
 from Experiments.shared.data import minibatches as batches
 from Experiments.shared.data.classification import TextData, encode_documents
 
@@ -44,23 +45,12 @@ WORDS = ["<eos>", "<unk>", "cat", "dog", "sat"]
 KEPT, PRUNED = -2., 6.                              # log sigma, for weights of about 1
 
 
-class floatX(object):
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-    def __enter__(self):
-        self.before, theano.config.floatX = theano.config.floatX, self.dtype
-
-    def __exit__(self, *_):
-        theano.config.floatX = self.before
-
-
 class Case(object):
     """A tiny network, compiled once, whose parameters the tests vary."""
 
     def prepare(self, network, outputs):
         self.network = network
-        self.predict = theano.function(network.inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore")
+        self.predict = compiled(network.inputs, outputs)
         self.variables = network.random_variables()
 
     def randomise(self, seed, densities):
@@ -88,7 +78,7 @@ class ClassifierCase(Case):
     def __init__(self, config, classes, words_kept, dtype):
         self.words, self.dtype = batches.model_words(VOCABULARY, words_kept), dtype
         self.details = dict(DETAILS, classes=["class %d" % k for k in range(classes)])
-        with floatX(dtype):
+        with floatx(dtype):
             network = TextClassifier(parse_config(config, "classification"), len(self.words), E, H, classes)
             self.prepare(network, network.prediction(pruned=True))
         documents = encode_documents(TEXTS, np.zeros(len(TEXTS)), VOCABULARY)
@@ -100,7 +90,7 @@ class ClassifierCase(Case):
 
     def check(self):
         arrays, metadata = compress(self.network, self.words, self.details)
-        model = CompressedClassifier(arrays, metadata)
+        model = ClassPredictor(arrays, metadata)
         pruned = self.predict(self.tokens, self.mask)
         if pruned.shape[1] == 1:
             pruned = np.concatenate([1 - pruned, pruned], axis=1)
@@ -114,13 +104,13 @@ class LanguageModelCase(Case):
     def __init__(self, config, level, dtype):
         self.dtype, self.level = dtype, level
         self.words = CHARACTERS if level == "characters" else WORDS
-        with floatX(dtype):
+        with floatx(dtype):
             network = LanguageModel(parse_config(config, "language model"), len(self.words), H, level)
             self.prepare(network, network.prediction(pruned=True))
 
     def check(self):
         arrays, metadata = compress(self.network, self.words, {"kind": self.level})
-        model = CompressedLanguageModel(arrays, metadata)
+        model = NextTokenPredictor(arrays, metadata)
         tokens = np.random.RandomState(0).randint(0, len(self.words), (4, 6)).astype("int32")
         pruned = self.predict(tokens, *self.network.initial_state(4)).reshape(4, 6, -1)
         rows = model.rows([self.words[token] for token in tokens.ravel()]).reshape(tokens.shape)
@@ -131,7 +121,7 @@ class LanguageModelCase(Case):
 
 @pytest.fixture(scope="module")
 def cases():
-    """Cases by name, made when first used."""
+    """Function of a name that returns the case, which is made when it is first used."""
     made = {}
 
     def get(name):
@@ -240,7 +230,7 @@ def test_lower_case_is_part_of_the_model(cases):
     case = cases("LLLCCL")
     case.randomise(4, [1.] * 8)
     arrays, metadata = compress(case.network, case.words, dict(case.details, lower_case=True))
-    lower, exact = CompressedClassifier(arrays, metadata), case.check()
+    lower, exact = ClassPredictor(arrays, metadata), case.check()
     np.testing.assert_array_equal(lower.predict(["GOOD Film"]), exact.predict(["good film"]))
     np.testing.assert_array_equal(exact.predict(["GOOD Film"]), exact.predict(["zzz zzz"]))
 

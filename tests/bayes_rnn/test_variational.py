@@ -1,9 +1,10 @@
-"""Random variables: formulas, gradients, the distribution of samples, what shares a sample and what does not."""
+"""Random variables: formulas, gradients, distribution of samples, and which elements share a sample."""
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import compiled
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -25,22 +26,17 @@ AT_THE_LIMITS = [(1., side * (4 + offset)) for side in (-1, 1) for offset in (-1
 pytestmark = pytest.mark.usefixtures("double_precision")
 
 
-def compiled(inputs, outputs):
-    """In Python: what is tested here is what is computed, not how fast."""
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore")
-
-
 # -- formulas ----------------------------------------------------------------------------------------------------------
 
 def reference_kl(mean, log_sigma):
-    """The formula of the paper, as written."""
+    """Return the KL divergence by the formula of the paper."""
     with np.errstate(divide="ignore"):
         a = np.clip(2 * log_sigma - np.log(np.square(mean)), -8, 8)
     return 0.5 * np.log(1 + np.exp(-a)) - (0.03 + 0.64 / (1 + np.exp(-1.5 * (a + 1.3))))
 
 
 def reference_slope(mean, log_sigma):
-    """Its derivative by log alpha."""
+    """Return the derivative of `reference_kl` with respect to log alpha."""
     with np.errstate(divide="ignore"):
         a = 2 * log_sigma - np.log(np.square(mean))
     s = 1 / (1 + np.exp(-1.5 * (np.clip(a, -8, 8) + 1.3)))
@@ -48,7 +44,7 @@ def reference_slope(mean, log_sigma):
 
 
 class KLFunctions(object):
-    """The KL of vectors and its gradients: `python` (float64), `c64` and `c32`, through generated C code."""
+    """Functions of the KL divergence of vectors and its gradients: `python` (float64), `c64` and `c32` (C code)."""
 
     def __init__(self):
         self.python = self.build("float64", "FAST_COMPILE")
@@ -68,12 +64,12 @@ def kl_functions(double_precision):
 
 
 needs_c = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
-implementations = pytest.mark.parametrize(
+code = pytest.mark.parametrize(
     "name, tolerance", [("python", 1e-9), pytest.param("c64", 1e-9, marks=needs_c),
                         pytest.param("c32", 2e-4, marks=needs_c)])
 
 
-@implementations
+@code
 def test_log_uniform_kl_and_gradient(kl_functions, name, tolerance):
     function = getattr(kl_functions, name)
 
@@ -90,7 +86,7 @@ def test_log_uniform_kl_and_gradient(kl_functions, name, tolerance):
         slope = reference_slope(mean, log_sigma)
         with np.errstate(divide="ignore"):
             distance = abs(abs(2 * log_sigma - np.log(np.square(mean))) - 8)
-        sure = distance > 1e-4                      # which side of the limit it is on may be a matter of rounding
+        sure = distance > 1e-4                      # nearer to the limit, the side depends on rounding
         np.testing.assert_allclose(by_log_sigma[sure], 2 * slope[sure], rtol=tolerance, atol=tolerance)
         expected = np.where(slope == 0, 0, -2 * slope / np.where(mean == 0, 1, mean))
         np.testing.assert_allclose(by_mean[sure], expected[sure], rtol=tolerance, atol=tolerance)
@@ -99,7 +95,7 @@ def test_log_uniform_kl_and_gradient(kl_functions, name, tolerance):
     check()
 
 
-@implementations
+@code
 def test_at_the_limits_of_log_alpha(kl_functions, name, tolerance):
     mean, log_sigma = np.array(AT_THE_LIMITS).T.astype("float32" if name == "c32" else "float64")
     value, by_mean, by_log_sigma = getattr(kl_functions, name)(mean, log_sigma)
@@ -123,7 +119,7 @@ def test_the_gradient_is_that_of_finite_differences(kl_functions):
         rtol=1e-6)
 
 
-@implementations
+@code
 def test_not_a_number_is_not_hidden(kl_functions, name, tolerance):
     dtype = "float32" if name == "c32" else "float64"
     mean, log_sigma = np.array([np.nan, 1, 1], dtype=dtype), np.array([0, np.nan, 0], dtype=dtype)
@@ -133,7 +129,7 @@ def test_not_a_number_is_not_hidden(kl_functions, name, tolerance):
 
 def test_kl_of_extreme_posteriors(kl_functions):
     value = kl_functions.python(np.array([1., 1.]), np.array([-30., 30.]))[0]
-    # Certain to the last digit: 0.5 log(1 + e^8) - 0.03. Pruned: -0.67, less than nothing.
+    # Small sigma: 0.5 log(1 + e^8) - 0.03. Pruned: -0.67, which is negative.
     np.testing.assert_allclose(value, [3.97016, -0.66983], atol=1e-4)
 
 
@@ -163,7 +159,7 @@ def test_log_alpha_of_numpy_and_theano():
 # -- random variables --------------------------------------------------------------------------------------------------
 
 def make(kind, mean, log_sigma=None, name="z"):
-    """A random variable with given parameters, and the layer that holds them."""
+    """Return a random variable with given parameters, and the layer that has them."""
     mean = np.asarray(mean, dtype="float64")
     layer = lasagne.layers.InputLayer((None, 1), name="layer")
     variable = random_variable(layer, kind, mean, mean.shape, name, regularizable=False)
@@ -191,7 +187,7 @@ def test_unknown_kind():
     layer = lasagne.layers.InputLayer((None, 1))
     with pytest.raises(ValueError) as error:
         random_variable(layer, "X", lasagne.init.Constant(1.), (2,), "z")
-    assert str(error.value) == "unknown kind of random variable 'X'; known: C, D, L, N"
+    assert str(error.value) == "kind must be one of C, D, L, N, got 'X'"
 
 
 def test_keep_rule_at_the_threshold():
@@ -209,7 +205,7 @@ def test_keep_rule_at_the_threshold():
     np.testing.assert_array_equal(values[0], mean * keep)
     np.testing.assert_array_equal(values[1], mean)
     np.testing.assert_array_equal(values[2], mean * keep)
-    np.testing.assert_array_equal(values[3], [mean * keep])     # one for all objects
+    np.testing.assert_array_equal(values[3], [mean * keep])     # one for all examples
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(variable.log_alpha(), 2 * np.array(log_sigma) - np.log(np.square(mean)))
 
@@ -242,7 +238,7 @@ def test_kl_is_summed_over_elements():
 # -- samples -----------------------------------------------------------------------------------------------------------
 
 def assert_moments(samples, mean, deviation):
-    """Mean and standard deviation along the first axis, to six standard errors (seeds are fixed)."""
+    """Check mean and standard deviation along the first axis to six standard errors. Seeds are fixed."""
     n = len(samples)
     mean, deviation = np.asarray(mean), np.asarray(deviation)
     assert np.all(abs(samples.mean(axis=0) - mean) < 6 * deviation / np.sqrt(n))
@@ -250,20 +246,20 @@ def assert_moments(samples, mean, deviation):
 
 
 def assert_independent(a, b):
-    """Two sequences of samples: no correlation beyond six standard errors."""
+    """Check that the correlation of two sequences of samples is below six standard errors."""
     assert abs(np.corrcoef(a, b)[0, 1]) < 6 / np.sqrt(len(a))
 
 
 @pytest.mark.parametrize("kind", ["L", "N"])
-def test_group_variables_are_sampled_per_object(kind):
+def test_group_variables_are_sampled_per_example(kind):
     mean, log_sigma = np.array([1., -0.5, 0.]), np.array([-1., 0.5, 0.])
     variable, _ = make(kind, mean, log_sigma)
     samples = compiled([], variable.value(NormalNoise(11), T.constant(4000)))()
     assert samples.shape == (4000, 3)
     assert_moments(samples, mean, np.exp(log_sigma))
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert_independent(samples[:, i], samples[:, j])        # elements of one object
-    assert_independent(samples[:-1, 0], samples[1:, 0])         # objects next to each other
+        assert_independent(samples[:, i], samples[:, j])        # elements of one example
+    assert_independent(samples[:-1, 0], samples[1:, 0])         # consecutive examples
     assert_independent(samples[:2000, 0], samples[2000:, 0])
 
 
@@ -306,7 +302,7 @@ def test_rows_are_sampled_with_their_own_parameters():
 
 
 class Ones(object):
-    """Noise that is 1 everywhere: shows the standard deviation."""
+    """Random number source of ones: each sample is mean + sigma."""
 
     def normal(self, shape):
         return T.ones(shape)
@@ -329,8 +325,8 @@ def test_rows_that_the_minibatch_does_not_touch_get_no_gradient_from_the_data():
     np.testing.assert_allclose(by_data[1][0], 2 * sample * np.exp(-1))
 
 
-def test_tokens_share_a_sample_within_an_object():
-    # Vocabulary of 5; every object has the tokens 3 0 3 4 3.
+def test_tokens_share_a_sample_within_an_example():
+    # Vocabulary of 5; every example has the tokens 3 0 3 4 3.
     tokens = np.tile(np.array([3, 0, 3, 4, 3], dtype="int32"), (2000, 1))
     mean, log_sigma = np.array([2., 9., 9., -1., 0.5]), np.array([-2., 0., 0., -1., 0.])
     variable, _ = make("L", mean, log_sigma)
@@ -342,7 +338,7 @@ def test_tokens_share_a_sample_within_an_object():
     assert_moments(scale[:, [0, 1, 3]], mean[[3, 0, 4]], np.exp(log_sigma[[3, 0, 4]]))
     assert_independent(scale[:, 0], scale[:, 1])
     assert_independent(scale[:, 1], scale[:, 3])
-    assert_independent(scale[:-1, 0], scale[1:, 0])             # the same token in different objects
+    assert_independent(scale[:-1, 0], scale[1:, 0])             # the same token in different examples
     assert len(np.unique(scale)) == 3 * len(tokens)
 
 
@@ -371,8 +367,8 @@ def test_sample_product_has_the_distribution_of_the_product():
     deviation = np.sqrt((x ** 2).dot(np.exp(2 * LOG_SIGMAS)))
     assert_moments(product, x.dot(WEIGHTS), deviation)
     assert_independent(product[:, 0], product[:, 1])            # units
-    assert_independent(product[:-1, 0], product[1:, 0])         # objects
-    # The same as with weights that are sampled themselves.
+    assert_independent(product[:-1, 0], product[1:, 0])         # examples
+    # The same distribution as with sampled weights.
     weights = WEIGHTS + np.exp(LOG_SIGMAS) * np.random.RandomState(0).randn(4000, 3, 2)
     assert_moments(x.dot(weights), x.dot(WEIGHTS), deviation)
 
@@ -384,7 +380,7 @@ def test_sample_product_shares_noise_between_time_steps():
     product = compiled([symbol], variable.sample_product(symbol, NormalNoise(4)))(x)
     noise = (product - x.dot(WEIGHTS)) / np.sqrt((x ** 2).dot(np.exp(2 * LOG_SIGMAS)) + 1e-8)
     np.testing.assert_allclose(noise, np.broadcast_to(noise[:, :1], noise.shape), rtol=1e-6)
-    assert len(np.unique(noise[:, 0])) == 6 * 2                 # another for each object and unit
+    assert len(np.unique(noise[:, 0])) == 6 * 2                 # a different one for each example and unit
 
 
 def test_sample_product_of_zeros_has_a_finite_gradient():

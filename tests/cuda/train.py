@@ -46,15 +46,15 @@ def make_job(network):
     settings = dict(main.ENTRY.options, **main.ENTRY.fixed)
     settings.update(changed)
     from Experiments.shared import sparse_command_line
-    from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+    from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
     if experiment == "language_modeling":
         from Experiments.shared.data.corpus import Corpus
         from Experiments.shared.tasks.awd_lstm import AWDJob
-        structure = language_model_structure(WORDS, **{name: settings[name] for name in sparse_command_line.STRUCTURE})
+        structure = language_model_architecture(WORDS, **{name: settings[name] for name in sparse_command_line.STRUCTURE})
         return AWDJob(Corpus(vocabulary, *_tokens(random)), structure, settings, SEED)
     from Experiments.shared.data.tagging import TaggedData, TaggedPart
     from Experiments.shared.tasks.tagging import TaggerJob
-    structure = tagger_structure(WORDS, 5, **{name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
+    structure = tagger_architecture(WORDS, 5, **{name: settings[name] for name in sparse_command_line.TAGGER_STRUCTURE})
     tokens, tags = _tokens(random)[0], random.randint(0, 5, 200).astype(np.int32)
     part = TaggedPart(tokens, tags, np.arange(0, 201, 8))
     return TaggerJob(TaggedData(vocabulary, ["t%d" % number for number in range(5)], part, part, part), structure,

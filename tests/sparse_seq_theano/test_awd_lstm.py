@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import compiled, randomise
 
-from sparse_seq_theano.architecture import SPARSE_MODES, language_model_structure
+from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.dropout import DropoutNoise
 from theano_rnn.errors import ReportedError
@@ -23,31 +24,19 @@ TARGETS = np.random.RandomState(1).randint(0, V, (6, 7)).astype("int32")
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
-def compiled(inputs, outputs, **options):
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore", **options)
-
-
-def with_dropouts(structure, **dropouts):
+def with_dropouts(architecture, **dropouts):
     """A network with no dropouts but these."""
-    return AWDLanguageModel(structure, noise=DropoutNoise(5), **dict(NONE, **dropouts))
-
-
-def randomise(network, scale=1., seed=3):
-    rng = np.random.RandomState(seed)
-    for parameter in network.parameters().values():
-        value = rng.uniform(-scale, scale, parameter.get_value().shape)
-        parameter.set_value(value.astype(theano.config.floatX))
-    return network
+    return AWDLanguageModel(architecture, noise=DropoutNoise(5), **dict(NONE, **dropouts))
 
 
 def assert_locked(pattern):
-    """Of (batch, time, units): the same at all time steps, but not for all objects."""
+    """Check that a pattern ``(batch, time, units)`` is the same at all time steps, but not for all examples."""
     np.testing.assert_array_equal(pattern, np.broadcast_to(pattern[:, :1], pattern.shape))
     assert len(np.unique(pattern[:, 0], axis=0)) == len(pattern)
 
 
 def assert_fraction(pattern, probability, independent):
-    """As often true as a probability says, give or take four standard deviations of so many independent draws."""
+    """Check the fraction of true elements to four standard deviations of `independent` draws."""
     assert abs(pattern.mean() - probability) < 4 * np.sqrt(probability * (1 - probability) / independent)
 
 
@@ -71,7 +60,7 @@ def passed(values, lstms):
 
 
 def kept(values, expected):
-    """Which of the values are as expected; the others must be 0."""
+    """Return which values are equal to the expected one. The others must be 0."""
     pattern = values > 0.01
     np.testing.assert_allclose(values, np.where(pattern, expected, 0), rtol=1e-4, atol=1e-6)
     return pattern
@@ -79,7 +68,7 @@ def kept(values, expected):
 
 def transparent(nlayers, **dropouts):
     """What comes out of LSTMs that pass all on, with an embedding of ones: (raw, output) of a minibatch."""
-    network = with_dropouts(language_model_structure(V, emsize=E, nhid=E, nlayers=nlayers), **dropouts)
+    network = with_dropouts(language_model_architecture(V, emsize=E, nhid=E, nlayers=nlayers), **dropouts)
     network.encoder.blocks[0].set_value(np.ones((V, E), dtype=theano.config.floatX))
     for lstm in network.lstms:
         pass_through(lstm)
@@ -102,7 +91,7 @@ def test_dropoute_drops_words_wherever_they_stand():
     assert_fraction(np.array(fractions), 1 - P, np.size(fractions))
 
 
-def test_dropouti_drops_dimensions_of_an_object():
+def test_dropouti_drops_dimensions_of_an_example():
     raw, output = transparent(1, dropouti=P)()
     np.testing.assert_array_equal(raw, output)
     pattern = kept(raw, passed(1 / (1 - P), 1))
@@ -139,7 +128,7 @@ def test_dropoutl_stands_after_the_latent_layer(dropouts):
 
     There is one LSTM, so that dropouth acts only where it stands for dropoutl.
     """
-    network = with_dropouts(language_model_structure(E, emsize=E, nlayers=1, nhidlast=3), **dropouts)
+    network = with_dropouts(language_model_architecture(E, emsize=E, nlayers=1, nhidlast=3), **dropouts)
     for parameter, value in ((network.encoder.blocks[0], np.eye(E)), (network.latent.W, np.zeros((3, E))),
                              (network.latent.b, np.full(E, np.arctanh(0.9)))):
         parameter.set_value(value.astype(theano.config.floatX))
@@ -155,16 +144,16 @@ def test_dropoutl_stands_after_the_latent_layer(dropouts):
 
 
 def test_without_latent_layer_dropoutl_drops_nothing():
-    network = with_dropouts(language_model_structure(V, emsize=E, nhid=9), dropoutl=0.9)
+    network = with_dropouts(language_model_architecture(V, emsize=E, nhid=9), dropoutl=0.9)
     network.outputs()
     assert network.noise.states() == []
 
 
 def test_wdrop_drops_recurrent_weights_of_every_lstm():
-    """What was dropped at all steps of all objects has no gradient."""
-    structure = language_model_structure(V, emsize=14, nhid=18, sparse_mode="sparse_hidden", sparse_fract=0.7)
-    assert [lstm.components for lstm in structure.lstms] == [2, 3, 2]
-    network = with_dropouts(structure, wdrop=P)
+    """A weight that is dropped at all steps of all examples has no gradient."""
+    architecture = language_model_architecture(V, emsize=14, nhid=18, sparse_mode="sparse_hidden", sparse_fract=0.7)
+    assert [lstm.components for lstm in architecture.lstms] == [2, 3, 2]
+    network = with_dropouts(architecture, wdrop=P)
     parameters = network.parameters()
     gradients = dict(zip(parameters, compiled(
         network.inputs, theano.grad(T.sum(network.outputs().raw ** 2), list(parameters.values()),
@@ -180,8 +169,8 @@ def test_wdrop_drops_recurrent_weights_of_every_lstm():
 
 @pytest.mark.parametrize("name", sorted(NONE))
 def test_probabilities_that_are_none(name):
-    with pytest.raises(ReportedError, match="^%s is 1.5, expected at least 0 and less than 1" % name):
-        with_dropouts(language_model_structure(V, emsize=4, nhid=5, n_experts=2), **{name: 1.5})
+    with pytest.raises(ReportedError, match=r"^%s must be in \[0, 1\), got 1.5$" % name):
+        with_dropouts(language_model_architecture(V, emsize=4, nhid=5, n_experts=2), **{name: 1.5})
 
 
 # -- two networks with everything in them ------------------------------------------------------------------------------
@@ -190,9 +179,9 @@ class Everything(object):
     """A randomised network with all dropouts, and what it computes for `TOKENS` and `TARGETS`, by name."""
 
     def __init__(self, **options):
-        structure = language_model_structure(V, emsize=6, nhid=8, nlayers=2, emblocks=3, emdensity=0.6, **options)
-        self.network = network = randomise(AWDLanguageModel(structure, dropout=0.5, noise=DropoutNoise(2)))
-        self.plain = with_dropouts(structure)
+        architecture = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, emblocks=3, emdensity=0.6, **options)
+        self.network = network = randomise(AWDLanguageModel(architecture, dropout=0.5, noise=DropoutNoise(2)), seed=3)
+        self.plain = with_dropouts(architecture)
         for own, original in zip(self.plain.parameters().values(), network.parameters().values()):
             own.set_value(original.get_value())
         outputs, without = network.outputs(), self.plain.outputs()
@@ -200,8 +189,8 @@ class Everything(object):
                                                                                    (2., 3.))]
         function = compiled(
             network.inputs + [network.targets],
-            [network.log_probabilities(outputs), network.token_losses(outputs), network.right_predictions(outputs),
-             outputs.output, outputs.raw, T.stack(losses)])
+            [network.log_probabilities(outputs), network.token_losses(outputs),
+             network.correct_predictions(outputs), outputs.output, outputs.raw, T.stack(losses)])
         names = ["log_probabilities", "token_losses", "right", "output", "raw", "losses"]
         self.call = lambda *arguments: dict(zip(names, function(*arguments)))
         self.without_dropouts = compiled(self.plain.inputs + [self.plain.targets],
@@ -266,14 +255,14 @@ def test_mixture_of_softmaxes(mixture):
                                atol=1e-7)
 
 
-def test_right_predictions(everything):
+def test_correct_predictions(everything):
     values = everything()
     most_probable = values["log_probabilities"].argmax(axis=1)
     expected = np.sum(most_probable == TARGETS.ravel())
     assert values["right"] == expected
     outputs = everything.plain.outputs()
     count = compiled(everything.plain.inputs + [everything.plain.targets],
-                     [everything.plain.right_predictions(outputs), everything.plain.log_probabilities(outputs)])
+                     [everything.plain.correct_predictions(outputs), everything.plain.log_probabilities(outputs)])
     arguments = everything.arguments()
     best = count(*arguments)[1].argmax(axis=1).reshape(TOKENS.shape).astype("int32")
     assert count(*(arguments[:-1] + [best]))[0] == TOKENS.size
@@ -315,7 +304,7 @@ def test_evaluation_is_deterministic_and_that_of_a_network_without_dropouts(ever
 
 
 def test_no_dropout_draws_nothing():
-    network = AWDLanguageModel(language_model_structure(V, emsize=4, nhid=5, n_experts=2))
+    network = AWDLanguageModel(language_model_architecture(V, emsize=4, nhid=5, n_experts=2))
     network.evaluation()
     assert network.noise.states() == []
     network.outputs()
@@ -342,8 +331,8 @@ def test_two_windows_with_the_state_carried_are_one(everything):
 @pytest.mark.parametrize("nhidlast, n_experts, has_latent", [
     (-1, 1, False), (6, 1, False), (7, 1, True), (-1, 2, True), (12, 2, False)])
 def test_the_latent_layer(nhidlast, n_experts, has_latent):
-    structure = language_model_structure(V, emsize=6, nhid=9, nhidlast=nhidlast, n_experts=n_experts)
-    network = AWDLanguageModel(structure)
+    architecture = language_model_architecture(V, emsize=6, nhid=9, nhidlast=nhidlast, n_experts=n_experts)
+    network = AWDLanguageModel(architecture)
     assert (network.latent is not None) == has_latent
     sizes = {name: parameter.get_value().size for name, parameter in network.parameters().items()}
     assert ("latent.W" in sizes) == has_latent
@@ -351,11 +340,11 @@ def test_the_latent_layer(nhidlast, n_experts, has_latent):
     for name, size in sizes.items():
         part = name.split(".")[0]
         by_part["rnns" if part.startswith("rnn") else "encoder" if part == "decoder" else part] += size
-    assert dict(by_part, total=sum(sizes.values())) == structure.parameter_counts()
+    assert dict(by_part, total=sum(sizes.values())) == architecture.parameter_counts()
 
 
 def test_initial_weights():
-    network = AWDLanguageModel(language_model_structure(200, emsize=30, nhid=50, nhidlast=40, n_experts=2))
+    network = AWDLanguageModel(language_model_architecture(200, emsize=30, nhid=50, nhidlast=40, n_experts=2))
     limits = {"encoder.block0": 0.1, "prior.W": 40 ** -0.5, "latent.W": 40 ** -0.5, "latent.b": 40 ** -0.5}
     for number, units in enumerate((50, 50, 40)):
         limits.update(("rnn%d.component0.%s" % (number, name), units ** -0.5)
@@ -370,37 +359,40 @@ def test_initial_weights():
 
 
 def test_initial_state():
-    network = AWDLanguageModel(language_model_structure(V, emsize=6, nhid=9))
+    network = AWDLanguageModel(language_model_architecture(V, emsize=6, nhid=9))
     state = network.initial_state(4)
     assert [(array.shape, array.dtype) for array in state] == [
         ((4, units), theano.config.floatX) for units in (9, 9, 9, 9, 6, 6)]
     assert not any(array.any() for array in state)
     assert [variable.name for variable in network.inputs] == [
         "tokens", "hid0", "cell0", "hid1", "cell1", "hid2", "cell2"]
+    assert network.state == [part for lstm in network.lstm_states for part in (lstm.hid, lstm.cell)]
+    outputs = network.outputs()
+    assert outputs.final_state == [part for lstm in outputs.lstm_states for part in (lstm.hid, lstm.cell)]
 
 
 @pytest.mark.parametrize("mode", sorted(SPARSE_MODES))
 @pytest.mark.parametrize("sizes", [dict(emsize=20, nhid=40), dict(emsize=30, nhid=60, nlayers=2),
                                    dict(emsize=20, nhid=40, nlayers=1)], ids=str)
-def test_the_layers_are_those_of_the_structure(mode, sizes):
-    structure = language_model_structure(50, sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.6, emblocks=5,
-                                         emdensity=0.4, **sizes)
-    network = AWDLanguageModel(structure)
-    assert network.encoder.geometry == structure.embedding
-    assert len(network.lstms) == len(structure.lstms)
-    for lstm, geometry in zip(network.lstms, structure.lstms):
+def test_the_layers_are_those_of_the_architecture(mode, sizes):
+    architecture = language_model_architecture(
+        50, sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.6, emblocks=5, emdensity=0.4, **sizes)
+    network = AWDLanguageModel(architecture)
+    assert network.encoder.geometry == architecture.embedding
+    assert len(network.lstms) == len(architecture.lstms)
+    for lstm, geometry in zip(network.lstms, architecture.lstms):
         assert (lstm.geometry.input_segments, lstm.geometry.hidden_segments) == (
             geometry.input_segments, geometry.hidden_segments)
     sizes = [parameter.get_value().size for parameter in network.parameters().values()]
-    assert sum(sizes) == structure.parameter_counts()["total"]
+    assert sum(sizes) == architecture.parameter_counts()["total"]
 
 
 @pytest.mark.parametrize("mode", sorted(SPARSE_MODES))
 def test_gradient_steps_reach_every_parameter(mode):
     """With all dropouts on."""
-    structure = language_model_structure(V, emsize=6, nhid=8, nlayers=2, n_experts=2, emblocks=3, emdensity=0.6,
+    architecture = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, n_experts=2, emblocks=3, emdensity=0.6,
                                          sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.7)
-    network = AWDLanguageModel(structure, dropout=0.1, dropouth=0.1, dropouti=0.1, dropoute=0.1, wdrop=0.1,
+    network = AWDLanguageModel(architecture, dropout=0.1, dropouth=0.1, dropouti=0.1, dropoute=0.1, wdrop=0.1,
                                noise=DropoutNoise(4))
     parameters = network.parameters()
     loss = network.training_loss(network.outputs(), alpha=2., beta=1.)

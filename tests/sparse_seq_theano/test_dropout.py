@@ -145,8 +145,7 @@ def test_nothing_dropped_is_the_variable_itself():
 @pytest.mark.parametrize("probability", [1, 1.5, -0.1, float("nan"), float("inf")])
 def test_probabilities_that_are_none(probability):
     def refused(name):
-        return pytest.raises(ReportedError, match="^%s is %s, expected at least 0 and less than 1: choose 0 to drop"
-                                                  % (name, probability))
+        return pytest.raises(ReportedError, match=r"^%s must be in \[0, 1\), got %s$" % (name, probability))
     with refused("wdrop"):
         check_probability(probability, "wdrop")
     with refused("dropout probability"):
@@ -171,6 +170,6 @@ def test_locked_dropout_layer():
     y, again = function(x), function(x)
     np.testing.assert_allclose(y / x, np.broadcast_to((y / x)[:, :1], x.shape), rtol=1e-5)     # over time
     np.testing.assert_allclose(np.unique((y / x).round(5)), [0, (1 / 0.75)], rtol=1e-4)
-    assert len(np.unique(y[:, 0] > 0, axis=0)) == 5                                             # not over objects
+    assert len(np.unique(y[:, 0] > 0, axis=0)) == 5                                             # not over examples
     assert not np.array_equal(y, again)
     assert len(LockedDropoutLayer(incoming).noise.states()) == 0                    # a stream of its own, not yet used

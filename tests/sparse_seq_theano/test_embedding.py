@@ -174,7 +174,7 @@ def test_word_dropout_is_as_frequent_as_asked():
     assert abs(np.mean(means) - 1) < 5 * np.sqrt(0.25 / 0.75 / 40 / 50)
 
 
-def test_dimension_dropout_is_shared_by_time_and_not_by_objects():
+def test_dimension_dropout_is_shared_by_time_and_not_by_examples():
     layer, function = dropping(dimension_dropout=0.25)
     output, plain = function(np.full((200, 5), 39, dtype="int32"))
     np.testing.assert_array_equal(plain, np.ones_like(plain))
@@ -214,7 +214,7 @@ def test_blocks_without_rows_are_no_parameters():
 
 
 @pytest.mark.parametrize("dropouts", [{}, {"word_dropout": 0.1, "dimension_dropout": 0.1}], ids=["plain", "dropouts"])
-def test_a_network_of_anybody_learns(dropouts):
+def test_a_network_of_other_layers_learns(dropouts):
     """The next token of a cycle, through a layer of Lasagne and the tied output layer."""
     V, tokens, targets = 15, token_input(), T.ivector("targets")
     embedding = SparseEmbeddingLayer(tokens, V, 8, blocks=4, density=0.6, name="encoder", **dropouts)
@@ -262,12 +262,13 @@ def test_symbolic_shape_is_the_actual_shape():
 def test_errors():
     with pytest.raises(GeometryError):
         SparseEmbeddingLayer((None, None), 15, 9, blocks=5, density=0.1)
-    with pytest.raises(ReportedError, match="^word_dropout is 1, expected at least 0 and less than 1"):
+    with pytest.raises(ReportedError, match=r"^word_dropout must be in \[0, 1\), got 1$"):
         SparseEmbeddingLayer((None, None), 15, 9, word_dropout=1)
-    with pytest.raises(ReportedError, match="^dimension_dropout is -0.5, expected at least 0 and less than 1"):
+    with pytest.raises(ReportedError, match=r"^dimension_dropout must be in \[0, 1\), got -0.5$"):
         SparseEmbeddingLayer((None, None), 15, 9, dimension_dropout=-0.5)
     embedding = SparseEmbeddingLayer((None, None), 15, 9)
-    with pytest.raises(ReportedError, match="^input of the decoder has 8 features, expected the 9 dimensions"):
+    with pytest.raises(ReportedError, match="^the decoder's input must have as many features as the embedding has "
+                                            "dimensions, 9, got 8$"):
         SparseDecoderLayer((None, 8), embedding)
     tokens = T.imatrix()
     with pytest.raises(IndexError):

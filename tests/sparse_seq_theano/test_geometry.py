@@ -1,4 +1,4 @@
-"""Segments of sparse LSTMs and blocks of sparse embeddings: golden cases, properties of all others, refusals."""
+"""Segments of sparse LSTMs and blocks of sparse embeddings: golden cases, properties, error messages."""
 
 import decimal
 import doctest
@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from sparse_seq_theano import geometry as geometry_module
@@ -54,6 +54,25 @@ def counted(input_segments, hidden_segments):
                for (input_begin, input_end), (hidden_begin, hidden_end) in zip(input_segments, hidden_segments))
 
 
+def published_hidden_segments(units, components):
+    """Return the hidden segments as the published program computes them, in floating-point arithmetic.
+
+    Begins are truncated to integers. Ends are truncated after 1e-7 is added, and the last end is the number of units.
+    """
+    if components == 1:
+        return [(0, units)]
+    density = 1. / components
+    overlap = units * (components * density - 1) / (components - 1)
+    begins = [component * (units * density - overlap) for component in range(components)]
+    ends = [int(begin + units * density + 1e-7) for begin in begins]
+    return list(zip([int(begin) for begin in begins], ends[:-1] + [units]))
+
+
+def without_overlap(segments):
+    """Return segments of which each begins where the one before it ends, if it began earlier."""
+    return [(max(begin, before), end) for (begin, end), (_, before) in zip(segments, [(0, 0)] + segments)]
+
+
 # Golden cases
 
 @pytest.mark.core
@@ -64,16 +83,12 @@ def test_golden_lstm(lstm_case):
             lstm_geometry(*sizes, **lstm_case["arguments"])
         return
     geometry = lstm_geometry(*sizes, **lstm_case["arguments"])
-    # Where rounding let the published program give a hidden unit to two components, it is the first one's here: such an
-    # LSTM has as many hidden units as asked for. It happens in one case (40 units, 12 components).
-    hidden_segments = [tuple(segment) for segment in expected["output_segments"]]
-    parameters = expected["parameters"]
-    if sum(end - begin for begin, end in hidden_segments) != sizes[1]:
-        assert sizes == (39, 40)
-        hidden_segments = [(max(begin, before), end) for (begin, end), (_, before)
-                           in zip(hidden_segments, [(0, 0)] + hidden_segments)]
-        parameters = counted(expected["input_segments"], hidden_segments)
-        expected["sparseness"] *= parameters / float(expected["parameters"])
+    published = [tuple(segment) for segment in expected["output_segments"]]
+    assert published == published_hidden_segments(sizes[1], expected["k"])
+    hidden_segments = without_overlap(published)
+    parameters = counted(expected["input_segments"], hidden_segments)
+    assert counted(expected["input_segments"], published) == expected["parameters"]
+    expected["sparseness"] *= parameters / float(expected["parameters"])
     assert geometry.components == expected["k"]
     assert geometry.density == pytest.approx(expected["input_density"], abs=1e-9)
     assert geometry.input_segments == tuple(tuple(segment) for segment in expected["input_segments"])
@@ -133,6 +148,29 @@ def test_segments_cover_and_count(geometry):
     units = [end - begin for begin, end in geometry.hidden_segments]
     assert max(units) - min(units) <= 1
     assert geometry.parameters == sum(4 * h * (i + h + 2) for i, h in zip(lengths, units))
+
+
+@PROPERTIES
+@given(st.one_of(lstms_of_blocks(), lstms_of_reductions()))
+@example(lstm_geometry(39, 40, blocks=12))
+@example(lstm_geometry(36, 62, blocks=6, density=0.835))
+@example(lstm_geometry(52, 106, blocks=6, density=0.914))
+@example(lstm_geometry(107, 112, blocks=6, density=0.818))
+def test_hidden_segments_are_the_published_ones_without_overlap(geometry):
+    """Where rounding lets two published components share a unit, it belongs to the first one here."""
+    published = published_hidden_segments(geometry.hidden_size, geometry.components)
+    assert list(geometry.hidden_segments) == without_overlap(published)
+    assert [end for _, end in geometry.hidden_segments] == [end for _, end in published]
+    assert [begin for begin, _ in geometry.hidden_segments] == [0] + [end for _, end in published[:-1]]
+    assert all(0 <= begin - earlier <= 1 for (begin, _), (earlier, _) in zip(geometry.hidden_segments, published))
+
+
+@pytest.mark.parametrize("sizes, blocks", [((39, 40), 12), ((36, 62), 6), ((52, 106), 6), ((107, 112), 6)])
+def test_published_segments_that_overlap(sizes, blocks):
+    """The examples of the test above are cases in which the published program has a unit too many."""
+    published = published_hidden_segments(sizes[1], blocks)
+    assert sum(end - begin for begin, end in published) == sizes[1] + 1
+    assert sum(end - begin for begin, end in lstm_geometry(*sizes, blocks=blocks).hidden_segments) == sizes[1]
 
 
 @PROPERTIES
@@ -267,57 +305,56 @@ def test_reduction_factor_solves_its_equation(blocks, data):
 
 @pytest.mark.parametrize("function, arguments, message", [
     (lstm_geometry, {"input_size": 0, "hidden_size": 5, "blocks": 1},
-     "input_size 0 is not possible; choose a whole number from 1 to 100000000"),
+     "input_size must be an integer from 1 to 100000000, got 0"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 2.5, "blocks": 1},
-     "hidden_size 2.5 is not possible; choose a whole number from 1 to 100000000"),
+     "hidden_size must be an integer from 1 to 100000000, got 2.5"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5},
-     "neither blocks and density nor reductions are given; choose either blocks and density (1 and 1: a dense LSTM) or "
-     "reduce_in and reduce_out"),
+     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got "
+     "neither"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5, "blocks": 2, "reduce_in": 1},
-     "both blocks or density and reductions are given; choose either blocks and density (1 and 1: a dense LSTM) or "
-     "reduce_in and reduce_out"),
+     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got both"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5, "reduce_out": 0.5},
-     "reduce_in is missing; give both reduce_in and reduce_out (1 keeps the size)"),
+     "reduce_in and reduce_out must be given together, but reduce_in is missing (1 keeps the size)"),
     (lstm_geometry, {"input_size": 5, "hidden_size": 5, "blocks": "two"},
-     "blocks 'two' is not possible; choose a whole number from 1 to 100000000"),
+     "blocks must be an integer from 1 to 100000000, got 'two'"),
     (lstm_geometry, {"input_size": 9, "hidden_size": 5, "blocks": 7},
-     "blocks 7 is more than the number of hidden units; choose blocks at most 5"),
+     "blocks must be at most the number of hidden units, 5, got 7"),
     (lstm_geometry, {"input_size": 9, "hidden_size": 5, "blocks": 2, "density": float("nan")},
-     "density nan is not possible; choose a number above 0 and at most 1"),
+     "density must be in (0, 1], got nan"),
     (lstm_geometry, {"input_size": 9, "hidden_size": 5, "density": 0.5},
-     "density 0.5 is too small with 1 block; choose density 1 or blocks at least 2"),
+     "density 0.5 is too small with 1 block; expected density 1 or blocks at least 2"),
     (lstm_geometry, {"input_size": 10, "hidden_size": 10, "blocks": 3, "density": 0.3},
-     "density 0.3 is too small with 3 blocks; choose density at least 0.3334 or blocks at least 4"),
+     "density 0.3 is too small with 3 blocks; expected density at least 0.3334 or blocks at least 4"),
     (lstm_geometry, {"input_size": 2, "hidden_size": 10, "blocks": 3, "density": 0.4},
-     "density 0.4 is too small with 3 blocks and 2 inputs; choose density at least 0.5"),
+     "density 0.4 is too small with 3 blocks and 2 inputs; expected density at least 0.5"),
     (lstm_geometry, {"input_size": 7, "hidden_size": 5, "reduce_in": 0, "reduce_out": 0.5},
-     "reduce_in 0 is not possible; choose a number above 0 and at most 1"),
+     "reduce_in must be in (0, 1], got 0"),
     (lstm_geometry, {"input_size": 16, "hidden_size": 144, "reduce_in": 0.84, "reduce_out": 0.216},
-     "reduce_in 0.84 and reduce_out 0.216 with 16 inputs and 144 hidden units would need 20 components, more than the "
-     "possible 15; choose reduce_out at least 0.2478"),
+     "reduce_in 0.84 and reduce_out 0.216 with 16 inputs and 144 hidden units need 20 components, more than the "
+     "maximum, 15; expected reduce_out at least 0.2478"),
     (lstm_geometry, {"input_size": 7, "hidden_size": 5, "reduce_in": 0.1, "reduce_out": 0.1},
      "reduce_in 0.1 and reduce_out 0.1 with 7 inputs and 5 hidden units leave too few parameters for any number of "
-     "components; choose reduce_out at least 0.7062"),
+     "components; expected reduce_out at least 0.7062"),
     (lstm_geometry, {"input_size": 1000, "hidden_size": 1, "reduce_in": 0.5, "reduce_out": 0.5},
-     "reduce_in 0.5 and reduce_out 0.5 with 1000 inputs and 1 hidden unit would need 5 components, more than the "
-     "possible 1; choose both at least 1.0"),
+     "reduce_in 0.5 and reduce_out 0.5 with 1000 inputs and 1 hidden unit need 5 components, more than the maximum, "
+     "1; expected both at least 1.0"),
     (lstm_geometry, {"input_size": 1, "hidden_size": 5, "reduce_in": 1, "reduce_out": 1},
-     "reduce_in and reduce_out need at least 2 inputs, not 1 input and 5 hidden units; choose blocks=1 and density=1, "
-     "a dense LSTM"),
+     "reduce_in and reduce_out need at least 2 inputs, got 1 input and 5 hidden units; use blocks=1 and density=1 "
+     "for a dense LSTM"),
     (embedding_geometry, {"vocabulary_size": -3, "dimensions": 5},
-     "vocabulary_size -3 is not possible; choose a whole number from 1 to 100000000"),
+     "vocabulary_size must be an integer from 1 to 100000000, got -3"),
     (embedding_geometry, {"vocabulary_size": 30, "dimensions": True},
-     "dimensions True is not possible; choose a whole number from 1 to 100000000"),
+     "dimensions must be an integer from 1 to 100000000, got True"),
     (embedding_geometry, {"vocabulary_size": 30, "dimensions": 5, "blocks": 1.5},
-     "blocks 1.5 is not possible; choose a whole number from 1 to 100000000"),
+     "blocks must be an integer from 1 to 100000000, got 1.5"),
     (embedding_geometry, {"vocabulary_size": 30, "dimensions": 5, "density": 0.5},
-     "density 0.5 is too small with 1 block; choose density 1 or blocks at least 2"),
+     "density 0.5 is too small with 1 block; expected density 1 or blocks at least 2"),
     (embedding_geometry, {"vocabulary_size": 30, "dimensions": 4, "blocks": 9, "density": 0.2},
-     "density 0.2 is too small with 4 blocks; choose density at least 0.25"),
+     "density 0.2 is too small with 4 blocks; expected density at least 0.25"),
     (embedding_geometry, {"vocabulary_size": 30, "dimensions": 4, "blocks": 4, "density": 1.01},
-     "density 1.01 is not possible; choose a number above 0 and at most 1"),
+     "density must be in (0, 1], got 1.01"),
     (reduction_factor, {"density": 0.1, "blocks": 2},
-     "density 0.1 is too small with 2 blocks; choose density at least 0.5 or blocks at least 10"),
+     "density 0.1 is too small with 2 blocks; expected density at least 0.5 or blocks at least 10"),
 ])
 def test_refusals(function, arguments, message):
     with pytest.raises(GeometryError) as error:
@@ -372,7 +409,7 @@ def test_suggested_densities_and_blocks_are_possible_and_the_smallest(input_size
     if smallest:
         assert attempt(blocks, smallest) is None and attempt(blocks, 0.998 * smallest) is not None
     else:
-        assert "choose density 1" in message and attempt(blocks, 1.) is None
+        assert "expected density 1" in message and attempt(blocks, 1.) is None
     if fewest:
         assert attempt(int(fewest), density) is None and attempt(int(fewest) - 1, density) is not None
     else:

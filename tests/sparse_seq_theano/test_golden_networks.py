@@ -1,4 +1,9 @@
-"""Every key of the golden SparseLSTMs, language models and taggers, in float64, to 1e-6; parameter counts exactly."""
+"""Every key of the golden SparseLSTMs, language models and taggers, in float64, to 1e-6; parameter counts exactly.
+
+The goldens check the layers and networks, so most of them use the reference implementations of the operations, which
+are compiled in a fraction of the time. The cases in `FUSED` use the fused backend and Theano's default mode, as the
+experiments do. `tests/theano_rnn/ops` checks that both backends agree for all combinations of options.
+"""
 
 import glob
 import json
@@ -9,7 +14,7 @@ import pytest
 import theano
 import theano.tensor as T
 
-from sparse_seq_theano.architecture import language_model_structure, tagger_structure
+from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.layers import SparseLSTMLayer
 from sparse_seq_theano.tagger import Tagger
@@ -17,6 +22,9 @@ from theano_rnn.lasagne_compat import lasagne
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]
+#: An LSTM with several components and an initial state, a training step with everything sparse, a masked bidirectional
+#: network.
+FUSED = ("sparse_lstm_blocks", "awd_lstm_sparse_all", "pos_tagger_two_layers")
 
 #: What the names of the language models' files stand for; all have 30 words, 12 embedding and 20 hidden units.
 MODELS = {
@@ -39,8 +47,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("counts", cases, ids=[case["setup"] for case in cases])
 
 
+@pytest.fixture
+def backend(request):
+    """The reference backend, except for the files in `FUSED`."""
+    paths = [request.getfixturevalue(name) for name in request.fixturenames if name.endswith("_path")]
+    evaluates = "deterministic" in request.fixturenames and request.getfixturevalue("deterministic")
+    if os.path.basename(paths[0])[:-len(".npz")] not in FUSED or evaluates:
+        request.getfixturevalue("reference_backend")
+
+
 class Golden(dict):
-    """A golden file that remembers which of its keys were looked at."""
+    """A golden file that records which of its keys were read."""
 
     def __init__(self, path):
         with np.load(path) as arrays:
@@ -56,13 +73,13 @@ class Golden(dict):
 
 
 def lstm_names(prefix, suffix=""):
-    """A component's names there (a layout of (4h, inputs)), by ours."""
+    """Return the golden names of the parameters of a component, by our names."""
     return {"W_in": prefix + "weight_ih_l" + suffix, "W_hid": prefix + "weight_hh_l" + suffix,
             "b_in": prefix + "bias_ih_l" + suffix, "b_hid": prefix + "bias_hh_l" + suffix}
 
 
 def in_our_layout(name, value):
-    """Matrices of linear maps stand there as (outputs, inputs), embeddings as here."""
+    """Return a golden value in our layout. Golden matrices except embeddings are ``(outputs, inputs)``."""
     return value if "embedders" in name else np.ascontiguousarray(value.T)
 
 
@@ -81,7 +98,7 @@ def set_and_check(golden, pairs, loss, function):
 
 
 def embedding_pairs(golden, prefix, layer):
-    """The blocks; there is nothing to set in an empty one."""
+    """Return golden names and variables of the blocks that have rows."""
     pairs = []
     for number, block in enumerate(layer.blocks):
         name = "%sembedders.%d.weight" % (prefix, number)
@@ -92,7 +109,7 @@ def embedding_pairs(golden, prefix, layer):
     return pairs
 
 
-def test_sparse_lstm(lstm_path):
+def test_sparse_lstm(lstm_path, backend):
     golden = Golden(lstm_path)
     arguments = {name[len("arg."):]: golden[name].item() for name in list(golden) if name.startswith("arg.")}
     input, hid_init, cell_init = T.tensor3(), T.matrix(), T.matrix()
@@ -135,12 +152,12 @@ def language_model_pairs(network, golden):
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_language_model(language_model_path, deterministic):
+def test_language_model(language_model_path, deterministic, backend):
     golden = Golden(language_model_path)
     name = os.path.basename(language_model_path)[len("awd_lstm_"):-len(".npz")]
-    structure = language_model_structure(30, emsize=12, nhid=20, **MODELS[name])
-    network = AWDLanguageModel(structure, dropout=0., dropouth=0., dropouti=0., dropoute=0., wdrop=0.)
-    assert structure.parameter_counts()["total"] == golden["total_params"]
+    architecture = language_model_architecture(30, emsize=12, nhid=20, **MODELS[name])
+    network = AWDLanguageModel(architecture, dropout=0., dropouth=0., dropouti=0., dropoute=0., wdrop=0.)
+    assert architecture.parameter_counts()["total"] == golden["total_params"]
     assert sum(p.get_value().size for p in network.parameters().values()) == golden["total_params"]
     state = [golden["%s0.%d" % (kind, layer)] for layer in range(3) for kind in "hc"]
     outputs = network.outputs(deterministic=deterministic)
@@ -162,13 +179,13 @@ def test_language_model(language_model_path, deterministic):
     golden.assert_all_seen()
 
 
-def test_tagger(tagger_path):
+def test_tagger(tagger_path, backend):
     golden = Golden(tagger_path)
     lengths = golden["lengths"]
     sizes = {name: golden[name].item() for name in ("emsize", "nhid", "layers", "emb_blocks", "emb_density")}
-    network = Tagger(tagger_structure(len(golden["param.word_embeddings.embedders.0.weight"]),
+    network = Tagger(tagger_architecture(len(golden["param.word_embeddings.embedders.0.weight"]),
                                       golden["scores"].shape[2], **sizes))
-    assert network.structure.parameter_counts()["total"] == sum(
+    assert network.architecture.parameter_counts()["total"] == sum(
         p.get_value().size for p in network.parameters().values())
     mask = (np.arange(7) < lengths[:, np.newaxis]).astype("uint8")
     scores = network.scores()
@@ -198,9 +215,9 @@ def test_parameter_counts_at_full_size(counts):
     options = {"emsize": counts["emsize"], "nhid": counts["nhid"], "sparse_mode": counts["mode"],
                "sparse_fract": counts.get("fract", 1.), "emblocks": counts.get("emblocks", 1),
                "emdensity": counts.get("emdensity", 1.)}
-    structure = language_model_structure(10000, **options)
-    found = structure.parameter_counts()
+    architecture = language_model_architecture(10000, **options)
+    found = architecture.parameter_counts()
     assert {name: found[name] for name in ("encoder", "rnns", "total")} == {
         name: counts[name] for name in ("encoder", "rnns", "total")}
-    network = AWDLanguageModel(structure)
+    network = AWDLanguageModel(architecture)
     assert sum(p.get_value(borrow=True).size for p in network.parameters().values()) == counts["total"]

@@ -1,9 +1,10 @@
-"""The sparse LSTM layer: in anybody's network, against its dense parts, its state, its parameters and weight drop."""
+"""Sparse LSTM layer: in networks of other layers, compared to dense LSTMs, state, parameters, weight drop."""
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import compiled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,10 +25,6 @@ X = np.random.RandomState(2).randn(3, 5, INPUTS)
 pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
-def compiled(inputs, outputs, **options):
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", **options)
-
-
 def input_layer(features=INPUTS):
     return layers.InputLayer((None, None, features), T.tensor3("input"))
 
@@ -37,10 +34,10 @@ def copy_parameters(source, target):
         parameter.set_value(original.get_value())
 
 
-# -- in networks of anybody --------------------------------------------------------------------------------------------
+# -- in networks of other layers --------------------------------------------------------------------------------------
 
-def test_a_network_of_anybody_learns():
-    """Which of two signs came at the first of six steps; noise follows."""
+def test_a_network_of_other_layers_learns():
+    """The class is the sign of the first of six time steps. The other steps are noise."""
     x, labels = input_layer(4), T.ivector()
     below = layers.dropout(SparseLSTMLayer(x, 8, blocks=2, density=0.75, name="first"), 0.1)
     final = SparseLSTMLayer(below, 6, reduce_in=0.9, reduce_out=0.8, only_return_final=True, name="second")
@@ -89,7 +86,7 @@ def test_symbolic_shape_is_the_actual_shape(options, deterministic):
 
 @st.composite
 def geometries(draw):
-    """Sizes and arguments of LSTMs that exist; all ways of giving them, few components (each number is compiled)."""
+    """Sizes and valid arguments, of both kinds, with few components (each number of components is compiled)."""
     inputs, units = draw(st.integers(2, 9)), draw(st.integers(1, 9))
     if draw(st.booleans()):
         blocks = draw(st.integers(1, min(4, units, inputs)))
@@ -109,7 +106,7 @@ def geometries(draw):
 @given(geometries(), st.integers(0, 2 ** 31 - 1))
 @example((5, 4, dict(blocks=1)), 0)                         # dense
 @example((5, 4, dict(blocks=4, density=0.25)), 0)           # nothing overlaps; components of one unit
-@example((5, 7, dict(blocks=3, density=1.)), 0)             # everybody reads everything
+@example((5, 7, dict(blocks=3, density=1.)), 0)             # all components read all inputs
 @example((8, 12, dict(reduce_in=1., reduce_out=0.7)), 0)
 def test_equals_its_dense_components_side_by_side(arguments, seed):
     inputs, units, options = arguments
@@ -261,9 +258,9 @@ def recurrent(layer):
 
 
 def test_weight_drop_is_one_mask_per_minibatch(weight_drop):
-    """A recurrent weight without a gradient was dropped at all steps of all objects. The others count more.
+    """A recurrent weight without a gradient is dropped at all steps of all examples. The others are scaled.
 
-    With these weights the layer without weight drop has the same output.
+    With these weights, the layer without weight drop has the same output.
     """
     layer, call = weight_drop
     x = np.random.RandomState(5).randn(4, 5, 4)
@@ -324,15 +321,17 @@ def test_no_weight_drop():
     assert len(layer.noise.states()) == 3                       # of each component
 
 
-# -- refusals and info -------------------------------------------------------------------------------------------------
+# -- errors and info ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options, message", [
-    ({}, "neither blocks and density nor reductions are given; choose either"),
-    (dict(blocks=1, reduce_in=1, reduce_out=1), "both blocks or density and reductions are given; choose either"),
-    (dict(density=0.5, reduce_out=0.5), "both blocks or density and reductions are given; choose either"),
-    (dict(reduce_in=0.5), "reduce_out is missing; give both"),
-    (dict(blocks=8), "blocks 8 is more than the number of hidden units; choose blocks at most 7"),
-    (dict(blocks=2, density=0.4), "density 0.4 is too small with 2 blocks; choose density at least 0.5"),
+    ({}, "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got neither"),
+    (dict(blocks=1, reduce_in=1, reduce_out=1),
+     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got both"),
+    (dict(density=0.5, reduce_out=0.5),
+     "expected either blocks and density (1 and 1 for a dense LSTM) or reduce_in and reduce_out, got both"),
+    (dict(reduce_in=0.5), "reduce_in and reduce_out must be given together, but reduce_out is missing"),
+    (dict(blocks=8), "blocks must be at most the number of hidden units, 7, got 8"),
+    (dict(blocks=2, density=0.4), "density 0.4 is too small with 2 blocks; expected density at least 0.5"),
     (dict(reduce_in=0.1, reduce_out=0.1), "reduce_in 0.1 and reduce_out 0.1 with 6 inputs and 7 hidden units"),
 ])
 def test_refusals(options, message):
@@ -343,7 +342,7 @@ def test_refusals(options, message):
 
 @pytest.mark.parametrize("probability", [1., 1.5, -0.1])
 def test_probabilities_that_are_none(probability):
-    with pytest.raises(ReportedError, match="^weight_drop is %s, expected at least 0 and less than 1" % probability):
+    with pytest.raises(ReportedError, match=r"^weight_drop must be in \[0, 1\), got %s$" % probability):
         SparseLSTMLayer((None, None, INPUTS), UNITS, weight_drop=probability, **SPARSE)
 
 

@@ -150,10 +150,10 @@ def test_averages():
 
 def test_errors():
     p = theano.shared(np.zeros(2), "p")
-    with pytest.raises(ReportedError, match="^bound of the gradient norm is -1, expected a positive number, or 0"):
+    with pytest.raises(ReportedError, match="^max_norm must be positive, or 0 for no bound, got -1$"):
         clip_by_total_norm([T.dvector()], -1)
-    with pytest.raises(ReportedError, match="expected a positive number"):
+    with pytest.raises(ReportedError, match="must be positive, or 0 for no bound, got nan"):
         clip_by_total_norm([T.dvector()], float("nan"))
     for optimizer in (sgd, adam):
-        with pytest.raises(ReportedError, match="^2 gradients for 1 parameters: give one gradient for each"):
+        with pytest.raises(ReportedError, match="^expected one gradient for each of the 1 parameters, got 2$"):
             optimizer([T.dvector()] * 2, [p], learning_rate=0.1)

@@ -1,11 +1,12 @@
-"""The tagger: padding and the other sentences of a minibatch never matter; where each dropout acts; what is counted."""
+"""The tagger: no effect of padding and of other sentences, position of each dropout, evaluation counts."""
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import compiled, randomise
 
-from sparse_seq_theano.architecture import tagger_structure
+from sparse_seq_theano.architecture import tagger_architecture
 from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.tagger import Tagger
 from theano_rnn.errors import ReportedError
@@ -21,19 +22,8 @@ TAG_IDS = np.where(REAL, np.random.RandomState(1).randint(0, TAGS, REAL.shape), 
 pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
 
 
-def compiled(inputs, outputs, **options):
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore", **options)
-
-
-def structure(**options):
-    return tagger_structure(V, **dict(dict(tags=TAGS, emsize=6, nhid=5, emb_blocks=3, emb_density=0.6), **options))
-
-
-def randomise(network, seed=2):
-    rng = np.random.RandomState(seed)
-    for parameter in network.parameters().values():
-        parameter.set_value(rng.uniform(-1, 1, parameter.get_value().shape))
-    return network
+def architecture(**options):
+    return tagger_architecture(V, **dict(dict(tags=TAGS, emsize=6, nhid=5, emb_blocks=3, emb_density=0.6), **options))
 
 
 # -- padding and neighbours --------------------------------------------------------------------------------------------
@@ -42,7 +32,7 @@ class Compiled(object):
     """A tagger without dropout, and what it computes for a minibatch, by name."""
 
     def __init__(self, layers):
-        self.network = network = randomise(Tagger(structure(layers=layers)))
+        self.network = network = randomise(Tagger(architecture(layers=layers)), seed=2)
         scores = network.scores()
         loss = network.loss(scores)
         parameters = network.parameters()
@@ -103,7 +93,7 @@ def test_every_score_depends_on_every_token_of_its_sentence(tagger, position):
                                   np.delete(after, 1, axis=0)[np.delete(REAL, 1, axis=0)])
 
 
-def test_what_is_counted(tagger):
+def test_evaluation_counts(tagger):
     values = tagger.call(TOKENS, REAL, TAG_IDS)
     scores = values["scores"]
     assert values["count"] == LENGTHS.sum()
@@ -118,17 +108,17 @@ def test_what_is_counted(tagger):
 
 
 def test_parameters(tagger):
-    counts = tagger.network.structure.parameter_counts()
+    counts = tagger.network.architecture.parameter_counts()
     sizes = {name: parameter.get_value().size for name, parameter in tagger.parameters.items()}
     assert sum(sizes.values()) == counts["total"]
     assert sum(size for name, size in sizes.items() if name.startswith("lstm")) == counts["lstms"]
     directions = {name.rsplit(".", 2)[0] for name in sizes if name.startswith("lstm")}
-    assert directions == {"lstm%d.%s" % (layer, direction) for layer in range(tagger.network.structure.layers)
+    assert directions == {"lstm%d.%s" % (layer, direction) for layer in range(tagger.network.architecture.layers)
                           for direction in ("forwards", "backwards")}
 
 
 def test_gradient_steps_learn_the_tags():
-    network = Tagger(structure(), dropouti=0.1, dropoute=0.1, wdrop=0.1, dropouth=0.1, noise=DropoutNoise(4))
+    network = Tagger(architecture(), dropouti=0.1, dropoute=0.1, wdrop=0.1, dropouth=0.1, noise=DropoutNoise(4))
     parameters = network.parameters()
     loss = network.loss(network.scores())
     updates = lasagne.updates.adam(loss, list(parameters.values()), learning_rate=0.05)
@@ -172,7 +162,7 @@ def pattern_of_scores(expected, layers=1, **dropouts):
 
     Asserts that the kept ones are as expected and the others 0.
     """
-    network = Tagger(tagger_structure(V, tags=UNITS, emsize=UNITS, nhid=UNITS, layers=layers), noise=DropoutNoise(6),
+    network = Tagger(tagger_architecture(V, tags=UNITS, emsize=UNITS, nhid=UNITS, layers=layers), noise=DropoutNoise(6),
                      **dropouts)
     parameters = network.parameters()
     parameters["embedding.block0"].set_value(np.ones((V, UNITS)))
@@ -190,7 +180,7 @@ def pattern_of_scores(expected, layers=1, **dropouts):
 
 
 def assert_fraction(pattern, probability, independent):
-    """As often true as a probability says, give or take four standard deviations of so many independent draws."""
+    """Check the fraction of true elements to four standard deviations of `independent` draws."""
     assert abs(pattern.mean() - probability) < 4 * np.sqrt(probability * (1 - probability) / independent)
 
 
@@ -221,8 +211,8 @@ def test_dropouth_drops_single_numbers_between_lstms_and_before_the_tags(layers)
 
 
 def test_wdrop_drops_recurrent_weights_of_the_first_lstms_only():
-    """What was dropped at all steps of all sentences has no gradient."""
-    network = Tagger(structure(layers=2, nhid=12), wdrop=P, noise=DropoutNoise(7))
+    """A weight that is dropped at all steps of all sentences has no gradient."""
+    network = Tagger(architecture(layers=2, nhid=12), wdrop=P, noise=DropoutNoise(7))
     parameters = network.parameters()
     gradients = dict(zip(parameters, compiled(
         network.inputs, theano.grad(T.sum(network.scores() ** 2), list(parameters.values())))(
@@ -237,10 +227,10 @@ def test_wdrop_drops_recurrent_weights_of_the_first_lstms_only():
 
 
 def test_evaluation_is_without_dropouts():
-    with_all = randomise(Tagger(structure(layers=2), dropouti=P, dropoute=P, wdrop=P, dropouth=P))
+    with_all = randomise(Tagger(architecture(layers=2), dropouti=P, dropoute=P, wdrop=P, dropouth=P))
     outputs = with_all.evaluation() + [with_all.scores(deterministic=True)]
     assert with_all.noise.states() == []
-    plain = randomise(Tagger(structure(layers=2)))
+    plain = randomise(Tagger(architecture(layers=2)))
     scores = plain.scores()
     expected = compiled(plain.inputs + [plain.tags], plain.evaluation() + [scores])(
         TOKENS, REAL.astype("uint8"), TAG_IDS)
@@ -254,5 +244,5 @@ def test_evaluation_is_without_dropouts():
 
 @pytest.mark.parametrize("name", ["dropouti", "dropoute", "wdrop", "dropouth"])
 def test_probabilities_that_are_none(name):
-    with pytest.raises(ReportedError, match="^%s is 1.5, expected at least 0 and less than 1" % name):
-        Tagger(structure(), **{name: 1.5})
+    with pytest.raises(ReportedError, match=r"^%s must be in \[0, 1\), got 1.5$" % name):
+        Tagger(architecture(), **{name: 1.5})

@@ -34,7 +34,7 @@ class AWDJob(Job):
     Parameters
     ----------
     data : Experiments.shared.data.corpus.Corpus
-    structure : sparse_seq_theano.architecture.LanguageModelStructure
+    structure : sparse_seq_theano.architecture.LanguageModelArchitecture
     settings : dict
         The options of ``main.py`` by name, and of the entry point: ``average_from_start``, ``fewest_epochs`` (before an
         early end), ``recite``, ``momentum``, ``learning_rate_decay`` (per epoch).
@@ -97,7 +97,7 @@ class AWDJob(Job):
         outputs = self.network.outputs()
         loss = self.network.training_loss(outputs, self.settings["alpha"], self.settings["beta"])
         raw_loss = self.network.token_losses(outputs).mean()
-        right = self.network.right_predictions(outputs) if self.settings["recite"] else T.constant(0)
+        right = self.network.correct_predictions(outputs) if self.settings["recite"] else T.constant(0)
         gradients = theano.grad(loss, list(self.network.parameters().values()))
         return gradients, loss, [raw_loss, right], outputs.final_state
 

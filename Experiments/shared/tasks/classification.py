@@ -182,7 +182,7 @@ class TextJob(_BayesianJob):
         return batches.text_minibatches(self.parts[part], self.settings["batch_size"])
 
     def compressed_evaluation(self, model):
-        """What `evaluate` takes as `function`, for a `CompressedClassifier` of this network."""
+        """What `evaluate` takes as `function`, for a `ClassPredictor` of this network."""
         row = model.rows(self.vocabulary)
 
         def function(tokens, mask, targets):
@@ -229,7 +229,7 @@ class _LanguageJob(_BayesianJob):
         return [tokens] + self.network.initial_state(len(tokens)) + [targets]
 
     def compressed_evaluation(self, model):
-        """What `evaluate` takes as `function`, for a `CompressedLanguageModel` of this network.
+        """What `evaluate` takes as `function`, for a `NextTokenPredictor` of this network.
 
         The state that goes in and comes out is the compressed model's.
         """

@@ -28,7 +28,7 @@ class TaggerJob(Job):
     Parameters
     ----------
     data : Experiments.shared.data.tagging.TaggedData
-    structure : sparse_seq_theano.architecture.TaggerStructure
+    structure : sparse_seq_theano.architecture.TaggerArchitecture
     settings : dict
         The options of ``main.py`` by name.
     seed : int

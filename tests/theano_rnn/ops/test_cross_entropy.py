@@ -8,7 +8,7 @@ from helpers.backends import HAVE_FUSED, OPTIMISED, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparse_seq_theano.architecture import language_model_structure
+from sparse_seq_theano.architecture import language_model_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from theano_rnn.ops.backend import VARIABLE
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
@@ -210,9 +210,9 @@ def test_the_gradient_is_written_over_the_scores_where_nobody_needs_them():
 
 @needs_fused
 def test_loss_and_accuracy_of_the_language_model_are_one_operation():
-    network = AWDLanguageModel(language_model_structure(20, emsize=4, nhid=6))
+    network = AWDLanguageModel(language_model_architecture(20, emsize=4, nhid=6))
     outputs = network.outputs(deterministic=True)
-    results = [network.token_losses(outputs).mean(), network.right_predictions(outputs)]
+    results = [network.token_losses(outputs).mean(), network.correct_predictions(outputs)]
     gradients = T.grad(network.training_loss(outputs), [network.decoder.b])
     function = theano.function(network.inputs + [network.targets], results + gradients, mode=OPTIMISED)
     nodes = function.maker.fgraph.toposort()

@@ -1,0 +1,104 @@
+"""Conversion of a pruned network to a compressed model, which is stored in one small file.
+
+`bayes_rnn.predictor` loads the file and predicts. Its docstring describes the arrays and metadata.
+"""
+
+import numpy as np
+
+from theano_rnn.npz_store import save_arrays
+from theano_rnn.tokens import OUTSIDE_WORD
+
+from .layers.lstm import GATES
+from .predictor import FORMAT, GATE_NONLINEARITIES
+from .pruning import keep_masks
+
+__all__ = ["compress", "save_model"]
+
+
+def compress(network, vocabulary, details):
+    """Return the compressed model of a network: only kept words, units and gates, without group variables.
+
+    The group variables are multiplied into the weights. The predictions of the compressed model equal those of the
+    pruned network. A gate that is pruned does not depend on any input. Its value activation(bias) is stored as a
+    constant.
+
+    Parameters
+    ----------
+    network : bayes_rnn.models.TextClassifier or LanguageModel
+    vocabulary : sequence of str
+        One word for each vocabulary element of the network.
+    details : dict
+        More metadata: how text is converted to tokens, and names of the classes; see `bayes_rnn.predictor.Predictor`.
+
+    Returns
+    -------
+    arrays : dict of str to numpy.ndarray
+    metadata : dict
+        Arguments of `save_model`, and of the classes in `bayes_rnn.predictor`.
+
+    Examples
+    --------
+    >>> from bayes_rnn.config import parse_config
+    >>> from bayes_rnn.export import compress
+    >>> from bayes_rnn.models import LanguageModel
+    >>> network = LanguageModel(parse_config("LCIL", "language model"), 3, 4, level="characters")
+    >>> arrays, metadata = compress(network, ["a", "b", "_"], {"kind": "characters"})
+    >>> arrays["W_out"].shape
+    (4, 3)
+    """
+    masks = keep_masks(network)
+    lstm, dense, embedding = (network.layers.get(name) for name in ("lstm", "dense", "embedding"))
+    hidden, rows = masks.hidden, masks.vocabulary
+    inputs = rows if embedding is None else masks.embedding_units
+    computed = (masks.gates & hidden).ravel()                               # (4H,)
+    of_kept_units = np.tile(hidden, len(GATES))                             # (4H,)
+    z_gates, z_hid, z_in = (variable.pruned_value() for variable in (lstm.z_gates, lstm.z_hid, lstm.z_in))
+    bias = lstm.b.get_value()
+    W_in = lstm.W_in.pruned_value() * z_in[:, None] * z_gates
+    W_hid = lstm.W_hid.pruned_value() * z_hid[:, None] * z_gates
+    W_out = dense.W.pruned_value() * z_hid[:, None]
+    arrays = {
+        "W_in": W_in[inputs][:, computed], "W_hid": W_hid[hidden][:, computed], "b": bias[computed],
+        "W_out": W_out[hidden], "b_out": dense.b.get_value(),
+        "gate_is_computed": computed[of_kept_units], "gate_constants": _activated_bias(lstm, bias)[of_kept_units]}
+    if embedding is not None:
+        arrays["embedding"] = (embedding.W.pruned_value() * embedding.z_voc.pruned_value()[:, None])[rows][:, inputs]
+    metadata = dict(details, gate_nonlinearity=lstm.gate_nonlinearity, config=network.config.text,
+                    words=[vocabulary[index] for index in np.flatnonzero(rows)])
+    if embedding is None:
+        metadata["vocabulary"] = list(vocabulary)       # a language model predicts all words, also pruned ones
+    elif OUTSIDE_WORD in metadata["words"]:
+        # Pruned words and words outside the vocabulary have different rows, so the pruned words must be known.
+        metadata["pruned_words"] = [vocabulary[index] for index in np.flatnonzero(~rows)]
+    return arrays, metadata
+
+
+def _activated_bias(lstm, bias):
+    """Return the values of gates that depend on the bias only, ``(4H,)``."""
+    input_forget_output = GATE_NONLINEARITIES[lstm.gate_nonlinearity](bias)
+    is_cell = np.repeat(np.arange(len(GATES)) == GATES.index("cell"), lstm.num_units)
+    return np.where(is_cell, np.tanh(bias), input_forget_output).astype(bias.dtype)
+
+
+def save_model(path, arrays, metadata):
+    """Write a compressed model to a file.
+
+    Matrices of which less than half is nonzero are stored as positions and values.
+
+    Parameters
+    ----------
+    path : str
+    arrays : dict of str to numpy.ndarray
+    metadata : dict
+        From `compress`.
+    """
+    packed = {}
+    for name, array in arrays.items():
+        positions = np.flatnonzero(array)
+        if array.ndim == 2 and len(positions) * 2 < array.size:
+            packed[name + ".positions"] = positions.astype(np.uint32)
+            packed[name + ".values"] = array.ravel()[positions]
+            packed[name + ".shape"] = np.array(array.shape, dtype=np.int64)
+        else:
+            packed[name] = array
+    save_arrays(path, packed, dict(metadata, format=FORMAT), compress=True)
