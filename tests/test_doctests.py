@@ -10,7 +10,6 @@ import importlib
 import os
 
 import pytest
-import theano
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGES = ["theano_rnn", "bayes_rnn", "sparse_seq_theano", os.path.join("Experiments", "shared"), "benchmarks"]
@@ -40,10 +39,7 @@ def modules_with_examples():
 
 
 @pytest.mark.parametrize("name", modules_with_examples())
-def test_examples(name, seeded, tmp_path, monkeypatch):
+def test_examples(name, seeded, reference_backend, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # The examples show usage, not speed: compile as little as possible.
-    monkeypatch.setattr(theano.config, "mode", "FAST_COMPILE")
-    monkeypatch.setenv("THEANO_RNN_BACKEND", "reference")
     failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
     assert attempted and not failed, "%d of %d examples failed; the output above shows them" % (failed, attempted)
