@@ -3,10 +3,10 @@
 `bayes_rnn.predictor` loads the file and predicts. Its docstring describes the arrays and metadata.
 """
 
-import numpy as np
-
 from theano_rnn.npz_store import save_arrays
 from theano_rnn.tokens import OUTSIDE_WORD
+
+import numpy as np
 
 from .layers.lstm import GATES
 from .predictor import FORMAT, GATE_NONLINEARITIES

@@ -13,14 +13,14 @@ section 4.
 
 from collections import OrderedDict
 
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.layers import LSTMState
 from theano_rnn.network import Network
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 from theano_rnn.ops.gather import one_per_row
 from theano_rnn.ops.normal_noise import NormalNoise
+
+import theano.tensor as T
 
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
 

@@ -8,8 +8,6 @@ Theano is not imported and nothing is compiled. On the command line::
 
 import collections
 
-import numpy as np
-
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.npz_store import load_arrays
 from theano_rnn.tokens import (
@@ -23,6 +21,8 @@ from theano_rnn.tokens import (
     tokenize,
     word_tokens,
 )
+
+import numpy as np
 
 __all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "log_softmax", "main"]
 

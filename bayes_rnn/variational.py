@@ -10,12 +10,12 @@ Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processin
 sections 2 and 3, for recurrent networks.
 """
 
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
+
 import numpy as np
 import theano
 import theano.tensor as T
-
-from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
 __all__ = ["KINDS", "random_variable", "RandomVariable", "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
 

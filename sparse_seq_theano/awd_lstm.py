@@ -10,13 +10,13 @@ Yang, Dai, Salakhutdinov, Cohen: Breaking the Softmax Bottleneck, arXiv 1711.039
 
 from collections import namedtuple
 
-import numpy as np
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.layers import LSTMState
 from theano_rnn.network import Network
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
+
+import numpy as np
+import theano.tensor as T
 
 from .dropout import DropoutNoise, check_probability
 from .layers import LockedDropoutLayer, SparseDecoderLayer, SparseEmbeddingLayer, SparseLSTMLayer, dense_layer

@@ -9,13 +9,13 @@ Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 
 Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv 1512.05287.
 """
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import theano
 import theano.tensor as T
 from theano import scalar
-
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 __all__ = ["DropoutNoise", "dropped", "check_probability"]
 

@@ -6,12 +6,12 @@ parameters are the state of the optimiser. They are named after their parameter 
 
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import theano
 import theano.tensor as T
-
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 __all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
 

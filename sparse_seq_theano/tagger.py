@@ -6,11 +6,11 @@ Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence M
 section 4.2.
 """
 
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.network import Network
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
+
+import theano.tensor as T
 
 from .dropout import DropoutNoise, check_probability
 from .layers import DropoutLayer, SparseEmbeddingLayer, SparseLSTMLayer, dense_layer

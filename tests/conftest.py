@@ -2,9 +2,9 @@
 
 import os
 
-import pytest
-
 from theano_rnn.runtime import configuration
+
+import pytest
 
 configuration.configure()
 
@@ -51,9 +51,9 @@ def restored_precision():
 @pytest.fixture
 def seeded():
     """Lasagne's initialisers draw the same numbers in every test."""
-    import numpy as np
-
     from theano_rnn.lasagne_compat import lasagne
+
+    import numpy as np
     before = lasagne.random.get_rng()
     lasagne.random.set_rng(np.random.RandomState(1))
     yield

@@ -1,9 +1,9 @@
 """Base class of Bayesian layers."""
 
+from theano_rnn.ops.normal_noise import NormalNoise
+
 import theano
 import theano.tensor as T
-
-from theano_rnn.ops.normal_noise import NormalNoise
 
 from ..variational import random_variable
 

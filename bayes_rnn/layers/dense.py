@@ -1,8 +1,8 @@
 """Bayesian fully connected layer."""
 
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
+
+import theano.tensor as T
 
 from .base import BayesianLayer
 

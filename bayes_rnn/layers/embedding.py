@@ -8,12 +8,12 @@ of the minibatch, and gathers afterwards. Other layers use the output, and Thean
 import weakref
 from collections import namedtuple
 
-import theano
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.gather import gather
 from theano_rnn.ops.unique import unique
+
+import theano
+import theano.tensor as T
 
 from .base import BayesianLayer
 

@@ -1,12 +1,12 @@
 """Bayesian LSTM layer."""
 
-import numpy as np
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.layers import LSTMState, RecurrentLayer
 from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.unique import unique
+
+import numpy as np
+import theano.tensor as T
 
 from .base import BayesianLayer
 from .embedding import GatheredRows, OneHotTokens, find_factors, token_scale

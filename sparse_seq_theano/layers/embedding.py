@@ -1,11 +1,11 @@
 """Embedding with predefined sparseness, and the decoder that shares its weights."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import theano
 import theano.tensor as T
-
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 from ..dropout import DropoutNoise, check_probability, dropped
 from ..geometry import embedding_geometry

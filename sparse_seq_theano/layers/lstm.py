@@ -1,11 +1,11 @@
 """LSTM with predefined sparseness."""
 
-import numpy as np
-import theano.tensor as T
-
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.layers import LSTMState, RecurrentLayer
 from theano_rnn.ops.lstm import lstm_recurrence
+
+import numpy as np
+import theano.tensor as T
 
 from ..dropout import DropoutNoise, check_probability, dropped
 from ..geometry import lstm_geometry

@@ -82,7 +82,8 @@ def test_runs_from_its_folder_without_any_environment():
     ("Word_PTB", "LCXL", "letter 2 of CONFIG (LSTM, group variables of input and hidden neurons) must be one of "),
     ("AGNews", "CLLCCL", "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, because constant "
                          "weights cannot be trained, got 'C' in 'CLLCCL'"),
-    ("IMDB", "lllccl", "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, got 'l' in 'lllccl'"),
+    ("IMDB", "lllccl",
+     "letter 0 of CONFIG (embedding, individual weights) must be one of L, D, N, got 'l' in 'lllccl'"),
 ])
 def test_wrong_config(dataset, config, message, refused):
     assert message in refused(dataset, [config])

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_rnn.config import EXAMPLES, Config, describe_positions, parse_config
-from theano_rnn.errors import ReportedError
 
 CLASSIFICATION, LANGUAGE_MODEL = "classification", "language model"
 # Valid letters of each position.

@@ -5,6 +5,8 @@ import io
 import os
 import re
 
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -13,7 +15,6 @@ from helpers.networks import compiled, randomise
 
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
 from bayes_rnn.layers.embedding import GatheredRows, OneHotTokens, find_factors
-from theano_rnn.lasagne_compat import lasagne
 
 layers = lasagne.layers
 V, E, H = 9, 3, 2

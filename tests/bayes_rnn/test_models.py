@@ -1,5 +1,7 @@
 """The text classifier and the language model: parameters, objective, carried state, padding."""
 
+from theano_rnn.ops.normal_noise import NormalNoise
+
 import numpy as np
 import pytest
 import theano.tensor as T
@@ -7,7 +9,6 @@ from helpers.networks import compiled, randomise
 
 from bayes_rnn.config import parse_config
 from bayes_rnn.models import LanguageModel, TextClassifier
-from theano_rnn.ops.normal_noise import NormalNoise
 
 V, E, H = 7, 3, 2
 

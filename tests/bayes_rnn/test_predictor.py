@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import load_arrays, save_arrays
+from theano_rnn.tokens import character_tokens, tokenize, word_tokens
+
 import numpy as np
 import pytest
 
@@ -15,9 +19,6 @@ from bayes_rnn.predictor import (
     load_model,
     log_softmax,
 )
-from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays
-from theano_rnn.tokens import character_tokens, tokenize, word_tokens
 
 UNITS = 4
 

@@ -1,5 +1,9 @@
 """Random variables: formulas, gradients, distribution of samples, and which elements share a sample."""
 
+from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.normal_noise import NormalNoise
+from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
+
 import numpy as np
 import pytest
 import theano
@@ -10,9 +14,6 @@ from hypothesis import strategies as st
 
 from bayes_rnn.layers.embedding import token_scale
 from bayes_rnn.variational import KINDS, random_variable
-from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.normal_noise import NormalNoise
-from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
 quickly = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 # Not st.floats: it insists on denormal numbers, which are switched off here (theano_rnn.runtime.configuration).

@@ -27,10 +27,10 @@ CASES = OrderedDict([
 
 def outputs_of(case, seed):
     """Names and symbolic variables: hid, cell, and the gradients of a sum of both with respect to all inputs."""
+    from theano_rnn.ops.lstm import lstm_recurrence
+
     import theano
     import theano.tensor as T
-
-    from theano_rnn.ops.lstm import lstm_recurrence
     random, units = np.random.RandomState(seed), sum(case.sizes)
     given = OrderedDict()
 
@@ -55,10 +55,10 @@ def outputs_of(case, seed):
 
 def refusal():
     """The message for a W_hid that does not fit the states."""
+    from theano_rnn.ops.lstm import lstm_recurrence
+
     import theano
     import theano.tensor as T
-
-    from theano_rnn.ops.lstm import lstm_recurrence
     x, W = theano.shared(np.zeros((2, 3, 8), "float32")), theano.shared(np.zeros((2, 7), "float32"))
     b, state = T.zeros((8,)), T.zeros((3, 2))
     hid, _ = lstm_recurrence(x, W, b, state, state)

@@ -41,9 +41,9 @@ def expressions():
 def main(path, *libraries):
     """The command line."""
     begin(libraries)
-    import theano
-
     import theano_rnn.ops.backend  # noqa: F401  (which has the rewriting imported on a GPU)
+
+    import theano
     outputs = expressions()
     function = theano.function([], list(outputs.values()))
     operations = sorted(set(type(node.op).__name__ for node in function.maker.fgraph.toposort()))

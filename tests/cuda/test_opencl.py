@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 
+from theano_rnn.runtime.configuration import EXCLUDED
+
 import numpy as np
 import pytest
 from train import NETWORKS
 from training import compile_library, run_script, train
-
-from theano_rnn.runtime.configuration import EXCLUDED
 
 # libgpuarray's OpenCL cannot run these two: the scan's inner function, and Theano's fused cross-entropy.
 FLAGS = "optimizer_excluding=" + ":".join([

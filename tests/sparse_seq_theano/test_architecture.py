@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+
 import pytest
 
 from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture, tagger_architecture
 from sparse_seq_theano.geometry import GeometryError, lstm_geometry
-from theano_rnn.errors import ReportedError
 
 REDUCED = sorted(set(SPARSE_MODES) - {"direct"})
 

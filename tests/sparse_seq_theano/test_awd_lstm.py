@@ -3,6 +3,9 @@
 Most dropouts are seen through a network whose LSTMs pass on each number of their input by itself: see `pass_through`.
 """
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -12,8 +15,6 @@ from helpers.networks import compiled, randomise
 from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.dropout import DropoutNoise
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 NONE = dict(dropout=0., dropouth=0., dropouti=0., dropoute=0., wdrop=0., dropoutl=0.)
 V, E, P = 12, 20, 0.4

@@ -1,5 +1,8 @@
 """Keep masks: their distribution, what shares them, that they are drawn anew, saved and restored."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -9,8 +12,6 @@ from hypothesis import strategies as st
 
 from sparse_seq_theano.dropout import DropoutNoise, _random_bits, check_probability, dropped
 from sparse_seq_theano.layers import LockedDropoutLayer
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 PYTHON = theano.Mode(linker="py", optimizer=None)
 layers = lasagne.layers

@@ -3,6 +3,9 @@
 import glob
 import os
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -12,8 +15,6 @@ from hypothesis import strategies as st
 
 from sparse_seq_theano.geometry import GeometryError
 from sparse_seq_theano.layers import SparseDecoderLayer, SparseEmbeddingLayer
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 layers = lasagne.layers
 PYTHON = theano.Mode(linker="py", optimizer=None)

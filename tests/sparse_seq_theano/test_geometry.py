@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
@@ -24,7 +26,6 @@ from sparse_seq_theano.geometry import (
     lstm_geometry,
     reduction_factor,
 )
-from theano_rnn.errors import ReportedError
 
 GOLDEN_CASES = {"lstm_case": "lstm", "embedding_case": "embedding", "factor_case": "reduction_factor"}
 PROPERTIES = settings(max_examples=200, deadline=None)

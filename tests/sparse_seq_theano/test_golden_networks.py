@@ -9,6 +9,8 @@ import glob
 import json
 import os
 
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -18,7 +20,6 @@ from sparse_seq_theano.architecture import language_model_architecture, tagger_a
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.layers import SparseLSTMLayer
 from sparse_seq_theano.tagger import Tagger
-from theano_rnn.lasagne_compat import lasagne
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]

@@ -1,5 +1,8 @@
 """Sparse LSTM layer: in networks of other layers, compared to dense LSTMs, state, parameters, weight drop."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -11,8 +14,6 @@ from hypothesis import strategies as st
 from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.geometry import GeometryError, lstm_geometry
 from sparse_seq_theano.layers import SparseLSTMLayer
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 layers = lasagne.layers
 NAMES = ("W_in", "W_hid", "b_in", "b_hid")
@@ -285,8 +286,10 @@ def test_weight_drop_is_one_mask_per_minibatch(weight_drop):
 
 
 def test_weight_drop_is_drawn_anew_and_spares_the_first_step(weight_drop):
-    """From a state of zeros the first step does not depend on the recurrent weights, so that nothing is random there:
-    neither the weights of the input nor the biases are dropped."""
+    """From a state of zeros, the first step does not depend on the recurrent weights.
+
+    So nothing is random there: neither the input weights nor the biases are dropped.
+    """
     layer, call = weight_drop
     x = np.random.RandomState(6).randn(4, 2, 4)
     (first, plain, gradients), (second, plain_again, more_gradients) = call(x), call(x)

@@ -3,6 +3,8 @@
 import glob
 import os
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 import pytest
 import theano
@@ -12,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from sparse_seq_theano.optimizers import adam, average, clip_by_total_norm, make_averages, sgd, total_norm
-from theano_rnn.errors import ReportedError
 
 CHEAP = theano.Mode(linker="py", optimizer=None)
 

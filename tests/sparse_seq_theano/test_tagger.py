@@ -1,5 +1,8 @@
 """The tagger: no effect of padding and of other sentences, position of each dropout, evaluation counts."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import pytest
 import theano
@@ -9,8 +12,6 @@ from helpers.networks import compiled, randomise
 from sparse_seq_theano.architecture import tagger_architecture
 from sparse_seq_theano.dropout import DropoutNoise
 from sparse_seq_theano.tagger import Tagger
-from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
 
 V, TAGS, P = 15, 4, 0.4
 LENGTHS = np.array([3, 5, 1, 4])

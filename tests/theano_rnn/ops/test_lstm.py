@@ -37,8 +37,7 @@ def names_of(kind, components):
 
 
 def variables(dtype, mask=False, z_gates=None, z_hid=None, components=1):
-    """The arguments of `lstm_recurrence`, by name, as symbolic variables; those of components have names of their own.
-    """
+    """Return the arguments of `lstm_recurrence` as symbolic variables: OrderedDict by name."""
     def variable(*broadcastable):
         return T.TensorType(dtype, broadcastable)()
 

@@ -4,9 +4,9 @@ The generator is Theano's `MRG_RandomStreams`. The fused backend draws the same 
 same state (to the bit), so either backend can continue a stream that the other began.
 """
 
-import theano
-
 from theano_rnn.lasagne_compat import lasagne
+
+import theano
 
 from ..backend import use_fused
 from .fused import fused_normal

@@ -8,11 +8,11 @@ References
 
 from collections import OrderedDict
 
+from theano_rnn.updates import guarded
+
 import numpy as np
 import theano.tensor as T
 from theano import scalar
-
-from theano_rnn.updates import guarded
 
 __all__ = ["BETA_1", "BETA_2", "EPSILON", "LOG_ALPHA_RANGE", "log_alpha", "log_uniform_kl", "normal_kl",
            "reference_norms", "reference_updates"]
