@@ -62,13 +62,29 @@ def seeded():
 
 @pytest.fixture
 def reference_backend(monkeypatch):
-    """Reference implementations of all operations, and Python code only, also within the loops of `theano.scan`.
+    """Reference implementations of all operations, in Python: nothing is compiled, not even for constant folding.
 
-    Compiling a fused operation takes longer than most tests, and each combination of its options is compiled once.
+    Compiling a module takes seconds, and these tests compute on a few numbers.
     """
     import theano
     from theano.compile import mode
     monkeypatch.setenv("THEANO_RNN_BACKEND", "reference")
+    monkeypatch.setattr(theano.config, "cxx", "")
     monkeypatch.setattr(theano.config, "mode", "FAST_COMPILE")
     # Theano caches its default mode, and recognises a change of config.mode only if the class differs.
     monkeypatch.setattr(mode, "instantiated_default_mode", mode.predefined_modes["FAST_COMPILE"], raising=False)
+
+
+@pytest.fixture
+def only_fused_in_c(monkeypatch):
+    """Python code for Theano's own operations, also in constant folding: only our fused operations are compiled."""
+    from theano_rnn.ops.compiled_op import CompiledOp
+
+    from theano.gof import Op
+    make_c_thunk = Op.make_c_thunk
+
+    def only_ours(self, *arguments, **options):
+        if not isinstance(self, CompiledOp):
+            raise NotImplementedError("this operation runs in Python")
+        return make_c_thunk(self, *arguments, **options)
+    monkeypatch.setattr(Op, "make_c_thunk", only_ours)

@@ -53,8 +53,8 @@ def backend(request):
     """The reference backend, except for the files in `FUSED`."""
     paths = [request.getfixturevalue(name) for name in request.fixturenames if name.endswith("_path")]
     evaluates = "deterministic" in request.fixturenames and request.getfixturevalue("deterministic")
-    if os.path.basename(paths[0])[:-len(".npz")] not in FUSED or evaluates:
-        request.getfixturevalue("reference_backend")
+    fused = os.path.basename(paths[0])[:-len(".npz")] in FUSED and not evaluates
+    request.getfixturevalue("only_fused_in_c" if fused else "reference_backend")
 
 
 class Golden(dict):
