@@ -186,7 +186,6 @@ class LanguageModel(_BayesianNetwork):
 
     def __init__(self, config, vocabulary_size, hidden_units, level, noise=None):
         super(LanguageModel, self).__init__(config, vocabulary_size, noise)
-        self.level, self.hidden_units = level, hidden_units
         self.carries_state = level == "words"
         self.tokens, self.targets = T.imatrix("tokens"), T.imatrix("targets")
         tokens = lasagne.layers.InputLayer((None, None), self.tokens, name="tokens")

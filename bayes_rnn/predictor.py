@@ -95,7 +95,7 @@ def load_model(path):
     """
     packed, metadata = load_arrays(path, "compressed model")
     if metadata.get("format") != FORMAT:
-        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py makes "
+        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py creates "
                             "compressed models)" % (path, FORMAT, metadata.get("format")))
     arrays = {}
     for name, array in packed.items():

@@ -254,8 +254,8 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
 
     The vocabulary is sorted from the least to the most frequent word. The first block stores all rows. From each block
     to the next, the number of rows is multiplied by the `reduction_factor` of the remaining density. The last block
-    takes the remaining parameters of ``floor(vocabulary_size * dimensions * density)``, rounded to rows (arXiv
-    1808.08720, section 3).
+    takes the remaining parameters of ``floor(vocabulary_size * dimensions * density)``, rounded to rows
+    (arXiv:1808.08720, section 3).
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ namespace lstm_gpu {
 
 typedef PyGpuArrayObject array;
 
+// The bits of `options`, as in gpu_kernels.c.
 enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32 };
 
 struct owned {                                   // an owned reference

@@ -5,6 +5,7 @@
 // Each thread computes one unit of one row. Arrays are (rows, all_units), (rows, 4 all_units) or, with the time step as
 // first axis, (steps, rows, ...). The array of one component, `total`, has only the columns of that component.
 
+// The bits of `options`, as in gpu.cpp.
 #define HARD 1
 #define MASK 2
 #define Z_GATES 4
