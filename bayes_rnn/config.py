@@ -6,8 +6,8 @@ CONFIG is reported before anything is compiled.
 
 References
 ----------
-Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927.
-Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv 1812.05692.
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv:1810.10927.
+Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv:1812.05692.
 """
 
 from collections import namedtuple
@@ -50,7 +50,7 @@ def parse_config(text, task):
     ----------
     text : str
         Six letters for classification, four for a language model.
-    task : {"classification", "language model"}
+    task : {'classification', 'language model'}
 
     Returns
     -------
@@ -89,7 +89,7 @@ def describe_positions(task):
 
     Parameters
     ----------
-    task : {"classification", "language model"}
+    task : {'classification', 'language model'}
 
     Returns
     -------

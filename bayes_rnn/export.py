@@ -28,7 +28,8 @@ def compress(network, vocabulary, details):
     vocabulary : sequence of str
         One word for each vocabulary element of the network.
     details : dict
-        More metadata: how text is converted to tokens, and names of the classes; see `bayes_rnn.predictor.Predictor`.
+        Other metadata, on the conversion of text to tokens and the names of the classes; see
+        `bayes_rnn.predictor.Predictor`.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def _activated_bias(lstm, bias):
 def save_model(path, arrays, metadata):
     """Write a compressed model to a file.
 
-    Matrices of which less than half is nonzero are stored as positions and values.
+    A matrix is stored as positions and values if less than half of its elements are nonzero.
 
     Parameters
     ----------

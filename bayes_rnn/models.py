@@ -1,13 +1,13 @@
 """The two networks of the papers: a text classifier and a language model.
 
-Both have the same interface for a training loop: symbolic inputs, a loss, the values of which the metric is computed,
+Both have the same interface for a training loop: symbolic inputs, a loss, the values from which the metric is computed,
 and random variables and parameters by name.
 
 References
 ----------
-Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927,
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv:1810.10927,
 section 4.
-Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv 1812.05692,
+Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv:1812.05692,
 section 4.
 """
 
@@ -56,7 +56,7 @@ class _BayesianNetwork(Network):
         self.config, self.vocabulary_size = config, vocabulary_size
 
     def data_loss(self, **mode):
-        """Return the mean cross-entropy of the minibatch: symbolic scalar. `mode`: ``deterministic``, ``pruned``."""
+        """Return the mean cross-entropy in nats: symbolic scalar. Options: `deterministic`, `pruned`."""
         raise NotImplementedError("%s must define data_loss" % type(self).__name__)
 
     def kl(self):
@@ -144,7 +144,7 @@ class TextClassifier(_BayesianNetwork):
         return -T.log(one_per_row(prediction, self.targets)).mean()
 
     def evaluation(self, **mode):
-        """Return the values of which the metric is computed: [correct predictions, texts], symbolic int scalars."""
+        """Return the number of correct predictions and the number of texts: list of two symbolic int scalars."""
         prediction = self.prediction(**mode)
         predicted = T.gt(prediction[:, 0], 0.5) if self.classes == 2 else T.argmax(prediction, axis=1)
         return [T.eq(predicted, self.targets).sum(), self.targets.shape[0]]
@@ -158,7 +158,7 @@ class LanguageModel(_BayesianNetwork):
     config : Config
         From `bayes_rnn.config.parse_config`.
     vocabulary_size, hidden_units : int
-    level : {"characters", "words"}
+    level : {'characters', 'words'}
         Characters: each sequence starts from a zero state, and the fully connected layer uses local reparametrisation.
         Words: the state is carried from minibatch to minibatch, the bias of the forget gate starts at 1, and the
         weights of the fully connected layer are sampled.
@@ -186,7 +186,6 @@ class LanguageModel(_BayesianNetwork):
 
     def __init__(self, config, vocabulary_size, hidden_units, level, noise=None):
         super(LanguageModel, self).__init__(config, vocabulary_size, noise)
-        self.level, self.hidden_units = level, hidden_units
         self.carries_state = level == "words"
         self.tokens, self.targets = T.imatrix("tokens"), T.imatrix("targets")
         tokens = lasagne.layers.InputLayer((None, None), self.tokens, name="tokens")
@@ -212,8 +211,8 @@ class LanguageModel(_BayesianNetwork):
         Returns
         -------
         scores : symbolic ``(batch, time, vocabulary_size)``
-        state : LSTMState of symbolic ``(batch, hidden_units)``
-            Empty tuple if no state is carried.
+        state : LSTMState of symbolic ``(batch, hidden_units)``, or empty tuple
+            Empty if no state is carried.
         """
         scores, state = self._scores_without_bias(**mode)
         return scores + self.layers["dense"].b, state
@@ -234,7 +233,7 @@ class LanguageModel(_BayesianNetwork):
         return self.data_loss_and_state(**mode)[0]
 
     def data_loss_and_state(self, **mode):
-        """Return the mean cross-entropy in nats, and the state after the last time step as `scores` returns it."""
+        """Return the mean cross-entropy in nats, and the state after the last time step; see `scores`."""
         nll, state = self._cross_entropy(**mode)
         return nll.mean(), state
 
@@ -247,12 +246,12 @@ class LanguageModel(_BayesianNetwork):
         return nll, state
 
     def evaluation(self, **mode):
-        """Return the values of which the metric is computed, and the final state.
+        """Return the values from which the metric is computed, and the final state.
 
         Returns
         -------
         list of symbolic variables
-            Summed cross-entropy in nats, number of predictions, and the hidden and cell state if they are carried.
+            Summed cross-entropy in nats, number of predictions, and the final state in the order of `state`.
         """
         nll, state = self._cross_entropy(**mode)
         return [nll.sum(), self.targets.size] + list(state)

@@ -1,4 +1,4 @@
-"""Prediction with a compressed model, the small network that `bayes_rnn.export` makes. Needs NumPy only.
+"""Prediction with a compressed model, which `bayes_rnn.export` creates. Needs NumPy only.
 
 Theano is not imported and nothing is compiled. On the command line::
 
@@ -54,8 +54,8 @@ def _logistic_of_negative(a):
 
 
 def _tanh(x):
-    """Compute tanh in place. NumPy's exp is vectorised on all processors, its tanh is not."""
-    if x.size < 1024:                               # here one pass of tanh is faster
+    """Compute tanh in place. NumPy vectorises exp on all processors, but not tanh."""
+    if x.size < 1024:                               # for few elements, np.tanh is faster
         np.tanh(x, out=x)
         return
     x *= -2
@@ -95,7 +95,7 @@ def load_model(path):
     """
     packed, metadata = load_arrays(path, "compressed model")
     if metadata.get("format") != FORMAT:
-        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py makes "
+        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py creates "
                             "compressed models)" % (path, FORMAT, metadata.get("format")))
     arrays = {}
     for name, array in packed.items():
@@ -129,8 +129,9 @@ class Predictor(object):
     Attributes
     ----------
     num_units : int
-        Hidden units H.
+        Number of hidden units, H.
     row_of_word : dict of str to int
+        Row index of each kept word.
     """
 
     def __init__(self, arrays, metadata):
@@ -153,7 +154,7 @@ class Predictor(object):
         self._table = np.concatenate([table, np.zeros((1, table.shape[1]), dtype=table.dtype)])
 
     def rows(self, words):
-        """Return the rows of words in this model.
+        """Return the row indices of words in this model.
 
         Parameters
         ----------
@@ -162,7 +163,7 @@ class Predictor(object):
         Returns
         -------
         numpy.ndarray of int ``(len(words),)``
-            The number of kept words for words that are pruned.
+            Pruned words have the index that equals the number of kept words.
         """
         return np.array([self.row_of_word.get(word, len(self.row_of_word)) for word in words], dtype=np.int64)
 
@@ -193,7 +194,7 @@ class Predictor(object):
         rows : numpy.ndarray of int ``(B, T)``
             From `rows`.
         mask : numpy.ndarray ``(B, T)``, optional
-            Where it is 0, the state is carried over.
+            Where it is 0, the state does not change.
         state : (h, c), optional
             Initial state, ``(B, H)`` each; zeros by default.
 
@@ -227,7 +228,7 @@ class Predictor(object):
     def _steps(self, rows, counts, h, c):
         """Yield (h, c), ``(H, B)`` each, after each time step; the arrays are overwritten by the next step.
 
-        Only the first ``counts[t]`` examples are valid at time t; other columns are undefined or missing.
+        Only the first ``counts[t]`` columns are valid at time t. Other columns are undefined or missing.
         """
         distinct, index = np.unique(rows, return_inverse=True)
         projected = self._table[distinct]
@@ -267,13 +268,16 @@ class ClassPredictor(Predictor):
     def __init__(self, arrays, metadata):
         super(ClassPredictor, self).__init__(arrays, metadata)
         pruned = len(self.row_of_word)
-        # Words that have a row of their own. All other words have the row of the word outside the vocabulary.
+        # Words that have a row. All other words use the row of the word outside the vocabulary.
         self._row_of = dict.fromkeys([START_WORD] + metadata.get("pruned_words", []), pruned)
         self._row_of.update(self.row_of_word)
         self._outside = self.row_of_word.get(OUTSIDE_WORD, pruned)
 
     def encode(self, texts):
-        """Return rows and mask of texts. A text is start, words and end, cut to the model's length, padded on the left.
+        """Return row indices and mask of texts.
+
+        A text consists of the start, its words and the end. It is truncated to the model's length, and padded on the
+        left.
 
         Parameters
         ----------
@@ -385,15 +389,21 @@ class NextTokenPredictor(Predictor):
         count : int
             Number of tokens to generate.
         seed : int
+            In [0, 2^32 - 1].
         prompt : str, optional
             Beginning of the text. By default, the model starts after an end of line.
         temperature : float
-            The scores are divided by it. Below 1, probable tokens are drawn more often; above 1, less often.
+            Divisor of the scores, positive. Below 1, probable tokens are drawn more often; above 1, less often.
 
         Returns
         -------
         str
             The prompt and the generated tokens.
+
+        Raises
+        ------
+        ReportedError
+            If a token of the prompt is not in the vocabulary.
         """
         vocabulary, random = self.metadata["vocabulary"], np.random.RandomState(seed)
         end = "\n" if self.metadata["kind"] == "characters" else END_OF_LINE

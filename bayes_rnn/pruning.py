@@ -5,9 +5,9 @@ weight to it or from it is kept. A weight is pruned if one of the units it conne
 
 References
 ----------
-Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927,
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv:1810.10927,
 section 3.
-Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv 1812.05692,
+Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, 2018, arXiv:1812.05692,
 section 3.
 """
 

@@ -1,4 +1,4 @@
-"""One step of training a Bayesian network: objective, its gradient, clipping, Adam, and a guard."""
+"""A training step of a Bayesian network: objective, gradient, clipping, and guarded updates by Adam."""
 
 from collections import OrderedDict, namedtuple
 
@@ -12,17 +12,17 @@ import theano.tensor as T
 
 __all__ = ["training_step", "TrainingStep"]
 
-#: Added to the norm by which clipping divides.
+#: Added to the norm in the denominator of clipping.
 CLIP_EPSILON = 1e-7
 
 #: loss and norm (of the gradient, before clipping): symbolic scalars. kl: OrderedDict of layer name to symbolic scalar.
 #: squares: OrderedDict of parameter name to the squared norm of its gradient. updates: OrderedDict of shared variables
-#: to new values, for `theano.function`. Those that are not parameters are the state of Adam, named after parameters.
+#: to new values, for `theano.function`. Keys that are not parameters are the state of Adam, named after parameters.
 TrainingStep = namedtuple("TrainingStep", ["loss", "norm", "kl", "squares", "updates"])
 
 
 def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None):
-    r"""Make a step of Adam [1]_ that minimises ``data_loss + KL / train_size``.
+    r"""Return a step of Adam [1]_ that minimises ``data_loss + KL / train_size``.
 
     With :math:`g` the gradient, scaled to a total norm of at most `clip`, and t the number of the step:
 
@@ -43,9 +43,10 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     learning_rate : float
         :math:`\eta`.
     clip : float, optional
-        Bound of the total norm of the gradient.
+        Upper bound of the total norm of the gradient.
     backend : {None, 'reference', 'fused'}
-        Of :mod:`theano_rnn.ops.variational_adam`; None for the result of `theano_rnn.ops.backend.select_backend`.
+        Backend of :mod:`theano_rnn.ops.variational_adam`; None for the result of
+        `theano_rnn.ops.backend.select_backend`.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def _groups(layer):
 
 
 def _step_size(learning_rate, number):
-    """Return the learning rate with the correction for moments that start at zero; `number`: of the step."""
+    """Return the learning rate, corrected for moments that start at zero. `number`: of the step, from 1."""
     return _like(learning_rate, number) * T.sqrt(1 - _like(BETA_2, number) ** number) \
         / (1 - _like(BETA_1, number) ** number)
 

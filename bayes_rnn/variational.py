@@ -5,8 +5,8 @@ mask. It does not depend on their kind.
 
 References
 ----------
-Molchanov, Ashukha, Vetrov: Variational Dropout Sparsifies Deep Neural Networks, ICML 2017, arXiv 1701.05369, section 4.
-Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv 1810.10927,
+Molchanov, Ashukha, Vetrov: Variational Dropout Sparsifies Deep Neural Networks, ICML 2017, arXiv:1701.05369, section 4.
+Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, EMNLP 2018, arXiv:1810.10927,
 sections 2 and 3, for recurrent networks.
 """
 
@@ -21,8 +21,9 @@ __all__ = ["KINDS", "random_variable", "RandomVariable", "LOG_ALPHA_THRESHOLD", 
 
 #: A weight is pruned if log_alpha = log(sigma^2 / mu^2) is at least this, a signal-to-noise ratio of about 0.22.
 LOG_ALPHA_THRESHOLD = 3.0
+#: Initial log sigma of all probabilistic variables.
 INITIAL_LOG_SIGMA = -3.0
-#: Added to a variance, so that the gradient of its square root is finite if all inputs are zero.
+#: Added to a variance, so that the gradient of its square root is finite even if all inputs are zero.
 LOCAL_VARIANCE_FLOOR = 1e-8
 
 
@@ -41,7 +42,7 @@ class RandomVariable(object):
     shape : tuple of int
     prunable : bool
         Whether elements can be pruned (kind L).
-    prior : {None, "normal", "log_uniform"}
+    prior : {None, 'normal', 'log_uniform'}
         The prior in the KL divergence; None if the variable has no posterior distribution.
     """
 
@@ -92,7 +93,7 @@ class RandomVariable(object):
     def sample_product(self, input, noise):
         """Return a sample of ``dot(input, weights)`` by local reparametrisation.
 
-        The product is sampled instead of the weights (Kingma, Salimans, Welling, arXiv 1506.02557, section 2.3). All
+        The product is sampled instead of the weights (Kingma, Salimans, Welling, arXiv:1506.02557, section 2.3). All
         time steps of an example share the noise.
 
         Parameters
@@ -224,17 +225,18 @@ KINDS = {"L": LogUniform, "N": Normal, "D": Deterministic, "C": Constant}
 
 
 def random_variable(layer, kind, spec, shape, name, **tags):
-    """Make a random variable and register its parameters with a Lasagne layer.
+    """Create a random variable and register its parameters with a Lasagne layer.
 
     Parameters
     ----------
     layer : lasagne.layers.Layer
         Gets the parameter ``name`` (the mean) and, for kinds L and N, ``name.log_sigma``, tagged ``variational``.
-    kind : {"L", "N", "D", "C"}
+    kind : {'L', 'N', 'D', 'C'}
     spec : Theano shared variable, expression, numpy array or callable
         Initial mean, as for `lasagne.layers.Layer.add_param`.
     shape : tuple of int
     name : str
+        Name within the layer.
     **tags
         Passed to `add_param`.
 

@@ -4,7 +4,7 @@ The module does not import Theano, so that the options of a command line are che
 
 References
 ----------
-Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720,
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv:1808.08720,
 section 4.
 """
 
@@ -17,14 +17,14 @@ from .geometry import embedding_geometry, lstm_geometry
 __all__ = ["SPARSE_MODES", "LanguageModelArchitecture", "language_model_architecture", "TaggerArchitecture",
            "tagger_architecture"]
 
-#: For each mode, whether the reduction applies to sizes that are those of the embedding, and to sizes that are those
-#: of the hidden state (arXiv 1808.08720, section 4.1).
+#: For each mode, whether the reduction applies to sizes that equal the embedding dimensions, and to sizes that equal
+#: the number of hidden units (arXiv:1808.08720, section 4.1).
 SPARSE_MODES = {"direct": (False, False), "sparse_hidden": (False, True), "sparse_emb": (True, False),
                 "sparse_all": (True, True)}
 
 
 class LanguageModelArchitecture(namedtuple("LanguageModelArchitecture", ["embedding", "lstms", "n_experts"])):
-    """Architecture of an AWD-LSTM language model. Made by `language_model_architecture`.
+    """Architecture of an AWD-LSTM language model. Created by `language_model_architecture`.
 
     Attributes
     ----------
@@ -59,8 +59,8 @@ class LanguageModelArchitecture(namedtuple("LanguageModelArchitecture", ["embedd
 
 
 def language_model_architecture(vocabulary_size, emsize=400, nhid=1150, nhidlast=-1, nlayers=3, n_experts=1, emblocks=1,
-                             emdensity=1., sparse_mode="direct", sparse_fract=1.):
-    """Return the architecture of an AWD-LSTM with predefined sparseness (arXiv 1808.08720, section 4.1).
+                                emdensity=1., sparse_mode="direct", sparse_fract=1.):
+    """Return the architecture of an AWD-LSTM with predefined sparseness (arXiv:1808.08720, section 4.1).
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def language_model_architecture(vocabulary_size, emsize=400, nhid=1150, nhidlast
         Blocks of the embedding; see `sparse_seq_theano.geometry.embedding_geometry`.
     emdensity : float
         Density of the embedding.
-    sparse_mode : {"direct", "sparse_hidden", "sparse_emb", "sparse_all"}
+    sparse_mode : {'direct', 'sparse_hidden', 'sparse_emb', 'sparse_all'}
         Sizes that are reduced by `sparse_fract`: none (dense LSTMs), those of the hidden state, those of the embedding,
         or all.
     sparse_fract : float
-        In (0, 1].
+        Factor of these sizes, in (0, 1].
 
     Returns
     -------
@@ -125,7 +125,7 @@ def language_model_architecture(vocabulary_size, emsize=400, nhid=1150, nhidlast
 
 
 class TaggerArchitecture(namedtuple("TaggerArchitecture", ["embedding", "nhid", "layers", "tags"])):
-    """Architecture of a tagger. Made by `tagger_architecture`.
+    """Architecture of a tagger. Created by `tagger_architecture`.
 
     Attributes
     ----------
@@ -135,6 +135,7 @@ class TaggerArchitecture(namedtuple("TaggerArchitecture", ["embedding", "nhid", 
     layers : int
         Number of bidirectional LSTMs.
     tags : int
+        Number of tags.
     """
 
     __slots__ = ()
@@ -150,7 +151,7 @@ class TaggerArchitecture(namedtuple("TaggerArchitecture", ["embedding", "nhid", 
 
 
 def tagger_architecture(vocabulary_size, tags, emsize=100, nhid=50, layers=1, emb_blocks=1, emb_density=1.):
-    """Return the architecture of the tagger (arXiv 1808.08720, section 4.2).
+    """Return the architecture of the tagger (arXiv:1808.08720, section 4.2).
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def _check_positive(**sizes):
 
 
 def _named(option, function, *arguments, **options):
-    """Call a function of `geometry`. Name the option of the network in its errors."""
+    """Call a function of `geometry`, and prefix its errors with the option of the network."""
     try:
         return function(*arguments, **options)
     except ReportedError as error:

@@ -2,10 +2,10 @@
 
 References
 ----------
-Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720,
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv:1808.08720,
 section 4.1.
-Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182 (AWD-LSTM).
-Yang, Dai, Salakhutdinov, Cohen: Breaking the Softmax Bottleneck, arXiv 1711.03953 (Mixture of Softmaxes).
+Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182 (AWD-LSTM).
+Yang, Dai, Salakhutdinov, Cohen: Breaking the Softmax Bottleneck, arXiv:1711.03953 (Mixture of Softmaxes).
 """
 
 from collections import namedtuple
@@ -74,7 +74,7 @@ class AWDLanguageModel(Network):
     inputs : list
         `tokens`, followed by `state`.
     state : list of symbolic ``(batch, units)``
-        State before the first time step: hid0, cell0, hid1, ...
+        Initial state: hid0, cell0, hid1, cell1 and so on.
     lstm_states : list of LSTMState
         The same variables by LSTM.
 
@@ -196,7 +196,7 @@ class AWDLanguageModel(Network):
 
         References
         ----------
-        Merity, McCann, Socher: Revisiting Activation Regularization for Language RNNs, arXiv 1708.01009.
+        Merity, McCann, Socher: Revisiting Activation Regularization for Language RNNs, arXiv:1708.01009.
         """
         loss = self.token_losses(outputs).mean()
         if alpha:
@@ -218,14 +218,14 @@ class AWDLanguageModel(Network):
     def correct_predictions(self, outputs):
         """Return the number of targets that are the most probable word: symbolic int scalar."""
         if self.architecture.n_experts == 1:
-            # The same operation as in token_losses, which Theano merges.
+            # The same operation as in token_losses, so Theano merges them.
             _, most_probable = self._softmaxes(outputs)
         else:
             most_probable = T.argmax(self.log_probabilities(outputs), axis=1)
         return T.eq(most_probable, self.targets.flatten()).sum()
 
     def evaluation(self):
-        """Return the values of which the metric is computed, and the final state, without dropout.
+        """Return the values from which the metric is computed, and the final state, without dropout.
 
         Returns
         -------

@@ -5,8 +5,8 @@ mask is shared.
 
 References
 ----------
-Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, sections 2, 4.2 and 4.3.
-Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv 1512.05287.
+Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182, sections 2, 4.2 and 4.3.
+Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv:1512.05287.
 """
 
 from theano_rnn.errors import ReportedError
@@ -25,9 +25,9 @@ _64_BITS = 2 ** 64 - 1
 class _RandomBits(scalar.UnaryScalarOp):
     """32 random bits for each int64 position in a stream: the upper half of the output of SplitMix64.
 
-    Theano's generator MRG has branches that depend on the numbers, and would take a large part of a training step for
-    the weight drop of three layers of 1150 units. Here each number depends on its position only, and the loop over
-    positions is vectorised.
+    Theano's generator MRG has data-dependent branches. It would take a large part of a training step for the weight
+    drop of three layers of 1150 units. Here each number depends only on its position, so the compiler vectorises the
+    loop over positions.
 
     References
     ----------
@@ -76,7 +76,7 @@ class DropoutNoise(object):
         self._states = []
 
     def keep_mask(self, shape, probability):
-        """Return a mask for a tensor to be multiplied by, drawn anew at every call of the compiled function.
+        """Return a mask to multiply a tensor by. Every call of the compiled function draws a new one.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class DropoutNoise(object):
         Returns
         -------
         symbolic tensor of this shape, of type floatX
-            Independent elements 0 and 1 / (1 - probability).
+            Its elements are independent, and either 0 or 1 / (1 - probability).
 
         Raises
         ------
@@ -156,13 +156,17 @@ def dropped(x, probability, noise, mask_shape=None):
 
 
 def check_probability(probability, name):
-    """Return a dropout probability if it is valid.
+    """Return a dropout probability after a check of its range.
 
     Parameters
     ----------
     probability : float
     name : str
         Name of the argument, for the message.
+
+    Returns
+    -------
+    float
 
     Raises
     ------

@@ -4,7 +4,7 @@ The module does not import Theano, so that invalid arguments are reported before
 
 References
 ----------
-Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720,
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv:1808.08720,
 sections 2 and 3.
 """
 
@@ -35,7 +35,7 @@ class GeometryError(ReportedError):
 
 class LSTMGeometry(namedtuple("LSTMGeometry", ["input_size", "hidden_size", "components", "density", "input_segments",
                                                "hidden_segments", "reductions"])):
-    """Sizes and connections of a sparse LSTM, which consists of independent dense LSTMs. Made by `lstm_geometry`.
+    """Sizes and connections of a sparse LSTM, which consists of independent dense LSTMs. Created by `lstm_geometry`.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class LSTMGeometry(namedtuple("LSTMGeometry", ["input_size", "hidden_size", "com
     hidden_segments : tuple of (begin, end)
         Hidden units of each component, end excluded. The segments are a partition.
     reductions : (float, float) or None
-        `reduce_in` and `reduce_out`, if the geometry was made from them.
+        `reduce_in` and `reduce_out`, if the geometry was created from them.
     """
 
     __slots__ = ()
@@ -82,7 +82,7 @@ class LSTMGeometry(namedtuple("LSTMGeometry", ["input_size", "hidden_size", "com
         Returns
         -------
         OrderedDict
-            The fields and properties by name, without `reductions`. If the geometry was made from reductions, also
+            The fields and properties by name, without `reductions`. If the geometry was created from reductions, also
             `reduced_input_size` and `reduced_hidden_size`, the sizes of the dense LSTM with as many parameters.
 
         Examples
@@ -119,7 +119,7 @@ def lstm_geometry(input_size, hidden_size, blocks=None, density=None, reduce_in=
     The arguments are either `blocks` and `density`, or the two reductions. With reductions a_i and a_o, the LSTM has
     as many parameters as a dense LSTM of a_i * n_i inputs and a_o * n_o hidden units, up to a difference of
     4 * n_o + k due to rounding, and fewer parameters where d is limited to 1. The number of components k and the
-    density d are (arXiv 1808.08720, section 2)::
+    density d are (arXiv:1808.08720, section 2)::
 
         k = ceil((n_i + n_o) / free)        with free = a_i * a_o * n_i + a_o ** 2 * n_o + 2 * a_o - 2
         d = min(1, (free - n_o / k) / n_i)
@@ -195,7 +195,7 @@ class EmbeddingGeometry(namedtuple("EmbeddingGeometry", ["vocabulary_size", "dim
                                                          "start_rows", "widths"])):
     """Sizes of a sparse embedding, a matrix of column blocks that store only their last rows.
 
-    Made by `embedding_geometry`.
+    Created by `embedding_geometry`.
 
     Attributes
     ----------
@@ -254,8 +254,8 @@ def embedding_geometry(vocabulary_size, dimensions, blocks=1, density=1.):
 
     The vocabulary is sorted from the least to the most frequent word. The first block stores all rows. From each block
     to the next, the number of rows is multiplied by the `reduction_factor` of the remaining density. The last block
-    takes the remaining parameters of ``floor(vocabulary_size * dimensions * density)``, rounded to rows (arXiv
-    1808.08720, section 3).
+    takes the remaining parameters of ``floor(vocabulary_size * dimensions * density)``, rounded to rows
+    (arXiv:1808.08720, section 3).
 
     Parameters
     ----------

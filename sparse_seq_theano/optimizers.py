@@ -15,7 +15,7 @@ import theano.tensor as T
 
 __all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
 
-#: Added to the norm by which `clip_by_total_norm` divides.
+#: Added to the norm in the denominator of `clip_by_total_norm`.
 CLIP_EPSILON = 1e-6
 
 
@@ -86,7 +86,7 @@ def clip_by_total_norm(gradients, max_norm):
 
 
 def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
-    """Stochastic gradient descent.
+    """Return the updates of a step of stochastic gradient descent.
 
     ::
 
@@ -143,7 +143,7 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
 
 
 def make_averages(parameters):
-    """Make shared variables ``"average.<parameter>"`` for `average`, with the current values of the parameters.
+    """Create shared variables ``"average.<parameter>"`` for `average`, with the current values of the parameters.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def make_averages(parameters):
 
 
 def average(parameters, averages, step):
-    """Update the running mean of averaged SGD after a step of `sgd`.
+    """Return the updates of the running means of averaged SGD after a step of `sgd`.
 
     The update is ``average = average + (parameter - average) / max(1, step - 1)``. After step 1, the average equals the
     parameter. Later, it is the mean of the parameter after steps 2, ..., `step`.
@@ -179,7 +179,7 @@ def average(parameters, averages, step):
     ----------
     Polyak, Juditsky: Acceleration of Stochastic Approximation by Averaging, SIAM J. Control Optim. 30(4), 1992.
 
-    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, section 3, for the step
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182, section 3, for the step
     count, with t0 = 0 and lambd = 0.
 
     Examples
@@ -203,7 +203,7 @@ def average(parameters, averages, step):
 
 
 def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
-    """Adam with an L2 penalty: weight decay is added to the gradient.
+    """Return the updates of a step of Adam with an L2 penalty: weight decay is added to the gradient.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 References
 ----------
-Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv 1808.08720,
+Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, CoNLL 2018, arXiv:1808.08720,
 section 4.2.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["Tagger"]
 
 
 class Tagger(Network):
-    """Embedding, bidirectional LSTMs, tanh layer of nhid units, and linear layer with one output per tag.
+    """Embedding, bidirectional LSTMs, tanh layer of `nhid` units, and linear layer with one output per tag.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ class Tagger(Network):
         """
         losses, _ = softmax_cross_entropy(scores, self.tags.flatten())
         real = T.cast(self.mask.flatten(), losses.dtype)
-        # A switch and not a product: 0 * loss of the padding is not 0 if the loss is not finite.
+        # A switch and not a product, because 0 * loss is NaN if the loss of the padding is not finite.
         return T.sum(T.switch(real, losses, 0)) / T.sum(real)
 
     def evaluation(self):
-        """Return the values of which the metric is computed, without dropout.
+        """Return the values from which the metric is computed, without dropout.
 
         Returns
         -------
         list of symbolic scalars
-            Correct tags, tokens, and summed cross-entropy in nats.
+            Number of correct tags, number of tokens, and summed cross-entropy in nats.
         """
         scores = self.scores(deterministic=True)
         real = T.neq(self.mask.flatten(), 0)

@@ -1,14 +1,15 @@
-"""Foundation of the Bayesian and the sparse recurrent networks: nothing here is specific to either.
+"""Foundation that the Bayesian and the sparse recurrent networks share.
 
-Importing the package itself is instant and does not import Theano. Importing `theano_rnn.ops`, `theano_rnn.layers` or
-`theano_rnn.lasagne_compat` configures Theano (flags, threads, BLAS); it compiles nothing. The modules:
+Importing the package itself does not import Theano. Importing `theano_rnn.ops`, `theano_rnn.layers` or
+`theano_rnn.lasagne_compat` configures Theano (flags, threads, BLAS) without compiling anything. The modules:
 
-* `theano_rnn.errors`: errors that command lines report in one line;
+* `theano_rnn.errors`: errors that command lines print as one line;
 * `theano_rnn.npz_store`: named arrays in one file, written atomically;
-* `theano_rnn.tokens`: text to tokens, and the special tokens;
+* `theano_rnn.tokens`: conversion of text to tokens, and the special tokens;
 * `theano_rnn.runtime`: configuration of Theano, its compile cache, GPUs;
-* `theano_rnn.lasagne_compat`: Lasagne 0.1 with today's Theano;
+* `theano_rnn.lasagne_compat`: Lasagne 0.1, importable with Theano 0.9 and later;
 * `theano_rnn.ops`: operations, each with a reference implementation and a fused one in C++;
 * `theano_rnn.layers`, `theano_rnn.network`: base classes of recurrent layers and of networks with named parameters;
-* `theano_rnn.updates`, `theano_rnn.step_function`: the guard of an update, and the compiled training step.
+* `theano_rnn.updates`, `theano_rnn.step_function`: updates that change nothing if the loss is not finite, and the
+  compiled training step.
 """

@@ -1,4 +1,4 @@
-"""Errors for the user: one clear line and exit status 2."""
+"""Errors that the user can fix: command lines print one line and exit with status 2."""
 
 import argparse
 import contextlib
@@ -6,7 +6,7 @@ import sys
 
 __all__ = ["ReportedError", "ArgumentParser", "reported_errors", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
-#: Exit statuses of the command lines: a reported error; Ctrl-C or SIGTERM.
+#: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 
 

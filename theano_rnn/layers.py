@@ -1,4 +1,4 @@
-"""Base class of LSTM layers."""
+"""Base class of recurrent layers."""
 
 from collections import namedtuple
 
@@ -8,7 +8,7 @@ import theano.tensor as T
 
 __all__ = ["LSTMState", "RecurrentLayer"]
 
-#: Hidden and cell state of an LSTM: at one time step, or at all of them.
+#: Hidden and cell state of an LSTM, at one or at all time steps.
 LSTMState = namedtuple("LSTMState", ["hid", "cell"])
 
 
@@ -22,11 +22,11 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
     incoming : lasagne.layers.Layer or tuple
         Of shape ``(batch, time, features)``.
     num_units : int
-        Hidden units H.
+        Number of hidden units, H.
     hid_init, cell_init : lasagne.layers.Layer, optional
         Initial state, ``(batch, H)``; zeros by default.
     mask_input : lasagne.layers.Layer, optional
-        ``(batch, time)``, 1 where there is a token. Where it is 0, the state is carried over unchanged.
+        ``(batch, time)``, 1 where there is a token. Where it is 0, the state does not change.
     only_return_final : bool
         Return the hidden state of the last time step only, ``(batch, H)``.
     backwards : bool
@@ -55,12 +55,12 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         return hid.dimshuffle(1, 0, 2)
 
     def get_sequences_for(self, inputs, **kwargs):
-        """Return the state at all time steps, for a network that carries it from minibatch to minibatch.
+        """Return the states at all time steps.
 
         Parameters
         ----------
         inputs : list of symbolic tensors
-            As for `get_output_for`: the input, then mask, hid_init and cell_init if the layer has them.
+            As for `get_output_for`: the input, followed by those of mask, hid_init and cell_init that the layer has.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         Returns
         -------
         dict
-            ``hid_init``, ``cell_init`` of shape ``(batch, num_units)``, and ``mask``, ``(time, batch)`` or None.
+            ``hid_init`` and ``cell_init``, ``(batch, num_units)``; ``mask``, ``(time, batch)``, or None.
         """
         given = dict(zip(self.optional_inputs, inputs[1:]))
         zeros = T.zeros((inputs[0].shape[0], self.num_units))

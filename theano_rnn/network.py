@@ -16,17 +16,18 @@ class Network(object):
     Parameters
     ----------
     noise : object
-        The random number source that all layers draw from. Its ``states()`` are the shared variables of its state.
+        Random number source of all layers. Its method ``states()`` returns the shared variables that hold its state.
 
     Attributes
     ----------
     layers : OrderedDict of str to lasagne.layers.Layer
         The layers that have parameters, by name, bottom first.
     noise : object
+        Random number source.
     inputs : list of symbolic variables
-        The inputs, without the targets. A network that carries a state has the variables of `state` among them.
+        The inputs without the targets. They include the variables in `state`.
     state : list of symbolic ``(streams, units)``
-        The inputs that hold the state that is carried from minibatch to minibatch. May be empty.
+        The carried state: inputs whose values come from the preceding minibatch. May be empty.
     """
 
     def __init__(self, noise):
@@ -34,12 +35,21 @@ class Network(object):
         self._state_units = []
 
     def add(self, layer):
-        """Register a layer that has parameters under its name, and return it.
+        """Register a layer that has parameters, and return it.
+
+        Parameters
+        ----------
+        layer : lasagne.layers.Layer
+            It must have a name.
+
+        Returns
+        -------
+        lasagne.layers.Layer
 
         Raises
         ------
         ValueError
-            If there is already a layer of that name.
+            If there is already a layer with this name.
         """
         if layer.name in self.layers:
             raise ValueError("layer names must be different, got %r twice" % (layer.name,))
@@ -54,6 +64,7 @@ class Network(object):
         hid_name, cell_name : str
             Names of the symbolic variables.
         units : int
+            Number of hidden units.
 
         Returns
         -------
@@ -70,6 +81,7 @@ class Network(object):
         Parameters
         ----------
         streams : int
+            Number of parallel sequences in a minibatch.
 
         Returns
         -------
@@ -80,6 +92,6 @@ class Network(object):
                 for variable, units in zip(self.state, self._state_units)]
 
     def parameters(self):
-        """Return all trained parameters: OrderedDict of name (``"lstm.W_hid"``) to shared variable."""
+        """Return all parameters: OrderedDict of name, such as ``"lstm.W_hid"``, to shared variable."""
         return OrderedDict((parameter.name, parameter)
                            for layer in self.layers.values() for parameter in layer.get_params())

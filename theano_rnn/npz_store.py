@@ -1,6 +1,6 @@
-"""Named arrays in one file: written atomically, the same bytes for the same content, read back with clear errors.
+"""Named arrays in one file, written atomically and with the same bytes for the same content.
 
-Prepared data, checkpoints and compressed models all use this format: a ``.npz`` file (NumPy alone reads it too)
+Prepared data, checkpoints and compressed models all use this format: a ``.npz`` file, which `numpy.load` also reads,
 with one extra member, ``metadata.json``. Needs NumPy only.
 """
 
@@ -18,19 +18,19 @@ from .errors import ReportedError
 __all__ = ["save_arrays", "load_arrays", "write_atomically"]
 
 METADATA_MEMBER = "metadata.json"
-# A fixed date makes the bytes depend on the content alone; 1980 is where the zip format starts.
+# A fixed date, so that the bytes depend on the content only. It is the earliest date of the zip format.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_atomically(path, content):
-    """Write a file so that at any moment either the old or the complete new one is there.
+    """Write a file atomically: readers see either the old content or the complete new content.
 
     Parameters
     ----------
     path : str
         The file to write or replace.
     content : bytes or str
-        All of its content (text is stored as UTF-8).
+        The content of the file. Text is encoded as UTF-8.
     """
     if not isinstance(content, bytes):
         content = content.encode("utf-8")
@@ -47,18 +47,18 @@ def write_atomically(path, content):
 
 
 def save_arrays(path, arrays, metadata=None, compress=False):
-    """Save named arrays and a JSON-serialisable description, atomically and deterministically to the byte.
+    """Save named arrays and metadata atomically. The same content gives the same bytes.
 
     Parameters
     ----------
     path : str
         The file to write or replace; by convention it ends in ``.npz``.
     arrays : dict of str to array_like
-        No arrays of Python objects: loading must never run code.
+        Arrays of Python objects are not allowed, because loading them could run code.
     metadata : dict, optional
-        Anything `json` can write.
+        Any content that `json` can write.
     compress : bool
-        Deflate the members.
+        Compress the members.
 
     Examples
     --------
@@ -78,14 +78,14 @@ def save_arrays(path, arrays, metadata=None, compress=False):
 
 
 def load_arrays(path, what="file"):
-    """Load what `save_arrays` wrote.
+    """Load a file that was written by `save_arrays`.
 
     Parameters
     ----------
     path : str
         The file.
     what : str
-        What the file is supposed to be, for the error message (``"checkpoint"``).
+        Kind of the file, for error messages (``"checkpoint"``).
 
     Returns
     -------
@@ -95,7 +95,7 @@ def load_arrays(path, what="file"):
     Raises
     ------
     ReportedError
-        If the file is missing, damaged or not of this format.
+        If the file is missing, damaged, or has another format.
     """
     if not os.path.isfile(path):
         raise ReportedError("%s not found: %s" % (what, path))
@@ -114,7 +114,7 @@ def load_arrays(path, what="file"):
     # A damaged header can also look like a feature that zipfile does not support (RuntimeError and its subclass).
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, KeyError, EOFError,
             OSError) as error:
-        raise ReportedError("%s %s is damaged or of another format (%s); make it again or use another copy"
+        raise ReportedError("%s %s is damaged or of another format (%s); recreate it or use another copy"
                             % (what, path, error)) from error
 
 

@@ -1,4 +1,4 @@
-"""Compilation of a training step. On a GPU, the host first computes what only the host can find in the minibatch."""
+"""Compilation of a training step. On a GPU, operations that need the host run before the step."""
 
 from theano_rnn.ops.backend import on_gpu
 from theano_rnn.ops.unique.fused import UNIQUE_OPERATIONS
@@ -13,16 +13,16 @@ __all__ = ["TwoStageFunction", "host_results", "stacked", "step_function"]
 def step_function(inputs, outputs, updates, givens=(), profile=False, host_operations=UNIQUE_OPERATIONS):
     """Compile a training step: `theano.function`, in two stages if Theano's device is a GPU.
 
-    Which tokens a minibatch contains, and the position of each among them, is found by sorting. Theano has no GPU
-    operation for that. On a GPU, these operations become a function of their own that runs on the host; the step gets
-    their results together with the minibatch, so that it does not return to the host in between.
+    The distinct tokens of a minibatch are found by sorting, for which Theano has no GPU operation. On a GPU, these
+    operations become a separate function, which runs on the host. The step gets its results together with the
+    minibatch, so that it does not wait for the host.
 
     Parameters
     ----------
     inputs, outputs, updates, givens, profile
         As for `theano.function`; updates and givens are dictionaries.
     host_operations : tuple of types
-        Operations that run on the host if all they need comes from `inputs`.
+        Operations that run on the host if they depend only on `inputs`.
 
     Returns
     -------
@@ -48,9 +48,9 @@ class TwoStageFunction(object):
     Attributes
     ----------
     prepare, step : theano.compile.function_module.Function
-        The first stage, on the host, and the second one.
+        The first stage, on the host, and the second stage.
     maker, profile
-        Those of the second stage.
+        Attributes of the second stage.
     """
 
     def __init__(self, prepare, step):
@@ -64,8 +64,8 @@ class TwoStageFunction(object):
 def host_results(inputs, outputs, host_operations):
     """Return the variables at the border between the host's part of a graph and the rest.
 
-    The host's part consists of `host_operations` and of the operations on their results, as far as they need nothing
-    but `inputs` and constants.
+    The host's part consists of `host_operations` and of the operations on their results, if they depend only on
+    `inputs` and constants.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def host_results(inputs, outputs, host_operations):
     Returns
     -------
     list of variables
-        Computed by the host's part, and needed by the rest.
+        Computed by the host's part and used by the rest.
     """
     of_inputs, of_host, border = set(inputs), set(), []
     for node in io_toposort(inputs, outputs):
         continues = bool(of_host.intersection(node.inputs))
-        # The rest can compute the shape of an array that it gets.
+        # The rest computes the shapes of the arrays that it gets.
         if not (continues and isinstance(node.op, theano.compile.ops.Shape)) and all(
                 variable in of_inputs or isinstance(variable, theano.Constant) for variable in node.inputs):
             of_inputs.update(node.outputs)
@@ -94,6 +94,14 @@ def host_results(inputs, outputs, host_operations):
 def stacked(scalars):
     """Return a vector of symbolic scalars.
 
-    A GPU transfers it in one piece, where `T.stack` would transfer each scalar separately.
+    A GPU transfers it at once, whereas it transfers the arguments of `T.stack` one by one.
+
+    Parameters
+    ----------
+    scalars : sequence of n symbolic scalars
+
+    Returns
+    -------
+    symbolic ``(n,)``
     """
     return T.concatenate([T.shape_padleft(scalar) for scalar in scalars])

@@ -1,4 +1,4 @@
-"""Text to tokens, and the special tokens: one definition for data preparation, training and prediction.
+"""Conversion of text to tokens, and the special tokens, for data preparation, training and prediction.
 
 Needs the standard library only.
 """
@@ -8,16 +8,16 @@ import re
 __all__ = ["tokenize", "character_tokens", "word_tokens", "PADDING_WORD", "START_WORD", "OUTSIDE_WORD",
            "END_OF_DOCUMENT", "END_OF_LINE", "UNKNOWN_WORD", "SPACE_CHARACTER"]
 
-# A text classifier's vocabulary holds these beside the words.
+# Special tokens of text classifiers.
 PADDING_WORD, START_WORD, OUTSIDE_WORD, END_OF_DOCUMENT = "<padding>", "<start>", "<outside>", "</s>"
-# A language model's.
+# Special tokens of language models.
 END_OF_LINE, UNKNOWN_WORD = "<eos>", "<unk>"
-# How a character-level language model writes a space.
+# Represents a space in character-level language models.
 SPACE_CHARACTER = "_"
 
 
 def tokenize(text):
-    """Return the words of a text: the non-empty pieces between runs of non-word characters.
+    """Return the words of a text, which are its runs of word characters: list of str.
 
     Examples
     --------
@@ -31,7 +31,7 @@ _find_words = re.compile(r"\w+", re.UNICODE).findall
 
 
 def character_tokens(text):
-    """Return the characters of a text as a character-level model reads them: lines stripped, spaces as ``_``.
+    """Return the characters of a text, with lines stripped and ``_`` for spaces: list of str.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def character_tokens(text):
 
 
 def word_tokens(text):
-    """Return the words of a text between white space, with ``<eos>`` after every line.
+    """Return the words of a text, separated by white space, with ``<eos>`` after every line: list of str.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Guard of updates: a step whose loss or gradient is not finite changes nothing."""
+"""Guarded updates: a step whose loss or gradient is not finite changes nothing."""
 
 from collections import OrderedDict
 
@@ -11,7 +11,7 @@ __all__ = ["is_finite", "guarded", "guarded_updates"]
 
 
 def is_finite(loss, norm):
-    """Return whether the loss and the norm of the gradient are finite (and not above the largest float32).
+    """Return whether the loss and the norm of the gradient are finite and do not exceed the largest float32.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def is_finite(loss, norm):
 def guarded_updates(updates, loss, norm):
     """Return updates that leave all variables as they are if the loss or the norm of the gradient is not finite.
 
-    What can be diagnosed and saved after a bad step is then the state before it.
+    After such a step, the state before it can be diagnosed and saved.
 
     Parameters
     ----------
@@ -54,5 +54,15 @@ def guarded_updates(updates, loss, norm):
 
 
 def guarded(updates, finite):
-    """Return updates that leave all variables as they are if the symbolic bool `finite` is false."""
+    """Return updates that leave all variables as they are if a condition is false.
+
+    Parameters
+    ----------
+    updates : dict of shared variable to symbolic new value
+    finite : symbolic bool scalar
+
+    Returns
+    -------
+    OrderedDict of shared variable to symbolic new value
+    """
     return OrderedDict((variable, T.switch(finite, new, variable)) for variable, new in updates.items())

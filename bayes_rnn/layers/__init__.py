@@ -1,6 +1,6 @@
 """Bayesian layers for any Lasagne network."""
 
-from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
+from theano_rnn import ops  # noqa: F401  (configures Theano)
 
 from .dense import BayesianDenseLayer
 from .embedding import BayesianEmbeddingLayer, OneHotLayer

@@ -21,7 +21,7 @@ class BayesianLayer(object):
     *args, **kwargs
         Passed to the Lasagne layer.
     noise : NormalNoise, optional
-        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has its own source, seeded by Lasagne's random state.
 
     Attributes
     ----------
@@ -57,6 +57,6 @@ class BayesianLayer(object):
         """Return the KL divergence from the posteriors to the priors, summed over the layer: symbolic scalar.
 
         The training objective is the mean data loss plus the KL divergence of all layers divided by the number of
-        training examples (arXiv 1810.10927, section 2).
+        training examples (arXiv:1810.10927, section 2).
         """
         return sum((variable.kl() for variable in self.random_variables), T.constant(0, dtype=theano.config.floatX))

@@ -25,7 +25,7 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
         Initial weights, ``(features, num_units)``.
     b : Theano shared variable, expression, numpy array or callable
         Biases, ``(num_units,)``.
-    kind : {"L", "N", "D"}
+    kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.
     local_reparametrisation : bool
         If False, the weights are sampled once per minibatch.
@@ -40,7 +40,7 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
 
     References
     ----------
-    Kingma, Salimans, Welling: Variational Dropout and the Local Reparameterization Trick, NIPS 2015, arXiv 1506.02557,
+    Kingma, Salimans, Welling: Variational Dropout and the Local Reparameterization Trick, NIPS 2015, arXiv:1506.02557,
     section 2.
 
     Examples

@@ -1,8 +1,8 @@
-"""Layers whose input are token ids: Bayesian embedding and one-hot encoding.
+"""Layers whose input is token ids: Bayesian embedding and one-hot encoding.
 
 The output of both is large, but it is the product of small factors. Each of these layers keeps the factors of its
-output. A layer that begins with a matrix product (`BayesianLSTMLayer`) asks for them, multiplies the few distinct rows
-of the minibatch, and gathers afterwards. Other layers use the output, and Theano computes only what is used.
+output. `BayesianLSTMLayer`, which begins with a matrix product, uses them: it multiplies only the distinct rows of the
+minibatch, and gathers afterwards. Other layers use the output. Theano computes only what is used.
 """
 
 import weakref
@@ -79,7 +79,7 @@ class _FactoredLayer(lasagne.layers.Layer):
         raise NotImplementedError("%s must define get_factors_for" % type(self).__name__)
 
     def get_output_for(self, input, **kwargs):
-        # A Lasagne InputLayer that is made without a variable has floats.
+        # A Lasagne InputLayer without a given variable has floats.
         tokens = input if input.dtype.startswith(("int", "uint")) else T.cast(input, "int32")
         factors = self.get_factors_for(tokens, **kwargs)
         output = factors.output()
@@ -113,9 +113,9 @@ def find_factors(layer, output):
 
 
 def token_scale(variable, tokens, vocabulary_size, noise, **mode):
-    """Return the group variable of each token of a minibatch, with one sample per example and distinct token.
+    """Return the group variable of each token of a minibatch, one sample per example and distinct token.
 
-    All occurrences of a token in one text share their sample (arXiv 1810.10927, section 3.2). Samples are drawn for the
+    All occurrences of a token in one text share their sample (arXiv:1810.10927, section 3.2). Samples are drawn for the
     pairs of text and token that occur in the minibatch, not for the whole vocabulary.
 
     Parameters
@@ -156,9 +156,9 @@ class BayesianEmbeddingLayer(BayesianLayer, _FactoredLayer):
         Embedding units E.
     W : Theano shared variable, expression, numpy array or callable
         Initial weights, ``(V, E)``.
-    kind : {"L", "N", "D"}
+    kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.
-    group_kind : {"L", "N", "D", "C"}
+    group_kind : {'L', 'N', 'D', 'C'}
         Kind of the group variables z_voc, ``(V,)``.
     **kwargs
         `name`, `noise`.
@@ -170,7 +170,7 @@ class BayesianEmbeddingLayer(BayesianLayer, _FactoredLayer):
 
     References
     ----------
-    Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, arXiv 1810.10927, section 3.2.
+    Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, arXiv:1810.10927, section 3.2.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class PerGate(lasagne.init.Initializer):
     Raises
     ------
     ValueError
-        For another number of initializers.
+        If the number of initializers is neither 1 nor 4.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
         h' = o * tanh(c') * z_hid
 
     The weights are sampled once per minibatch, the group variables once per example. All time steps share the samples.
-    Where the mask is 0, c and h are carried over unchanged.
+    Where the mask is 0, c and h do not change.
 
     Parameters
     ----------
@@ -66,14 +66,14 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
         Of shape ``(batch, time, features)``. If it is a `BayesianEmbeddingLayer` or `OneHotLayer`, its distinct rows
         are multiplied by W_in instead of its output.
     num_units : int
-        Hidden units H.
+        Number of hidden units, H.
     W_in, W_hid, b : Theano shared variable, expression, numpy array or callable
-        Gates stacked in the last axis: ``(features, 4H)``, ``(H, 4H)``, ``(4H,)``. `PerGate` makes such an initializer.
-    kind : {"L", "N", "D"}
+        Gates stacked in the last axis: ``(features, 4H)``, ``(H, 4H)``, ``(4H,)``. `PerGate` is such an initializer.
+    kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.
-    gates_kind, in_kind, hid_kind : {"L", "N", "D", "C"}
+    gates_kind, in_kind, hid_kind : {'L', 'N', 'D', 'C'}
         Kinds of the group variables z_gates, ``(4H,)``, z_in, ``(features,)``, and z_hid, ``(H,)``.
-    gate_nonlinearity : {"hard_sigmoid", "sigmoid"}
+    gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
         ``clip(0.2 x + 0.5, 0, 1)``, or the logistic function.
     **kwargs
         `noise`, and the arguments of `theano_rnn.layers.RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`,
@@ -86,10 +86,10 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
 
     References
     ----------
-    Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, arXiv 1812.05692,
+    Lobacheva, Chirkova, Vetrov: Bayesian Sparsification of Gated Recurrent Neural Networks, arXiv:1812.05692,
     section 3.
 
-    Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, arXiv 1810.10927, section 3.
+    Chirkova, Lobacheva, Vetrov: Bayesian Compression for Natural Language Processing, arXiv:1810.10927, section 3.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
             return GatheredRows(rows, index, scale).time_first().output()
         W_in, z_in = self.W_in.value(self.noise, **mode), self.z_in.value(self.noise, examples, **mode)
         if factors is not None and z_in is None:
-            # The scale is one number per token and example, so it commutes with the product.
+            # The scale is a scalar per token and example, so it commutes with the product.
             return factors._replace(rows=T.dot(factors.rows, W_in)).time_first().output()
         if z_in is not None:
             input = input * z_in.dimshuffle(0, "x", 1)

@@ -1,6 +1,6 @@
 """Lasagne layers with predefined sparseness, and dropout layers with shared masks."""
 
-from theano_rnn import ops  # noqa: F401  (configures Theano before anything imports it)
+from theano_rnn import ops  # noqa: F401  (configures Theano)
 
 from .dense import dense_layer
 from .dropout import DropoutLayer, LockedDropoutLayer

@@ -1,4 +1,4 @@
-"""Fully connected layer with the initialisation of the papers' programs."""
+"""Fully connected layer with the initialisation of the published programs."""
 
 from theano_rnn.lasagne_compat import lasagne
 
@@ -6,7 +6,7 @@ __all__ = ["dense_layer"]
 
 
 def dense_layer(incoming, num_units, name, b=True, nonlinearity=None):
-    """Make a fully connected layer over the last axis, initialised with uniform(-1/sqrt(inputs), 1/sqrt(inputs)).
+    """Create a fully connected layer over the last axis, initialised with uniform(-1/sqrt(inputs), 1/sqrt(inputs)).
 
     Parameters
     ----------

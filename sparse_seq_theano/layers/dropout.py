@@ -17,7 +17,7 @@ class DropoutLayer(lasagne.layers.Layer):
     p : float
         Probability of dropping an element, in [0, 1).
     noise : DropoutNoise, optional
-        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has its own source, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
@@ -56,7 +56,7 @@ class LockedDropoutLayer(DropoutLayer):
     p : float
         Probability of dropping a feature, in [0, 1).
     noise : DropoutNoise, optional
-        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has its own source, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
@@ -67,7 +67,7 @@ class LockedDropoutLayer(DropoutLayer):
 
     References
     ----------
-    Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv 1512.05287.
+    Gal, Ghahramani: A Theoretically Grounded Application of Dropout in Recurrent Neural Networks, arXiv:1512.05287.
 
     Examples
     --------

@@ -38,7 +38,7 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
     dimension_dropout : float
         Probability of dropping an embedding dimension of an example at all time steps (``dropouti``).
     noise : DropoutNoise, optional
-        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has its own source, seeded by Lasagne's random state.
     **kwargs
         `name`.
 
@@ -56,9 +56,9 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
 
     References
     ----------
-    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720, section 3.
+    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv:1808.08720, section 3.
 
-    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, sections 4.2 and 4.3,
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182, sections 4.2 and 4.3,
     for the dropouts.
 
     Examples
@@ -132,7 +132,7 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
         for block, start, (left, right) in zip(self.blocks, self.geometry.start_rows, self.geometry.block_columns):
             first = sum(begin < start for begin, _, _ in segments)
             lengths = [end - begin for begin, end, _ in segments[first:]]
-            # The gradient of each slice of a block would be as large as the block; the gradient of a split is not.
+            # The gradient of each slice would be as large as the block. The gradient of a split is not.
             pieces = T.split(block, lengths, len(lengths)) if len(lengths) > 1 else [block]
             for segment, piece in zip(range(first, len(segments)), pieces):
                 matrices[segment].append(piece)
@@ -169,9 +169,9 @@ class SparseDecoderLayer(lasagne.layers.Layer):
 
     References
     ----------
-    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv 1608.05859.
+    Press, Wolf: Using the Output Embedding to Improve Language Models, arXiv:1608.05859.
 
-    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720,
+    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv:1808.08720,
     section 4.1, for the sparse form.
 
     Examples

@@ -32,7 +32,7 @@ class SparseLSTMLayer(RecurrentLayer):
     incoming : lasagne.layers.Layer or tuple
         Of shape ``(batch, time, features)``.
     num_units : int
-        Hidden units H of all components.
+        Number of hidden units of all components together, H.
     blocks : int, optional
         Number of components.
     density : float, optional
@@ -46,7 +46,7 @@ class SparseLSTMLayer(RecurrentLayer):
         Initial values of each component, with gates stacked in the last axis: ``(inputs, 4h)``, ``(h, 4h)``, ``(4h,)``
         for h hidden units of the component. By default uniform(-1/sqrt(h), 1/sqrt(h)).
     noise : DropoutNoise, optional
-        Random number source. By default, the layer has a source of its own, seeded by Lasagne's random state.
+        Random number source. By default, the layer has its own source, seeded by Lasagne's random state.
     **kwargs
         Passed to `theano_rnn.layers.RecurrentLayer`: `hid_init`, `cell_init`, `mask_input`, `only_return_final`,
         `backwards`, `name`.
@@ -65,9 +65,9 @@ class SparseLSTMLayer(RecurrentLayer):
 
     References
     ----------
-    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv 1808.08720, section 2.
+    Demeester, Deleu, Godin, Develder: Predefined Sparseness in Recurrent Sequence Models, arXiv:1808.08720, section 2.
 
-    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv 1708.02182, section 2, for
+    Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182, section 2, for
     `weight_drop`.
 
     Examples
@@ -100,7 +100,7 @@ class SparseLSTMLayer(RecurrentLayer):
 
     @property
     def info(self):
-        """OrderedDict : Sizes and segments, and parameters compared to the dense LSTM; see `LSTMGeometry.info`."""
+        """OrderedDict : Sizes, segments and parameter counts; see `LSTMGeometry.info`."""
         return self.geometry.info()
 
     def get_sequences_for(self, inputs, deterministic=False, **kwargs):

@@ -429,7 +429,7 @@ def test_unknown_options():
     with pytest.raises(ValueError, match="kind must be one of C, D, L, N, got 'X'"):
         dense_3d(gates_kind="X")
     x = layers.InputLayer((None, None, E), T.tensor3())
-    with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
+    with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, got 'tanh'"):
         layers.get_output(BayesianLSTMLayer(x, H, gate_nonlinearity="tanh"))
 
 

@@ -306,9 +306,9 @@ def test_command_line_errors(paths, tmp_path):
     for arguments, message in (
             ([missing, "good"], "compressed model not found: " + missing),
             ([other, "good"], "%s is not a compressed model: its format must be %s, got 'checkpoint' "
-                              "(run_compressed.py makes compressed models)" % (other, expected)),
+                              "(run_compressed.py creates compressed models)" % (other, expected)),
             ([damaged], "compressed model %s is damaged or of another format (File is not a zip file); "
-                        "make it again or use another copy" % damaged),
+                        "recreate it or use another copy" % damaged),
             ([paths["characters"], "abx"], "'x' is not in the vocabulary of the model, which has 4 characters"),
             ([paths["text"], "--sample", "3"],
              "--sample needs a language model, but %s is a classifier" % paths["text"]),

@@ -147,7 +147,7 @@ def assert_damaged(path, what="checkpoint"):
         load_arrays(path, what)
     message = str(error.value)
     assert message.startswith("%s %s is damaged or of another format (" % (what, path))
-    assert message.endswith("); make it again or use another copy")
+    assert message.endswith("); recreate it or use another copy")
     assert len(message.splitlines()) == 1
     return message
 

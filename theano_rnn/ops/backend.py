@@ -1,9 +1,9 @@
 """Choice between the two backends of every operation.
 
-Each operation of :mod:`theano_rnn.ops` has two implementations of the same formula: the reference implementation
-(``"reference"``), made of Theano's own operations and gradients, which runs everywhere; and the fused one
-(``"fused"``), compiled from the C++ files of this package. On a GPU, only the LSTM recurrence and the distinct values
-have a fused implementation.
+Each operation of :mod:`theano_rnn.ops` has two implementations of the same formula. The reference implementation
+(``"reference"``) consists of Theano's own operations and gradients and runs everywhere. The fused implementation
+(``"fused"``) is compiled from the C++ files of this package. On a GPU, only the LSTM recurrence and the distinct
+values have a fused implementation.
 """
 
 import os
@@ -14,7 +14,7 @@ __all__ = ["BACKENDS", "VARIABLE", "select_backend", "use_fused", "on_gpu"]
 
 BACKENDS = ("reference", "fused")
 
-#: The environment variable that chooses, and its former name with its former word for the reference implementation.
+#: Environment variable that selects the backend, and its former name.
 VARIABLE = "THEANO_RNN_BACKEND"
 FORMER_VARIABLE = "BAYES_RNN_RECURRENCE"
 
@@ -29,10 +29,10 @@ def select_backend(variables=(), serves_gpu=False):
     Parameters
     ----------
     variables : iterable of Theano variables
-        The inputs of the operation, except integers. The fused backend requires that all are float32 or all float64.
+        Inputs of the operation, without integers. The fused backend requires that all are float32 or all float64.
     serves_gpu : bool
-        Whether the fused operation can be used if Theano's device is a GPU: because it has a counterpart for the GPU
-        (float32 only), or because it runs on the host.
+        Whether the fused operation can be used if Theano's device is a GPU, because it has a counterpart for the GPU
+        (float32 only) or because it runs on the host.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def select_backend(variables=(), serves_gpu=False):
     Raises
     ------
     ValueError
-        If the environment variable has another value, or is ``fused`` and the fused backend cannot run.
+        If the environment variable has an invalid value, or if it is ``fused`` and the fused backend cannot run.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def select_backend(variables=(), serves_gpu=False):
 
 
 def _environment():
-    """Return the variable that is set, and its value in today's words."""
+    """Return the name of the environment variable, and its value in the current terms."""
     name, reference = VARIABLE, "reference"
     if name not in os.environ and FORMER_VARIABLE in os.environ:
         name, reference = FORMER_VARIABLE, "scan"
@@ -71,7 +71,7 @@ def _environment():
 
 
 def use_fused(backend, variables=(), serves_gpu=False):
-    """Return whether a function with an argument `backend` uses the operations written in C++.
+    """Return whether a function with an argument `backend` uses the fused backend.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def use_fused(backend, variables=(), serves_gpu=False):
     Raises
     ------
     ValueError
-        For another backend, and as `select_backend`.
+        If `backend` is invalid; see also `select_backend`.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def on_gpu():
 
 
 def _obstacle_to_fused(variables):
-    """Return why the operations written in C++ cannot run here, or None."""
+    """Return the reason why the fused backend cannot run: str or None."""
     if not theano.config.cxx:
         return "Theano has no C++ compiler (theano.config.cxx is empty)"
     dtypes = sorted(set(variable.dtype for variable in variables))

@@ -25,10 +25,9 @@ class CompiledOp(gof.Op):
     Attributes
     ----------
     sources : tuple of str
-        Names of the C++ files, relative to this folder, in the order in which they are inserted into the modules that
-        Theano compiles.
+        Names of the C++ files, relative to this folder, in the order of inclusion in the modules that Theano compiles.
     inplace : bool
-        Whether outputs are written into the memory of inputs; a property of those operations that can do that.
+        Whether outputs are written into the memory of inputs. Only operations that support it have this property.
     can_work_inplace : bool
         Whether the rewrite of `register_inplace` applies.
 
@@ -44,7 +43,7 @@ class CompiledOp(gof.Op):
 
     @staticmethod
     def check_inputs(function, names, inputs, ndims, integers=()):
-        """Return the inputs of a node as variables, after checking their number, dimensions and types.
+        """Return the inputs of a node as variables, after checks of their number, dimensions and types.
 
         Parameters
         ----------
@@ -58,12 +57,16 @@ class CompiledOp(gof.Op):
         integers : collection of str
             Names of the inputs that are int64.
 
+        Returns
+        -------
+        list of Theano variables
+
         Raises
         ------
         ValueError
-            For another number of inputs.
+            If the number of inputs is wrong.
         TypeError
-            For other dimensions or types.
+            If the number of dimensions or the type of an input is wrong.
         """
         inputs = [T.as_tensor_variable(variable) for variable in inputs]
         if len(inputs) != len(names):
@@ -81,7 +84,7 @@ class CompiledOp(gof.Op):
 
     @staticmethod
     def call(function, arguments, sub):
-        """Return C code that calls an entry point, which returns false if it has set a Python exception.
+        """Return C code that calls an entry point. The entry point returns false if it has set a Python exception.
 
         Parameters
         ----------
@@ -90,6 +93,10 @@ class CompiledOp(gof.Op):
         arguments : sequence of str
         sub : dict
             The argument of `c_code`.
+
+        Returns
+        -------
+        str
         """
         return """
         if (!{}({})) {{
@@ -98,16 +105,16 @@ class CompiledOp(gof.Op):
         """.format(function, ", ".join(arguments), sub["fail"])
 
     def make_thunk(self, node, storage_map, compute_map, no_recycling, impl=None):
-        # There is no Python code, also for the modes (FAST_COMPILE) in which Theano would prefer it.
+        # There is no Python code, which Theano would prefer in some modes (FAST_COMPILE).
         return super(CompiledOp, self).make_thunk(node, storage_map, compute_map, no_recycling, impl="c")
 
     def c_support_code(self):
         return "\n".join(read_source(name) for name in self.sources)
 
     def c_compile_args(self):
-        # No -ffast-math: NaN and infinity must be preserved. Contraction to fused multiply-add makes the products fast;
-        # a -std=c++.. among the user's flags would disable it. We set no -std: precompiled headers can be used only
-        # with the same language standard, and the default of g++ 6 and later is new enough.
+        # No -ffast-math: NaN and infinity must be preserved. Contraction to fused multiply-add makes the products fast.
+        # The user's flags must not contain -std=c++.., which disables it. We set no -std, because precompiled headers
+        # require the same language standard, and the default of g++ 6 and later is new enough.
         return ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
     def c_code_cache_version(self):
@@ -116,7 +123,7 @@ class CompiledOp(gof.Op):
 
 
 def listed(names, keys):
-    """Return the C variables of these keys, separated by commas; NULL for a key that is not in `names`."""
+    """Return the C variables of some keys, separated by commas, with NULL for keys that are not in `names`: str."""
     return ", ".join(names.get(key, "NULL") for key in keys)
 
 
@@ -127,22 +134,22 @@ def read_source(name):
 
 
 def with_properties(op, op_type=None, **changes):
-    """Return an operation with the properties of `op`, except for the changes, of another type if one is given."""
+    """Return an operation with the properties of `op`, updated by `changes`, and of type `op_type` if it is given."""
     return (op_type or type(op))(**dict(((name, getattr(op, name)) for name in op.__props__), **changes))
 
 
 def register_inplace(name, *op_types):
     """Let Theano rewrite operations so that they write their outputs into the memory of their inputs.
 
-    Theano undoes the rewrite of a node whose inputs are still needed. It runs together with Theano's own in-place
-    rewrites (positions 50 to 75).
+    Theano undoes the rewrite of a node whose inputs are still needed. The rewrite runs together with Theano's own
+    in-place rewrites (positions 50 to 75).
 
     Parameters
     ----------
     name : str
         Name of the rewrite, without the prefix ``theano_rnn``.
     *op_types : subclasses of CompiledOp
-        They have a property `inplace`.
+        Operations with a property `inplace`.
     """
     @gof.local_optimizer(list(op_types), inplace=True)
     def work_inplace(node):

@@ -4,13 +4,13 @@ This module is imported if Theano's device is a GPU. From then on, the rewrites 
 1.0.5 compiles:
 
 * The recurrence of an LSTM gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`), for float32 and up to 128
-  components. Others stay on the CPU.
+  components. Other recurrences stay on the CPU.
 * ``T.arange`` and the gradient of a softmax get operations on the GPU. Theano computes them on the host, with transfers
   in both directions.
-* Increments of elements of a vector become increments of rows of a matrix. For elements, Theano launches one kernel
-  each, one after the other: tens of thousands in a training step of a text classifier. For rows, it launches one.
-* The sum of all numbers of an array becomes a sum of row sums. Theano computes a complete sum on one multiprocessor (6
-  ms for the weights of an embedding on an H100), and row sums on all of them.
+* Increments of elements of a vector become increments of rows of a matrix. Theano launches one kernel per element, tens
+  of thousands in a training step of a text classifier, but a single kernel for rows.
+* The sum of all elements of an array becomes a sum of row sums. Theano computes a complete sum on one multiprocessor (6
+  ms for the weights of an embedding on an H100), and row sums on all multiprocessors.
 """
 
 import theano
@@ -34,12 +34,12 @@ __all__ = ["GpuRange"]
 
 
 class GpuRange(GpuKernelBase, gof.Op):
-    """0, 1, 2 and so on, as int64, on a GPU: ``T.arange(length)``.
+    """``T.arange(length)`` as int64 on a GPU.
 
     Parameters
     ----------
     context_name : str or None
-        The GPU, as Theano calls it.
+        Theano's name of the GPU.
     """
 
     __props__ = ("context_name",)
@@ -100,7 +100,7 @@ def _range_on_gpu(op, context_name, inputs, outputs):
 @register_opt("fast_compile")
 @gof.local_optimizer([Shape_i])
 def _length_on_gpu(node):
-    """Take the length of an array on the GPU; a scan would transfer the array to the host only for that."""
+    """Compute the length of an array on the GPU. Otherwise, a scan transfers the array to the host for its length."""
     array = node.inputs[0]
     while array.owner and isinstance(array.owner.op, (GpuFromHost, HostFromGpu)):
         array = array.owner.inputs[0]
@@ -112,7 +112,7 @@ def _length_on_gpu(node):
 def _increment_rows_of_one(node):
     """Increment the elements of a vector as rows of a matrix."""
     vector, increments, index = node.inputs
-    # If elements are set and an index occurs twice, the last one counts; for rows of a matrix, any of them could.
+    # If elements are set and an index occurs twice, the last value is kept. For rows, the order is undefined.
     if node.op.set_instead_of_inc or vector.ndim != 1 or increments.ndim != 1:
         return False
     return [node.op(vector.dimshuffle(0, "x"), increments.dimshuffle(0, "x"), index).dimshuffle(0)]
@@ -120,7 +120,7 @@ def _increment_rows_of_one(node):
 
 @gof.local_optimizer([SoftmaxGrad])
 def _softmax_gradient_elementwise(node):
-    """Write the gradient of a softmax in operations that Theano has for GPUs without cuDNN."""
+    """Replace the gradient of a softmax by operations that Theano has for GPUs without cuDNN."""
     if not isinstance(node.op, SoftmaxGrad):
         return False
     gradient, softmax = node.inputs
@@ -130,7 +130,7 @@ def _softmax_gradient_elementwise(node):
 
 @gof.local_optimizer([T.Sum])
 def _sum_rows_first(node):
-    """Sum an array of two or more dimensions row by row first."""
+    """Replace the sum of an array of two or more dimensions by a sum of row sums."""
     x = node.inputs[0]
     if not isinstance(node.op, T.Sum) or x.ndim < 2 or node.op.axis not in (None, tuple(range(x.ndim))):
         return False
@@ -139,7 +139,7 @@ def _sum_rows_first(node):
 
 
 def _register_lifter(processor_op, gpu_op):
-    """Let Theano replace an operation of the CPU by one of the GPU where it moves operations to the GPU."""
+    """Let Theano replace a CPU operation by a GPU operation when it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
         if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
             return False

@@ -1,4 +1,4 @@
-"""Theano's cache of compiled modules: what it keeps, how processes wait for each other, precompiled headers."""
+"""Theano's cache of compiled modules: retention, locking, and precompiled headers."""
 
 import hashlib
 import os
@@ -8,12 +8,12 @@ import tempfile
 
 __all__ = ["COMPILE_LOCK", "keep_compiled_modules", "use_precompiled_headers"]
 
-#: Settings of the lock on the cache, in seconds. A process that waits for another's compilation checks every second
-#: whether it has ended (default: 5), and overrides a lock whose owner is unknown after a minute (default: 120). It
-#: overrides the lock of a dead process at once.
+#: Settings of the lock on the cache, in seconds. A process that waits for the lock checks it every second (default: 5)
+#: and overrides a lock whose owner is unknown after a minute (default: 120). It overrides the lock of a dead process at
+#: once.
 COMPILE_LOCK = (("compile.wait", "1"), ("compile.timeout", "60"))
 
-# The headers of the modules that Theano compiles: first Theano's own, in its order, then those of our C++ files.
+# Headers of the modules that Theano compiles: Theano's own, in its order, then those of our C++ files.
 HEADERS = """\
 #include <Python.h>
 #include <iostream>
@@ -37,11 +37,11 @@ HEADERS = """\
 
 
 def keep_compiled_modules():
-    """Let Theano's cache keep the compiled code of operations without properties, such as its matrix product.
+    """Let Theano's cache keep the modules of operations without properties, such as its matrix product.
 
-    Theano 1.0.5 takes the names of an operation's properties as part of its version. An operation without properties
+    Theano 1.0.5 uses the names of an operation's properties as part of its version. An operation without properties
     (``__props__ = ()``) therefore counts as unversioned and is compiled again in every process: about ten modules of a
-    training step, ten seconds of every start. Nothing else reads the attribute after the class is made.
+    training step, ten seconds of every start. Nothing else reads the attribute after the class is created.
     """
     from theano.gof import Op
     classes = [Op]
@@ -53,16 +53,16 @@ def keep_compiled_modules():
 
 
 def use_precompiled_headers(compiler_flags):
-    """Let g++ read the headers of all modules from one precompiled file, which the first compilation makes.
+    """Let g++ read the headers of all modules from one precompiled file, which the first compilation creates.
 
     The headers are most of the text that g++ reads: with an empty cache, the first training step came after 41 s
-    instead of 69 s. The file is in Theano's cache, has 50 MB, and its name contains a hash of everything it depends on.
-    Its name becomes part of the compiler flags now, because the flags are part of the names of compiled modules.
+    instead of 69 s. The file is in Theano's cache and takes 50 MB. Its name contains a hash of all that it depends on.
+    The name becomes part of the compiler flags at once, because the flags are part of the names of compiled modules.
 
     Parameters
     ----------
     compiler_flags : str
-        Nothing is done if ``gcc.cxxflags`` is something else: then the user chose it.
+        The flags that `configure` sets. If ``gcc.cxxflags`` differs, the user chose it, and nothing is done.
     """
     import numpy
     import theano
@@ -87,7 +87,7 @@ def use_precompiled_headers(compiler_flags):
 
 
 class _PrecompiledHeader(object):
-    """A header file and, beside it, its precompiled form (``.gch``), made when a module is compiled with it.
+    """A header file and its precompiled form (``.gch``), created when the first module is compiled with it.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class _PrecompiledHeader(object):
         return not self.failed
 
     def _compile(self):
-        # Another process may do the same: each makes its own files, and the header appears when both are complete.
+        # Other processes may do the same. Each creates its own files. The header appears when both are complete.
         handle, text = tempfile.mkstemp(suffix=".hpp", dir=os.path.dirname(self.path))
         try:
             with os.fdopen(handle, "w") as stream:

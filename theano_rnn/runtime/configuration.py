@@ -1,8 +1,8 @@
 """Configuration of Theano: precision, threads, BLAS, compiler flags, denormal numbers, memory.
 
 `configure` must run before Theano is imported; then it imports Theano. The settings of the user (``THEANO_FLAGS``,
-``OMP_NUM_THREADS``) take precedence. `ensure_configured` does the same, if nobody has done it, when the operations of
-this package are imported.
+``OMP_NUM_THREADS``) take precedence. Importing `theano_rnn.ops` calls `ensure_configured`, which does the same unless
+Theano is already configured.
 """
 
 import configparser
@@ -23,12 +23,12 @@ __all__ = ["configure", "ensure_configured", "resolve_device"]
 # Vectorised exp, log and tanh for the elementwise code (8 times faster with AVX-512). With __FAST_MATH__ defined, the
 # headers of glibc declare their vector variants. -ffast-math itself would also let the compiler assume that there is
 # no NaN and no infinity, and then the training loop could not notice a loss that is not finite.
-# The last two are for the precompiled headers: no debugging information, which Theano requests otherwise, and threads,
-# which our operations use.
+# The last two are for the precompiled headers: no debugging information, which Theano requests by default, and
+# threads, which our operations use.
 COMPILER_FLAGS = "-O3 -march=native -fno-math-errno -fno-trapping-math -D__FAST_MATH__ -g0 -pthread"
 
-# This graph rewrite replaces number * (x . y) by a scaled product even if x . y is needed too, and then multiplies
-# twice: for all weight gradients of a network whose gradients are clipped.
+# This graph rewrite replaces number * (x . y) by a scaled product even if x . y is also needed. If gradients are
+# clipped, each weight gradient is then computed twice.
 EXCLUDED = "local_dot22_to_dot22scalar"
 
 # CPython 3.11 has no NumPy before 1.23. With a later NumPy, Theano 1.0.5 cannot be imported without blas.ldflags: to
@@ -36,14 +36,14 @@ EXCLUDED = "local_dot22_to_dot22scalar"
 # wheel, which cannot be linked to. Without a library of its own, Theano multiplies through NumPy.
 ON_311 = sys.version_info >= (3, 11)
 
-# Theano 1.0.5 knows only cuDNN 5 to 7, and would print which GPU it uses.
+# Theano 1.0.5 supports only cuDNN 5 to 7. By default it prints the name of the GPU.
 GPU_FLAGS = (("dnn.enabled", "False"), ("print_active_device", "False"))
 
 _configured = False
 
 
 def configure(device="cpu"):
-    """Configure Theano for the experiments and the tests: float32, on all cores that this process may use.
+    """Configure Theano for the experiments and the tests: float32, and all cores that this process may use.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def configure(device="cpu"):
     Raises
     ------
     RuntimeError
-        If Theano is already imported: it reads its flags only once.
+        If Theano is already imported, because it reads its flags only once.
     ReportedError
         If the GPU cannot be used.
     """
@@ -64,10 +64,11 @@ def configure(device="cpu"):
 
 
 def ensure_configured():
-    """Configure Theano unless that has been done. Compiles nothing.
+    """Configure Theano unless it is already configured. Compiles nothing.
 
-    In contrast to `configure`, the user's ``.theanorc`` takes precedence too. If Theano is already imported, this sets
-    everything that can still be changed and that the user did not set: not the precision and not the device.
+    In contrast to `configure`, the user's ``.theanorc`` takes precedence too. If Theano is already imported, this
+    function sets everything that can still be changed and that the user did not set. The precision and the device
+    cannot be changed.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def ensure_configured():
 
 
 def _configure(device, chosen=()):
-    """Set flags and environment and import Theano. `chosen`: names of settings that stay as the user has them."""
+    """Set flags and environment and import Theano. `chosen`: names of settings that the user has set."""
     from . import gpu
     device = resolve_device(device)
     _use_all_cores()
@@ -96,7 +97,7 @@ def _configure(device, chosen=()):
     elif ON_311:
         settings += (("blas.ldflags", ""),)
     flags = ["%s=%s" % setting for setting in settings if setting[0].lower() not in chosen]
-    # If a flag is given several times, Theano takes the last one: the user's.
+    # If a flag is given several times, Theano uses the last one, which is the user's.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     _prepare_process()
     if gpu.is_gpu(device):
@@ -128,7 +129,7 @@ def _can_be_set(parameter):
 
 
 def _settings_of_theano():
-    """Return the settings that every device needs, and that can be changed when Theano is imported."""
+    """Return the settings for all devices that can be changed after Theano is imported."""
     return (("gcc.cxxflags", COMPILER_FLAGS), ("optimizer_excluding", EXCLUDED)) + compile_cache.COMPILE_LOCK
 
 
@@ -139,7 +140,7 @@ def _settings_in_theanorc():
     try:
         parser.read([os.path.expanduser(name) for name in files])
     except configparser.Error:
-        return {}                                   # Theano reports it
+        return {}                                   # Theano reports the error
     return {option if section == "global" else "%s.%s" % (section.lower(), option): value
             for section in parser.sections() for option, value in parser.items(section)}
 
@@ -148,8 +149,8 @@ def _use_all_cores():
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, cores)
-    # After a product, the threads of OpenBLAS wait for the next one in a busy loop, by default of 2^26 cycles, on the
-    # cores that our operations, and those of another process, could use.
+    # After a product, the threads of OpenBLAS wait for the next one in a busy loop of 2^26 cycles by default. They
+    # occupy cores that our operations and other processes could use.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     coretype = openblas_coretype()
     if coretype:
@@ -173,7 +174,7 @@ def _prepare_theano():
 def resolve_device(device):
     """Return the device to use, after all checks that are possible without Theano.
 
-    The choice that ``auto`` stands for is written to stderr, with its reason.
+    If `device` is ``auto``, the choice and its reason are written to stderr.
 
     Parameters
     ----------
@@ -183,12 +184,12 @@ def resolve_device(device):
     Returns
     -------
     str
-        ``cpu``, ``cuda0`` or the like.
+        ``cpu``, or a GPU such as ``cuda0``.
 
     Raises
     ------
     ReportedError
-        If it is a GPU that cannot be used.
+        If the device is a GPU that cannot be used.
     """
     from . import gpu
     for flag in os.environ.get("THEANO_FLAGS", "").split(","):
@@ -206,12 +207,12 @@ def resolve_device(device):
 
 
 def use_gpu(device):
-    """Import Theano, and raise an error if it could not initialise the GPU: Theano would only log that and use the CPU.
+    """Import Theano, and raise an error if it cannot initialise the GPU. Theano would log the error and use the CPU.
 
     Raises
     ------
     ReportedError
-        If it could not.
+        If Theano cannot initialise the GPU.
     """
     messages = []
     handler = logging.Handler()
@@ -225,15 +226,15 @@ def use_gpu(device):
         logger.propagate = True
         logger.removeHandler(handler)
     if not theano.gpuarray.pygpu_activated:
-        reason = " ".join(" ".join(messages).split()) or "it gives no reason"
+        reason = " ".join(" ".join(messages).split()) or "Theano gives no reason"
         raise ReportedError("Theano cannot use %s: %s; python -m theano_rnn.runtime.gpu tests it" % (device, reason))
 
 
 def keep_freed_memory():
     """Let the C library keep the memory of freed arrays instead of returning it to the system.
 
-    By default, arrays above 32 MB are mapped anew each time, and the kernel fills every page with zeros before its
-    first use: a fifth of a training step of the language model. Does nothing without glibc.
+    By default, each array above 32 MB is mapped when it is allocated, and the kernel fills every page with zeros before
+    its first use. This took a fifth of a training step of the language model. Does nothing without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -244,31 +245,31 @@ def keep_freed_memory():
 
 
 def leave_scan_to_python():
-    """Let `theano.scan` run its loop in Python, without an attempt to compile it.
+    """Let `theano.scan` run its loop in Python instead of compiling it.
 
-    Theano contains that loop as a C file, generated by a Cython of 2018, which uses headers that CPython 3.11 removed.
-    If the compiled loop cannot be imported, Theano uses a loop in Python, slower and with the same results. An error of
-    the compiler is not treated that way: it stops the compilation of every function that has a scan. So the import
-    itself is made to fail.
+    Theano contains the loop as a C file, generated by Cython in 2018, which uses headers that CPython 3.11 removed. If
+    the compiled loop cannot be imported, Theano uses a loop in Python, which is slower and has the same results. But if
+    the compiler fails, Theano cannot compile any function that has a scan. Therefore this function lets the import
+    fail.
     """
     sys.modules.setdefault("theano.scan_module.scan_perform_ext", None)
 
 
 def can_link_openblas():
-    """Return whether g++ finds a libopenblas to link to; the run-time library alone is not sufficient."""
+    """Return whether g++ can link to libopenblas, for which the run-time library alone is not sufficient."""
     try:
         found = subprocess.check_output(["g++", "-print-file-name=libopenblas.so"], stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):
         return False
-    return os.path.isabs(found.decode().strip())        # g++ returns the bare name if there is none
+    return os.path.isabs(found.decode().strip())        # if there is none, g++ prints only the name
 
 
 def openblas_coretype():
-    """Return the OpenBLAS kernels that fit the processor's instructions, or None to leave the choice to OpenBLAS.
+    """Return the name of the OpenBLAS kernels for this processor, or None to leave the choice to OpenBLAS.
 
-    OpenBLAS 0.3.21 and the one inside NumPy 1.21 do not know later processors and then use SSE3 kernels: on an Intel
-    Emerald Rapids, a 2000 x 2000 product ran at 65 instead of 315 GFLOP/s. OpenBLAS reads the choice when it is loaded,
-    so it must be made before NumPy is imported. If NumPy is already imported, it holds only for Theano's own products.
+    OpenBLAS 0.3.21 and the OpenBLAS in NumPy 1.21 use SSE3 kernels on later processors, which they do not know: on an
+    Intel Emerald Rapids, a 2000 x 2000 product ran at 65 instead of 315 GFLOP/s. OpenBLAS reads the choice when it is
+    loaded, so it must be made before NumPy is imported. Otherwise it applies only to Theano's own products.
     """
     try:
         with open("/proc/cpuinfo") as stream:
@@ -283,7 +284,7 @@ def openblas_coretype():
 
 
 def flush_denormals_to_zero():
-    """Let the processor treat numbers below 1e-38 as zero, in this thread and in those that it starts.
+    """Let the processor treat denormal numbers as zero, in this thread and in the threads that it starts.
 
     Gradients that decay over 200 time steps become denormal, and arithmetic on denormals takes a hundred times longer:
     without this, a training step of the IMDB network took 7 times as long. Only numbers below the smallest normal
@@ -296,5 +297,5 @@ def flush_denormals_to_zero():
     if libm.fegetenv(environment) == 0:
         environment[7] |= 0x8040                    # flush to zero, denormals are zero
         libm.fesetenv(environment)
-        # NumPy 1.22 and later warn twice for each type when they compute its limits.
+        # NumPy 1.22 and later warn twice for each type when it computes the limits of the type.
         warnings.filterwarnings("ignore", "The value of the smallest subnormal for", UserWarning)

@@ -1,7 +1,7 @@
-"""Choice of a GPU: which GPUs there are, why one cannot be used, and how Theano finds the CUDA back-end.
+"""Selection of a GPU, and the paths of the CUDA back-end.
 
 ``./setup_env.sh --cuda`` installs the back-end into the virtualenv. ``python -m theano_rnn.runtime.gpu`` tests it and
-prints the GPU that it runs on. Only this test imports Theano, so a GPU that cannot be used is refused at once.
+prints the GPU that it runs on. Only this test imports Theano, so a GPU that cannot be used is reported at once.
 """
 
 import ctypes
@@ -20,13 +20,13 @@ SET_UP = "./setup_env.sh --cuda"
 #: From this compute capability on, libgpuarray 0.7.6 truncates the name of the architecture (``compute_100``).
 FIRST_UNNAMEABLE = (10, 0)
 
-# Of cuda.h.
+# Constants of cuda.h.
 _NO_DEVICE = 100
 _MAJOR, _MINOR = 75, 76
 
 
 class Gpu(namedtuple("Gpu", ["number", "name", "capability"])):
-    """One GPU: its number for the driver, its name, its compute capability (two int)."""
+    """A GPU: its number in the driver, its name, and its compute capability (pair of int)."""
 
     __slots__ = ()
 
@@ -35,12 +35,12 @@ class Gpu(namedtuple("Gpu", ["number", "name", "capability"])):
 
 
 def is_gpu(device):
-    """Return whether a device of Theano's (``cpu``, ``cuda``, ``cuda0``, ``opencl0:0``) is a GPU."""
+    """Return whether a Theano device (``cpu``, ``cuda``, ``cuda0``, ``opencl0:0``) is a GPU."""
     return device.startswith(("cuda", "opencl"))
 
 
 def load_backend():
-    """Let this process, and the compilers that it starts, find libgpuarray.
+    """Let this process and the compilers that it starts find libgpuarray.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load_backend():
     for variable, folder in (("CPATH", "include"), ("LIBRARY_PATH", "lib")):
         ours, before = os.path.join(FOLDER, folder), os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join([ours] + [path for path in before if path not in (ours, "")])
-    # pygpu's modules refer to it by name; the loader then uses the library that is already loaded.
+    # pygpu's modules refer to the library by name. The loader then uses the one that is already loaded.
     ctypes.CDLL(_library("libgpuarray.so.3"))
 
 
@@ -71,11 +71,11 @@ def load_cuda():
     try:
         driver = ctypes.CDLL(_library("libcuda.so"))
     except OSError as error:
-        raise ReportedError("no NVIDIA driver here (%s); install one, or use --device cpu" % error) from None
+        raise ReportedError("no NVIDIA driver found (%s); install one, or use --device cpu" % error) from None
     try:
         nvrtc = ctypes.CDLL(_library("libnvrtc.so"))
     except OSError as error:
-        raise ReportedError("NVRTC cannot be loaded (%s); %s installs it anew" % (error, SET_UP)) from None
+        raise ReportedError("NVRTC cannot be loaded (%s); %s reinstalls it" % (error, SET_UP)) from None
     try:
         ctypes.CDLL(_library("libcublas.so"))
     except OSError as error:
@@ -89,7 +89,7 @@ def _library(name):
 
 
 def find_gpus(driver):
-    """Return the GPUs that the driver shows to this process: list of Gpu.
+    """Return the GPUs that this process can see: list of `Gpu`.
 
     Raises
     ------
@@ -100,7 +100,8 @@ def find_gpus(driver):
     if status == _NO_DEVICE:
         return []
     if status:
-        raise ReportedError("the NVIDIA driver does not work (cuInit: %s); does nvidia-smi?" % _error(driver, status))
+        raise ReportedError("the NVIDIA driver does not work (cuInit: %s); test it with nvidia-smi"
+                            % _error(driver, status))
     count = _number(driver.cuDeviceGetCount)
     gpus = []
     for number in range(count):
@@ -116,7 +117,7 @@ def _number(function, *arguments):
     value = ctypes.c_int()
     status = function(ctypes.byref(value), *arguments)
     if status:
-        raise ReportedError("the NVIDIA driver does not answer (%s: error %d); does nvidia-smi?"
+        raise ReportedError("the NVIDIA driver does not answer (%s: error %d); test it with nvidia-smi"
                             % (function.__name__, status))
     return value.value
 
@@ -128,7 +129,7 @@ def _error(driver, status):
 
 
 def versions(driver, nvrtc):
-    """Return the CUDA version of the driver, and that of NVRTC: two pairs of int."""
+    """Return the CUDA versions of the driver and of NVRTC: two pairs of int."""
     known = _number(driver.cuDriverGetVersion)
     return (known // 1000, known % 1000 // 10), _nvrtc_version(nvrtc)
 
@@ -148,9 +149,9 @@ def _architectures(nvrtc):
 
 
 def _obstacle(gpu, nvrtc):
-    """Return why a GPU cannot be used, or None."""
+    """Return the reason why a GPU cannot be used: str or None."""
     if gpu.capability >= FIRST_UNNAMEABLE:
-        return "is too new: libgpuarray 0.7.6 knows compute capabilities below 10 (up to Hopper); use --device cpu"
+        return "is too new: libgpuarray 0.7.6 supports compute capabilities below 10 (up to Hopper); use --device cpu"
     architectures = _architectures(nvrtc)
     if gpu.capability < min(architectures):
         return "is too old for this NVRTC, which begins at compute capability %d.%d; install an older one: %s 11" \
@@ -162,7 +163,7 @@ def _obstacle(gpu, nvrtc):
 
 
 def choose_gpu(device):
-    """Return the GPU that a device of Theano's stands for, after all checks that are possible without Theano.
+    """Return the GPU that a Theano device denotes, after all checks that are possible without Theano.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def choose_gpu(device):
     Raises
     ------
     ReportedError
-        If there is none, or it cannot be used.
+        If there is no such GPU, or it cannot be used.
     """
     load_backend()
     driver, nvrtc = load_cuda()
@@ -186,15 +187,15 @@ def choose_gpu(device):
                             % os.environ.get("CUDA_VISIBLE_DEVICES", "not set"))
     known, wanted = versions(driver, nvrtc)
     if known < wanted:
-        raise ReportedError("the NVIDIA driver knows CUDA %d.%d, NVRTC here makes code for %d.%d; update the driver, "
-                            "or ./setup_env.sh --cuda with an older one" % (known + wanted))
+        raise ReportedError("the NVIDIA driver supports CUDA %d.%d, but NVRTC compiles for %d.%d; update the driver, "
+                            "or install an older NVRTC with ./setup_env.sh --cuda" % (known + wanted))
     if device == "cuda":
-        # If none can be used, the error is that of the first.
+        # If no GPU can be used, report the first one.
         gpus = [gpu for gpu in gpus if not _obstacle(gpu, nvrtc)][:1] or gpus[:1]
     else:
         named = [gpu for gpu in gpus if device == "cuda%d" % gpu.number]
         if not named:
-            raise ReportedError("no GPU %s here, only %s" % (device, ", ".join(map(str, gpus))))
+            raise ReportedError("%s not found; available: %s" % (device, ", ".join(map(str, gpus))))
         gpus = named
     obstacle = _obstacle(gpus[0], nvrtc)
     if obstacle:
@@ -203,7 +204,7 @@ def choose_gpu(device):
 
 
 def auto_device():
-    """Return ``cuda0`` or another number if a GPU can be used, else ``cpu``, and the reason: two str."""
+    """Return a device (``cuda0`` or another number if a GPU can be used, else ``cpu``) and the reason: pair of str."""
     try:
         gpu = choose_gpu("cuda")
     except ReportedError as error:
@@ -222,7 +223,7 @@ extern "C" __global__ void scaled(float *y, const float *x, unsigned int n) {
 
 
 def main():
-    """Test the back-end; print the GPU that it runs on, or what is missing."""
+    """Test the back-end. Print the GPU that it runs on, or what is missing."""
     with reported_errors():
         load_backend()
         try:
@@ -243,23 +244,23 @@ def _test_without_gpu(obstacle):
                    nvrtc.nvrtcCompileProgram(program, 1, options),
                    nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))):
         if status:
-            raise ReportedError("NVRTC does not compile (error %d); remove %s and run %s again"
+            raise ReportedError("NVRTC cannot compile (error %d); remove %s and run %s again"
                                 % (status, FOLDER, SET_UP))
     _test_headers()
     import pygpu
-    print("pygpu %s, NVRTC %d.%d: everything but the driver is in place (%s)"
+    print("pygpu %s, NVRTC %d.%d: the back-end is installed, but no GPU can be used (%s)"
           % ((pygpu.__version__,) + _nvrtc_version(nvrtc) + (obstacle,)))
 
 
 def _test_headers():
-    """Compile and link as Theano does."""
+    """Compile and link against libgpuarray as Theano does."""
     import subprocess
     code = b"#include <gpuarray/array.h>\nint main() { GpuArray_clear(0); }\n"
     try:
         subprocess.run(["g++", "-x", "c++", "-", "-shared", "-fPIC", "-o", os.devnull, "-lgpuarray"], input=code,
                        stderr=subprocess.PIPE, check=True)
     except subprocess.CalledProcessError as error:
-        raise ReportedError("g++ does not compile against libgpuarray: %s" % error.stderr.decode().strip()) from None
+        raise ReportedError("g++ cannot compile against libgpuarray: %s" % error.stderr.decode().strip()) from None
 
 
 def _test_on_gpu(gpu):

@@ -104,7 +104,7 @@ def test_fused_does_not_depend_on_threads_or_memory_order(monkeypatch):
 def test_an_index_that_is_no_row_is_named(bad):
     rows, index, scale, g = values("float32", True, 7, (3, 4), 5)
     index[2, 1] = bad
-    message = r"index \(2, 1\) is %d, but it must be a row, at least 0 and less than 7" % bad
+    message = r"index \(2, 1\) must be in \[0, 7\), got %d" % bad
     with pytest.raises(IndexError, match=message):
         compiled("float32", True, "fused")(rows, index, scale, g)
 

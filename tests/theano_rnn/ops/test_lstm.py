@@ -460,7 +460,7 @@ def test_wrong_shapes_of_components_are_named(cases):
 
 def test_unknown_options_are_errors():
     v = variables("float32")
-    with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, not 'tanh'"):
+    with pytest.raises(ValueError, match="gate_nonlinearity must be one of hard_sigmoid, sigmoid, got 'tanh'"):
         lstm_recurrence(gate_nonlinearity="tanh", **v)
     with pytest.raises(ValueError, match="backend must be None, 'reference' or 'fused', got 'fast'"):
         lstm_recurrence(backend="fast", **v)

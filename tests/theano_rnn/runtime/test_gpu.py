@@ -67,11 +67,13 @@ def test_the_first_that_can_be_used_or_the_one_named(drive, device, number):
 @pytest.mark.parametrize("settings, device, message", [
     (dict(capabilities=[]), "cuda", "the NVIDIA driver shows no GPU (CUDA_VISIBLE_DEVICES"),
     (dict(capabilities=[], status=100), "cuda", "the NVIDIA driver shows no GPU"),
-    (dict(capabilities=[(9, 0)], status=999), "cuda", "does not work (cuInit: CUDA_ERROR_999); does nvidia-smi?"),
-    (dict(capabilities=[(9, 0)], knows=11040), "cuda", "driver knows CUDA 11.4, NVRTC here makes code for 12.1"),
-    (dict(capabilities=[(9, 0)]), "cuda3", "no GPU cuda3 here, only GPU of the tests (cuda0, compute capability 9.0)"),
+    (dict(capabilities=[(9, 0)], status=999), "cuda",
+     "does not work (cuInit: CUDA_ERROR_999); test it with nvidia-smi"),
+    (dict(capabilities=[(9, 0)], knows=11040), "cuda", "driver supports CUDA 11.4, but NVRTC compiles for 12.1"),
+    (dict(capabilities=[(9, 0)]), "cuda3",
+     "cuda3 not found; available: GPU of the tests (cuda0, compute capability 9.0)"),
     (dict(capabilities=[(12, 0)]), "cuda", "(cuda0, compute capability 12.0) is too new: libgpuarray 0.7.6"),
-    (dict(capabilities=[(10, 0), (9, 0)]), "cuda0", "knows compute capabilities below 10"),
+    (dict(capabilities=[(10, 0), (9, 0)]), "cuda0", "supports compute capabilities below 10"),
     (dict(capabilities=[(3, 5)]), "cuda0", "is too old for this NVRTC, which begins at compute capability 5.0"),
     (dict(capabilities=[(9, 5)]), "cuda0", "is too new for this NVRTC, which ends at compute capability 9.0"),
 ])
@@ -142,4 +144,4 @@ def test_a_gpu_that_is_not_there_is_refused_before_theano_is_imported(without_th
     status, output, errors = running.wait(process)
     assert status == 0, errors
     assert output.count("\n") == 1, output
-    assert "./setup_env.sh --cuda" in output or "no NVIDIA driver here" in output
+    assert "./setup_env.sh --cuda" in output or "no NVIDIA driver found" in output

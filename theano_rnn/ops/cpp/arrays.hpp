@@ -25,7 +25,7 @@ static std::vector<long> shape_of(PyArrayObject* array) {
     return std::vector<long>(PyArray_DIMS(array), PyArray_DIMS(array) + PyArray_NDIM(array));
 }
 
-// Makes `to` refer to `array` in C order (null stays null), after a check of its shape.
+// Sets `to` to `array` in C order (null stays null), after a check of its shape.
 static bool take(reference& to, PyArrayObject* array, const std::string& name, const std::vector<long>& shape,
                  bool one_row_allowed = false) {
     if (!array) return true;
@@ -34,7 +34,7 @@ static bool take(reference& to, PyArrayObject* array, const std::string& name, c
     return to.array != 0;
 }
 
-// Makes an output of this shape: the array that is already there if it fits, otherwise a new one.
+// Prepares an output of this shape: reuses the existing array if it fits, otherwise allocates one.
 static bool prepare(PyArrayObject** out, int type, const std::vector<long>& shape) {
     if (*out) {
         if (PyArray_TYPE(*out) == type && PyArray_ISCARRAY(*out) && shape_of(*out) == shape) return true;
@@ -45,8 +45,8 @@ static bool prepare(PyArrayObject** out, int type, const std::vector<long>& shap
     return *out != 0;
 }
 
-// Makes an output of the shape of an input: the input itself if `inplace` and its memory layout allows it, otherwise as
-// `prepare` does. Then the values of the input are copied if `copy`.
+// Prepares an output of the shape of an input: the input itself if `inplace` is set and its memory layout allows it,
+// otherwise an array from `prepare`, into which the values of the input are copied if `copy` is set.
 static bool prepare_like(PyArrayObject** out, int type, PyArrayObject* input, bool inplace, bool copy = false) {
     if (inplace && PyArray_ISCARRAY(input)) {
         Py_INCREF(input);
@@ -61,7 +61,7 @@ template <typename T> struct numpy_type;
 template <> struct numpy_type<float> { enum { value = NPY_FLOAT32 }; };
 template <> struct numpy_type<double> { enum { value = NPY_FLOAT64 }; };
 
-template <typename T> struct buffer {            // uninitialised, aligned to vectors; p is null if there is no memory
+template <typename T> struct buffer {            // uninitialised, aligned to vectors; p is null if allocation fails
     T* p;
     explicit buffer(size_t n) : p(0) {
         const size_t huge_page = 2 << 20, bytes = std::max<size_t>(64, n * sizeof(T));

@@ -24,10 +24,10 @@ static inline vector_of<float>::type logarithm_near_one(vector_of<float>::type x
 static inline vector_of<float>::type logarithm(vector_of<float>::type x) {
     typedef vector_of<float>::type V;
     typedef vector_of<float>::integer I;
-    const I bits = (I)x - 0x3F3504F3;            // sqrt(0.5): the mantissa is then between it and sqrt(2)
+    const I bits = (I)x - 0x3F3504F3;            // bits of sqrt(0.5): the mantissa is in [sqrt(0.5), sqrt(2))
     const I exponent = bits >> 23;
     const V mantissa = (V)((bits & 0x7FFFFF) + 0x3F3504F3);
-    const V shift = V{} + 12582912.0f;           // 1.5 * 2^23: from small integer to float by its low bits
+    const V shift = V{} + 12582912.0f;           // 1.5 * 2^23: converts a small integer in the low bits to float
     const V e = (V)(exponent + 0x4B400000) - shift;
     return e * 0.693359375f + (logarithm_near_one(mantissa - 1.0f) + e * -2.12194440e-4f);
 }

@@ -1,4 +1,4 @@
-// A check of shapes, for arrays of any device. Needs Python.h.
+// Check of shapes, for arrays on any device. Needs Python.h.
 
 #ifndef THEANO_RNN_SHAPES_HPP
 #define THEANO_RNN_SHAPES_HPP
@@ -8,8 +8,8 @@
 
 namespace theano_rnn {
 
-// Whether a shape is the expected one; if not, a Python exception is set. The first dimension may be 1 if
-// `one_row_allowed`.
+// Returns whether a shape is the expected one. If not, sets a Python exception. The first dimension may be 1 if
+// `one_row_allowed` is set.
 static bool check_shape(const std::string& name, const std::vector<long>& shape, const std::vector<long>& expected,
                         bool one_row_allowed = false) {
     bool same = shape.size() == expected.size();

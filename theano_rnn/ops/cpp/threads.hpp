@@ -48,7 +48,7 @@ public:
             all_arrived.notify_all();
             return;
         }
-        // Sleeping comes last: schedulers tend to wake two threads that sleep alternately on the same core.
+        // Sleep last: schedulers tend to wake two threads that sleep alternately on the same core.
         for (int i = 0; i < 20000; i++) {
             if (round.load() != now) return;
             if (i < 2000) pause();
@@ -70,8 +70,8 @@ private:
     }
 };
 
-// Calls part(0, team), ..., part(team.size - 1, team), each in its own thread. team.size is n, or less if no more
-// threads can be started. All threads end here: none is left waiting or spinning.
+// Calls part(0, team), ..., part(team.size - 1, team), each in its own thread. team.size is n, or less if not
+// all threads can be started. All threads have ended when the function returns.
 template <typename F>
 static void in_team(int n, F part) {
     team all;
@@ -94,7 +94,7 @@ static void in_team(int n, F part) {
     for (auto& thread : threads) thread.join();
 }
 
-// Calls part(0), ..., part(n - 1), each in its own thread if so many can be started.
+// Calls part(0), ..., part(n - 1), each in its own thread if n threads can be started.
 template <typename F>
 static void in_parallel(int n, F part) {
     in_team(n, [&part, n](int first, const team& all) {
@@ -104,7 +104,7 @@ static void in_parallel(int n, F part) {
 
 struct range { long begin, end; };
 
-// The i-th of n nearly equal parts of 0..total, in multiples of `unit`: its begin, and the part.
+// Begin and range of the i-th of n nearly equal parts of 0..total, in multiples of `unit`.
 static inline long part_begin(long total, long unit, int i, int n) {
     const long units = (total + unit - 1) / unit;
     return std::min(total, units * i / n * unit);

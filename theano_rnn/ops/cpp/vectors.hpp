@@ -1,4 +1,4 @@
-// Vectors of numbers that the processor works on at once, and the exponential function.
+// SIMD vectors, and the exponential function.
 
 #ifndef THEANO_RNN_VECTORS_HPP
 #define THEANO_RNN_VECTORS_HPP
@@ -30,7 +30,7 @@ template <> struct vector_of<double> {
 
 template <typename T> struct lanes { enum { N = VECTOR_BYTES / sizeof(T) }; };
 
-// Loads the first n lanes; the others are 0. n is less than a whole vector only for the last vector of a row.
+// Loads the first n lanes and sets the others to 0. Only the last vector of a row may be incomplete.
 template <typename T>
 static inline typename vector_of<T>::type load(const T* p, long n) {
     if (n >= (long)lanes<T>::N) return *(const typename vector_of<T>::unaligned*)p;

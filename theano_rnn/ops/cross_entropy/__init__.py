@@ -14,7 +14,7 @@ def softmax_cross_entropy(scores, targets, bias=None, backend=None):
 
     .. math:: nll_n = -\log \mathrm{softmax}(s_n + b)_{y_n} = \log \sum_v e^{s_{nv} + b_v} - s_{n y_n} - b_{y_n}
 
-    If one of the scores of a row is NaN or infinity, its nll is NaN. A score of -infinity is a probability of 0.
+    If a score of a row is NaN or infinity, the nll of the row is NaN. A score of -infinity is a probability of 0.
 
     Parameters
     ----------
@@ -32,12 +32,14 @@ def softmax_cross_entropy(scores, targets, bias=None, backend=None):
     nll : symbolic ``(N,)``
         In nats.
     most_probable : symbolic int64 ``(N,)``
-        The column of the largest score, the first one if there are several. It has no gradient.
+        Column of the largest score; the first one if there are several. It has no gradient.
 
     Raises
     ------
     IndexError
         When the compiled function is called, for a target outside [0, V).
+    TypeError
+        If `targets` is not an integer tensor.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 // The cross-entropy of a softmax and its gradient. The formulas are in cross_entropy/__init__.py.
 //
-// The scores have about 50 MB, so the time is that of memory transfers: each pass reads them from memory once, row by
-// row, and all other work on a row finds it in the cache. Each row is computed by one thread, and the gradient of the
-// bias is summed in a fixed order, so that no result depends on the number of threads.
+// The scores take about 50 MB, so memory transfers dominate the time. Each pass reads the scores from memory once, row
+// by row; a row then stays in the cache. Each row is computed by one thread, and the gradient of the bias is summed in
+// a fixed order, so that no result depends on the number of threads.
 
 namespace cross_entropy {
 
@@ -20,8 +20,8 @@ template <typename T> struct row_of_scores {
     long columns;
 
     T operator[](long k) const { return scores[k] + (bias ? bias[k] : T(0)); }
-    // Calls body(k, n, the scores k to k + n) for the columns from begin to end, a vector at a time. The surplus lanes
-    // of the last vector are -infinity, which is never the maximum and adds nothing to a sum.
+    // Calls body(k, n, the scores k to k + n) for the columns from begin to end, one vector at a time. Unused lanes of
+    // the last vector are -infinity, which is never the maximum and adds nothing to a sum.
     template <typename F>
     inline __attribute__((always_inline)) void in_vectors(long begin, long end, F body) const {
         const long N = lanes<T>::N;
@@ -50,7 +50,7 @@ template <typename T> struct problem {
     row_of_scores<T> row(long i) const { return {scores + i * columns, bias, columns}; }
 };
 
-// exp(x) for x <= 0, also below -87, where the one for float32 stops.
+// exp(x) for x <= 0, also below -87, which is the limit of `exponential` for float32.
 static inline vector_of<float>::type exponential_down_to_zero(vector_of<float>::type x) {
     const vector_of<float>::type zero = {}, lowest = zero - 87.0f;
     return x < lowest ? zero : exponential(x);
@@ -97,8 +97,8 @@ static double sum_of_exponentials(const row_of_scores<T> row, T largest) {
     return sum;
 }
 
-// normaliser: (rows, 2), the largest score and the sum of the exponentials of the differences to it. One number, the
-// logarithm of the sum of exponentials, would be rounded too coarsely for large scores.
+// normaliser: (rows, 2), the largest score and the sum of the exponentials of the differences to it. A single number,
+// the logarithm of the sum of exponentials, would be too inaccurate for large scores.
 template <typename T>
 static void forward(const problem<T>& q, T* nll, npy_int64* most_probable, T* normaliser) {
     const int threads = q.threads(q.rows);
@@ -111,7 +111,7 @@ static void forward(const problem<T>& q, T* nll, npy_int64* most_probable, T* no
             normaliser[2 * i] = largest;
             normaliser[2 * i + 1] = (T)sum;
             nll[i] = (T)(std::log(sum) - (row[q.targets[i]] - largest));
-            if (sum != sum)                      // numpy's argmax is the first NaN if there is one
+            if (sum != sum)                      // like numpy.argmax, return the first NaN
                 for (long k = 0; k < q.columns; k++)
                     if (row[k] != row[k]) {
                         most_probable[i] = k;
@@ -126,7 +126,7 @@ static inline void add(const T* from, T* to, long n) {
     for (long k = 0; k < n; k++) to[k] += from[k];
 }
 
-// d_scores may be q.scores. d_bias: null if there is no bias. Returns false if there is no memory.
+// d_scores may be q.scores. d_bias: null if there is no bias. Returns false if memory allocation fails.
 template <typename T>
 static bool gradient(const problem<T>& q, const T* normaliser, const T* g, T* d_scores, T* d_bias) {
     typedef typename vector_of<T>::type V;
@@ -185,8 +185,8 @@ static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     for (long i = 0; i < q.rows; i++)
         if (q.targets[i] < 0 || q.targets[i] >= q.columns) {
             PyErr_Format(PyExc_IndexError,
-                         "softmax_cross_entropy: target %ld is %ld, but it must be a column of the scores, at least 0 "
-                         "and less than %ld: check the ids", i, (long)q.targets[i], q.columns);
+                         "softmax_cross_entropy: target %ld must be in [0, %ld), the columns of the scores, got %ld", i,
+                         q.columns, (long)q.targets[i]);
             return false;
         }
     return true;

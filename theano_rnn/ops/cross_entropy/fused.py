@@ -1,7 +1,7 @@
 """The cross-entropy of a softmax as one Theano operation in C++, and its gradient as another.
 
-The scores of a minibatch do not fit into the processor's caches, so each operation reads them from memory once. The
-gradient is written over the scores if nothing else uses them.
+The scores of a minibatch do not fit into the processor's caches, so each operation reads them from memory only once.
+The gradient overwrites the scores if nothing else uses them.
 """
 
 import theano
@@ -35,7 +35,7 @@ class _CrossEntropyOp(CompiledOp):
         self.bias = bias
 
     def _check(self, inputs):
-        """Return the inputs as variables of the right number of dimensions and type."""
+        """Return the inputs as variables, after checks of dimensions and types."""
         return self.check_inputs("softmax_cross_entropy", self.input_names, inputs,
                                  dict(scores=2, targets=1, bias=1, normaliser=2, g=1), integers=("targets",))
 
@@ -47,7 +47,7 @@ class _CrossEntropyOp(CompiledOp):
 
 
 class SoftmaxCrossEntropy(_CrossEntropyOp):
-    """-log softmax(scores + bias)[target] and the most probable column of each row.
+    """Cross-entropy of each row, ``-log softmax(scores + bias)[target]``, and its most probable column.
 
     Inputs: scores ``(N, V)``, targets ``(N,)`` int64, and bias ``(V,)`` if there is one. Outputs: nll ``(N,)``,
     most_probable ``(N,)`` int64 and, for the gradient, normaliser ``(N, 2)``: the row's largest score and the sum of
@@ -69,7 +69,7 @@ class SoftmaxCrossEntropy(_CrossEntropyOp):
         return [(rows,), (rows,), (rows, T.constant(2, dtype="int64"))]
 
     def connection_pattern(self, node):
-        # most_probable is a column index, and nothing but the gradient uses the normaliser.
+        # most_probable is a column index, and only the gradient uses the normaliser.
         return [[name != "targets", False, False] for name in self.input_names]
 
     def L_op(self, inputs, outputs, output_gradients):

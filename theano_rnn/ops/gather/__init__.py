@@ -10,7 +10,7 @@ __all__ = ["gather", "one_per_row"]
 
 
 def gather(rows, index, scale=None, backend=None):
-    """Return rows of a matrix, each multiplied by a number: ``output[a, b] = rows[index[a, b]] * scale[a, b]``.
+    """Return rows of a matrix, each multiplied by a scalar: ``output[a, b] = rows[index[a, b]] * scale[a, b]``.
 
     Parameters
     ----------
@@ -29,8 +29,10 @@ def gather(rows, index, scale=None, backend=None):
     Raises
     ------
     IndexError
-        When the compiled function is called, for an index outside [0, U). (The reference implementation takes negative
-        indices as counted from the end.)
+        When the compiled function is called, for an index outside [0, U). (In the reference implementation, negative
+        indices count from the end.)
+    TypeError
+        If `index` is not an integer tensor.
 
     Examples
     --------
@@ -49,8 +51,8 @@ def gather(rows, index, scale=None, backend=None):
 def one_per_row(matrix, columns):
     """Return one element of each row: ``output[n] = matrix[n, columns[n]]``.
 
-    Theano computes the gradient of an index of two vectors on the host, even if its device is a GPU. The index used
-    here is one vector into the elements of all rows: as fast on the CPU, and it stays on the GPU.
+    Theano computes the gradient of an index of two vectors on the host, even if its device is a GPU. This function uses
+    one vector of indices into the flattened matrix, which is as fast on the CPU and stays on the GPU.
 
     Parameters
     ----------
@@ -76,5 +78,5 @@ def one_per_row(matrix, columns):
     """
     rows, width, columns = matrix.shape[0], matrix.shape[1], T.cast(columns, "int64")
     inside = T.and_(T.ge(columns, 0), T.lt(columns, width))
-    # A column outside must not become an element of another row, so its index is past the end.
+    # An invalid column must not select an element of another row, so its index is past the end.
     return matrix.flatten()[T.switch(inside, T.arange(rows) * width + columns, rows * width)]

@@ -1,7 +1,7 @@
 // Look-up of scaled rows of a table, and the gradient. The formula is in gather/__init__.py.
 //
-// The time is that of memory transfers: each direction reads or writes the large array once. The order of every sum is
-// independent of the number of threads, and so is the result.
+// Memory transfers dominate the time. Each direction reads or writes the large array once. The order of every sum, and
+// thus the result, is independent of the number of threads.
 
 namespace gather {
 
@@ -63,7 +63,7 @@ static inline T add_scaled(const T* from, T scale, const T* row, T* to, long col
     return sum;
 }
 
-// d_scale: null if there is no scale. Returns false if there is no memory.
+// d_scale: null if there is no scale. Returns false if memory allocation fails.
 template <typename T>
 static bool gradient(const problem<T>& q, const T* g, T* d_table, T* d_scale) {
     const long chunks = (q.columns + CHUNK - 1) / CHUNK;
@@ -71,7 +71,7 @@ static bool gradient(const problem<T>& q, const T* g, T* d_table, T* d_scale) {
     if (!sums.p) return false;
     try {
         const places_of_rows places(q.index, q.places, q.rows);
-        std::atomic<long> next(0);               // the rows occur unequally often: each thread takes the next one
+        std::atomic<long> next(0);               // rows differ in frequency, so each thread takes the next one
         in_parallel(q.threads(), [&](int) {
             for (long item; (item = next++) < q.rows * chunks;) {
                 const long u = item / chunks, chunk = item % chunks, begin = chunk * CHUNK;
@@ -117,8 +117,8 @@ static bool read_problem(problem<T>& q, taken& held, const arguments& in) {
     for (long i = 0; i < q.places; i++)
         if (q.index[i] < 0 || q.index[i] >= q.rows) {
             PyErr_Format(PyExc_IndexError,
-                         "gather: index (%ld, %ld) is %ld, but it must be a row, at least 0 and less than %ld",
-                         i / (long)B, i % (long)B, (long)q.index[i], q.rows);
+                         "gather: index (%ld, %ld) must be in [0, %ld), got %ld",
+                         i / (long)B, i % (long)B, q.rows, (long)q.index[i]);
             return false;
         }
     return true;

@@ -35,7 +35,7 @@ class _GatherOp(CompiledOp):
         return ("rows", "index") + (("scale",) if self.scaled else ())
 
     def _check(self, names, inputs):
-        """Return the inputs as variables of the right number of dimensions and type."""
+        """Return the inputs as variables, after checks of dimensions and types."""
         return self.check_inputs("gather", names, inputs, dict(rows=2, index=2, scale=2, g=3), integers=("index",))
 
     def _call(self, function, node, inputs, arguments, sub):

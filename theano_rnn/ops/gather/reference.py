@@ -1,4 +1,4 @@
-"""Rows of a matrix in Theano's own indexing operations."""
+"""Look-up of rows by Theano's own indexing operations."""
 
 __all__ = ["reference_gather"]
 

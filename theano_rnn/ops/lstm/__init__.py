@@ -1,7 +1,8 @@
 """The recurrence of an LSTM, as a function of symbolic variables.
 
-The reference implementation is a loop of `theano.scan` with Theano's own gradient. The fused one is an operation in C++
-with its exact gradient as a second operation; both have counterparts for GPUs (:mod:`theano_rnn.ops.lstm.gpu`).
+The reference implementation is a loop of `theano.scan` with Theano's own gradient. The fused implementation consists of
+two operations in C++, the recurrence and its exact gradient, which have counterparts for GPUs
+(:mod:`theano_rnn.ops.lstm.gpu`).
 
 References
 ----------
@@ -36,8 +37,9 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
         c_t &= f c_{t-1} + i \tanh(a_c) \\
         h_t &= o \tanh(c_t) z_{hid}
 
-    A list of matrices `W_hid` makes an LSTM of as many components without connections between them [4]_. Each component
-    has its own preactivation, so that the products with the input need not be concatenated. Everything else is shared.
+    If `W_hid` is a list of matrices, the LSTM has one component per matrix, without connections between components
+    [4]_. Each component has its own preactivation, so that the products with the input need not be concatenated.
+    Everything else is shared.
     With H the sum of the sizes :math:`H_c`, component c owns the units `begin` to `begin` + :math:`H_c`, where `begin`
     is the sum of the sizes before it, and the columns 4 `begin` to 4 `begin` + 4 :math:`H_c` of `b` and `z_gates`: the
     components are stored one after the other, and within each the four gates are stacked.
@@ -52,13 +54,13 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     b : symbolic ``(4H,)``
         Biases, added after the multiplication by `z_gates`.
     hid_init, cell_init : symbolic ``(B, H)``
-        The state before the first time step.
+        Initial state.
     mask : symbolic ``(T, B)``, optional
-        Where it is 0, both states are carried over unchanged. Of any type; it has no gradient.
+        Where it is 0, both states do not change. It can have any type and has no gradient.
     z_gates : symbolic ``(B, 4H)`` or broadcastable ``(1, 4H)``, optional
         Multipliers of the preactivations of the gates.
     z_hid : symbolic ``(B, H)`` or broadcastable ``(1, H)``, optional
-        Multipliers of the hidden state: of the output and of the input of the next time step.
+        Multipliers of the hidden state, which is the output and the input of the next time step.
     gate_nonlinearity : {'hard_sigmoid', 'sigmoid'}
         :math:`\sigma`: ``clip(0.2 x + 0.5, 0, 1)`` or the logistic function.
     backwards : bool
@@ -73,7 +75,7 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     Raises
     ------
     ValueError
-        For unknown options, and unless `preactivation` and `W_hid` are both one variable or lists of the same length.
+        If an option is invalid, or unless `preactivation` and `W_hid` are both one variable or lists of equal length.
 
     Examples
     --------
@@ -84,7 +86,7 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
     3
     """
     if gate_nonlinearity not in GATE_NONLINEARITIES:
-        raise ValueError("gate_nonlinearity must be one of {}, not {!r}".format(
+        raise ValueError("gate_nonlinearity must be one of {}, got {!r}".format(
             ", ".join(sorted(GATE_NONLINEARITIES)), gate_nonlinearity))
     preactivations, W_hid = _per_component(preactivation, W_hid)
     b, hid_init, cell_init, mask, z_gates, z_hid = [
@@ -97,7 +99,7 @@ def lstm_recurrence(preactivation, W_hid, b, hid_init, cell_init, mask=None, z_g
 
 
 def _per_component(preactivation, W_hid):
-    """Return both as lists of variables, after checking that they have the same length."""
+    """Return both as lists of variables, after a check that they have the same length."""
     kinds = ["a list of {}".format(len(given)) if isinstance(given, (list, tuple)) else "one variable"
              for given in (preactivation, W_hid)]
     if kinds[0] != kinds[1]:

@@ -1,11 +1,11 @@
 // The recurrence of an LSTM and its gradient. The formulas are in lstm/__init__.py.
 //
-// The rows of a minibatch are independent of each other: every thread computes some of them for all time steps. If
-// W_hid is too large for the cache of one core, or if there are too few rows, every thread computes some units of all
-// rows instead. Then each reads only its part of W_hid, and the threads wait for each other once per time step.
+// The rows of a minibatch are independent of each other, so each thread computes some of the rows for all time steps.
+// If W_hid is too large for the cache of one core, or if there are too few rows, each thread computes some units of all
+// rows instead. Then each thread reads only its part of W_hid, and the threads wait for each other once per time step.
 //
 // The matrix products do not use a BLAS: W_hid is packed once per call instead of once per time step, and masked rows
-// are skipped. The order of every sum is independent of the number of threads, and so is the result.
+// are skipped. The order of every sum, and thus the result, is independent of the number of threads.
 
 namespace lstm {
 
@@ -29,7 +29,7 @@ static inline vector_of<float>::type logistic(vector_of<float>::type x) {
     return 1.0f / (1.0f + exponential(-x));
 }
 
-// tanh in float32, accurate to 4 ulp: the rational approximation of Eigen, which is 1 from 7.9 on.
+// tanh in float32, accurate to 4 ulp: the rational approximation of Eigen, which is 1 for x > 7.9.
 static inline vector_of<float>::type hyperbolic_tangent(vector_of<float>::type x) {
     typedef vector_of<float>::type V;
     x = clamp(x, -7.90531110763549805f, 7.90531110763549805f);
@@ -118,7 +118,7 @@ static inline void in_blocks(long n, const Body& body) {
     for (long i = 0; i < blocks; i++) body(n * i / blocks, n * (i + 1) / blocks - n * i / blocks);
 }
 
-// The i-th panel of a range in step s: in alternating order, so that a step begins with panels that are in the cache.
+// The i-th panel of a range in step s. The order alternates, so that a step begins with panels that are in the cache.
 static inline long alternating(const range& panels, long s, long i, long size = 1) {
     const long count = (panels.end - panels.begin + size - 1) / size;
     return panels.begin + (s % 2 ? count - 1 - i : i) * size;
@@ -130,7 +130,7 @@ static inline long alternating(const range& panels, long s, long i, long size = 
 template <typename T> static inline T* column(T* p, long begin) { return p ? p + begin : p; }
 
 // One component. Its pointers begin at its own columns of the arrays that all components share, whose rows have
-// `all_units` numbers, or 4 times as many. x, total and d_x belong to the component, with rows of 4 * `units` numbers.
+// `all_units` or 4 * `all_units` elements. x, total and d_x belong to the component; their rows have 4 * `units`.
 template <typename T> struct problem {
     long steps, rows;                            // T, B
     long begin, units, all_units;                // first unit and H of this component; H of all
@@ -143,8 +143,8 @@ template <typename T> struct problem {
 
     void set_up() {
         panels = (units + lanes<T>::N - 1) / lanes<T>::N;
-        // Starting a thread takes about 50 microseconds, and it needs a group of rows to work on. A barrier at every
-        // time step takes a few microseconds.
+        // Starting a thread takes about 50 microseconds, and a barrier a few microseconds. A thread needs at least one
+        // group of rows.
         const double step_work = 8.0 * rows * units * units;
         const double useful = std::min<double>(available_threads(), std::max(1.0, steps * step_work / 1e7));
         const long threads_by_rows = std::min<long>(useful, std::max<long>(1, (rows + GROUP_ROWS - 1) / GROUP_ROWS));
@@ -171,7 +171,7 @@ static inline void forward_block(const problem<T>& q, long s, long panel, const 
                                  const T* const* hid_before, long count, T* hid, T* cell, T* total) {
     typedef typename vector_of<T>::type V;
     const long H = q.units, all = q.all_units, n = q.width(panel), offset = panel * lanes<T>::N, t = q.time(s);
-    for (long r = 0; r < count; r++)             // they arrive during the product
+    for (long r = 0; r < count; r++)             // loaded during the product
         for (long g = 0; g < 4; g++) __builtin_prefetch(q.x + ((t * q.rows + active_rows[r]) * 4 + g) * H + offset);
     V sums[BLOCK_ROWS][4];
     for (int pair = 0; pair < 2; pair++)
@@ -199,7 +199,7 @@ static inline void forward_block(const problem<T>& q, long s, long panel, const 
 template <typename T>
 static void pack_forward(const problem<T>& q, const range& panels, T* packed) {
     const long H = q.units, N = lanes<T>::N;
-    for (long first = 0; first < H; first += 32)             // some rows at a time: each panel has a part of each row
+    for (long first = 0; first < H; first += 32)             // blocks of rows: each panel has a part of each row
         for (long panel = panels.begin; panel < panels.end; panel++)
             for (long k = first; k < std::min(H, first + 32); k++)
                 for (long g = 0; g < 4; g++)
@@ -233,7 +233,7 @@ static bool forward(const problem<T>& q, T* hid, T* cell, T* total) {
                 }
                 memcpy(hid + row * all + begin, h + begin, units * sizeof(T));
                 memcpy(cell + row * all + begin, q.before(cell, q.cell_init, s, i) + begin, units * sizeof(T));
-                // The gradient does not read this, but an output must not depend on uninitialised memory.
+                // The gradient does not read these elements, but an output must not contain uninitialised memory.
                 for (long g = 0; g < 4 && total && total != q.x; g++)
                     memcpy(total + (row * 4 + g) * H + begin, q.x + (row * 4 + g) * H + begin, units * sizeof(T));
             }
@@ -301,7 +301,7 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
                     a[g] = total[g] + bias[g];
                 }
             }
-            // Computing the gates again takes less time than reading them from memory.
+            // Recomputing the gates takes less time than reading them from memory.
             const V in = gate<T, HARD>::value(a[0]), forget = gate<T, HARD>::value(a[1]);
             const V candidate = hyperbolic_tangent(a[2]), out = gate<T, HARD>::value(a[3]);
             const V tanh_cell = hyperbolic_tangent(load(d.cell + unit, n));
@@ -338,8 +338,8 @@ static inline void gradient_gates(const problem<T>& q, const gradient_arrays<T>&
     }
 }
 
-// A tile of the gradient of W_hid: a panel of units x COLUMNS vectors, of which `width` numbers are there. The sum goes
-// over K pairs of time step and example; hid_before (K, lanes) and d_x (K, COLUMNS, lanes) are packed.
+// A tile of the gradient of W_hid: a panel of units x COLUMNS vectors, of which the first `width` lanes are used. The
+// sum is over K pairs of time step and example; hid_before (K, lanes) and d_x (K, COLUMNS, lanes) are packed.
 template <typename T, int COLUMNS>
 static void weight_tile(const T* hid_before, const T* d_x, long K, bool add, T* tile, long stride, long units,
                         long width) {
@@ -380,7 +380,7 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
         const range own = part_of(tiles * q.panels, 1, thread, others.size);
         T* to_d_x = packed_d_x.p + thread * deepest * COLUMNS * N;
         long first = 0;
-        do {                                     // also if there is nothing to sum: then the gradient is 0
+        do {                                     // at least once: without terms, the gradient is 0
             const long K = std::min<long>(DEPTH, total - first);
             for (long panel = panels.begin; panel < panels.end; panel++)
                 for (long k = 0; k < K; k++)
@@ -407,7 +407,7 @@ static bool gradient_weights(const problem<T>& q, const gradient_arrays<T>& d) {
     return true;
 }
 
-// W_hid^T in panels of two vectors of units, (4H, 2, lanes), the last of `panels` perhaps of one.
+// W_hid^T in panels of two vectors of units, (4H, 2, lanes); the last of `panels` may have one.
 template <typename T>
 static void pack_gradient(const problem<T>& q, const range& panels, T* packed) {
     const long H = q.units, N = lanes<T>::N;
@@ -421,7 +421,7 @@ static void pack_gradient(const problem<T>& q, const range& panels, T* packed) {
     }
 }
 
-// The gradient of one component. The shared arrays to which sums are added must be 0 before.
+// The gradient of one component. The shared arrays to which sums are added must be initialised to 0.
 template <typename T, bool HARD>
 static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
     const long H = q.units, N = lanes<T>::N, groups = (q.rows + GROUP_ROWS - 1) / GROUP_ROWS;
@@ -448,7 +448,7 @@ static bool gradient(const problem<T>& q, const gradient_arrays<T>& d) {
                 gradient_gates<T, HARD>(q, d, s, i, std::min<long>(rows.end, i + GROUP_ROWS), panels,
                                         group_d_b.p + i / GROUP_ROWS * 4 * H);
             if (q.by_units) others.barrier();
-            // The gradient of the state before, d_x W_hid^T. In the next step, each thread reads only its own part.
+            // The gradient of the preceding state, d_x W_hid^T. In the next step, each thread reads only its own part.
             for (long i = 0; i < panels.end - panels.begin; i += 2) {
                 const long panel = alternating(panels, s, i / 2, 2), columns = std::min(2L, panels.end - panel);
                 const T* weights = packed.p + panel * 4 * H * N;

@@ -1,9 +1,9 @@
 """The recurrence of an LSTM as one Theano operation in C++, and its exact gradient as another.
 
-Beside the states, the gradient needs only ``total = preactivation + h W_hid`` of each component: computing the gates
-again from it takes less time than reading them from memory. If nothing else uses these arrays, ``total`` is written
-into the memory of the preactivation, and the gradient of the preactivation into that of ``total``. Then there is one
-array of size ``T * B * 4H_c`` for each component instead of three.
+In addition to the states, the gradient needs only ``total = preactivation + h W_hid`` of each component. Recomputing
+the gates from it takes less time than reading them from memory. If nothing else uses these arrays, ``total`` overwrites
+the preactivation, and the gradient of the preactivation overwrites ``total``. Then there is one array of size
+``T * B * 4H_c`` for each component instead of three.
 
 References
 ----------
@@ -49,27 +49,27 @@ class _RecurrenceOp(CompiledOp):
                                          "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
 
     def _leading_arguments(self, sub):
-        """Return the arguments of the entry points that come before those that they have on every device."""
+        """Return the first arguments of the entry points, which depend on the device."""
         return []
 
     def _type(self, like, broadcastable):
-        """Return the type of an output that has the precision and the device of the input `like`."""
+        """Return the type of an output with the precision and the device of the input `like`."""
         return T.TensorType(like.dtype, broadcastable)
 
     def _check(self, inputs):
-        """Return the inputs as variables, all float32 or all float64 and with the right number of dimensions."""
+        """Return the inputs as variables, after checks of dimensions and types."""
         names = self.input_names
         return self.check_inputs("lstm_recurrence", names, inputs,
                                  dict((name, NDIMS[name.rstrip("_0123456789")]) for name in names))
 
     def _names(self, kind):
-        """Return the names of each component's preactivation, W_hid or total, as in the messages of the C++ code."""
+        """Return the names of the preactivations, W_hid or totals of all components, as in the C++ messages."""
         if self.components == 1:
             return (kind,)
         return tuple("{}_{}".format(kind, c) for c in range(self.components))
 
     def _arguments(self, x, names):
-        """Return C++ that makes the struct ``arguments`` from a dictionary of names of C variables.
+        """Return C++ code for the struct ``arguments``, from a dictionary of names of C variables.
 
         `x`: ``preactivation`` or ``total``.
         """
@@ -99,7 +99,7 @@ class LSTMRecurrence(_RecurrenceOp):
     components : int
         Number of preactivations, of W_hid and of totals.
     keep : bool
-        False: nothing needs the totals, and they stay empty.
+        Whether to compute the totals. If False, they are empty.
     inplace : bool
         Write each total into the memory of its preactivation.
     """
@@ -139,7 +139,7 @@ class LSTMRecurrence(_RecurrenceOp):
         return [(steps, rows, units), (steps, rows, units)] + list(shapes[:self.components])
 
     def connection_pattern(self, node):
-        # The mask has no gradient, and nothing but the gradient uses the totals.
+        # The mask has no gradient, and only the gradient uses the totals.
         return [[name != "mask", name != "mask"] + [False] * self.components for name in self.input_names]
 
     def L_op(self, inputs, outputs, output_gradients):
@@ -170,7 +170,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
     """The gradient of `LSTMRecurrence` with respect to all its inputs except the mask.
 
     Inputs: each W_hid, b, hid_init, cell_init, the options, hid, cell, each total, and the gradients of hid and of cell
-    as far as they are connected. Outputs: the gradients of each preactivation, each W_hid, b, hid_init, cell_init,
+    that are connected. Outputs: the gradients of each preactivation, each W_hid, b, hid_init, cell_init,
     z_gates and z_hid.
 
     Parameters
@@ -235,7 +235,7 @@ class LSTMRecurrenceGradient(_RecurrenceOp):
 
 @gof.local_optimizer([LSTMRecurrence])
 def _drop_unused_total(node):
-    """Do not keep the totals if no gradient is taken."""
+    """Do not compute the totals if there is no gradient."""
     if isinstance(node.op, LSTMRecurrence) and node.op.keep and not any(
             total.clients for total in node.outputs[2:]):
         op = with_properties(node.op, keep=False, inplace=False)
@@ -243,7 +243,7 @@ def _drop_unused_total(node):
     return False
 
 
-# After everything that may merge or remove nodes, and before the in-place rewrites.
+# After all rewrites that may merge or remove nodes, and before the in-place rewrites.
 theano.compile.optdb.register(
     "theano_rnn_lstm_drop_unused_total", gof.TopoOptimizer(_drop_unused_total, order="out_to_in"), 49.8, "fast_run")
 register_inplace("lstm", LSTMRecurrence, LSTMRecurrenceGradient)

@@ -1,13 +1,14 @@
-// The recurrence of an LSTM and its gradient on the GPU: for every time step the products of all components, by cuBLAS,
-// and one kernel of gpu_kernels.c. All arrays are float32 in C order. Needs shapes.hpp.
+// The recurrence of an LSTM and its gradient on the GPU. Each time step takes one cuBLAS product per component and one
+// kernel of gpu_kernels.c. All arrays are float32 in C order. Needs shapes.hpp.
 
 namespace lstm_gpu {
 
 typedef PyGpuArrayObject array;
 
+// The bits of `options`, as in gpu_kernels.c.
 enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32 };
 
-struct owned {                                   // a reference of ours
+struct owned {                                   // an owned reference
     array* a;
     explicit owned(array* p = 0) : a(p) {}
     ~owned() { Py_XDECREF(a); }
@@ -23,7 +24,7 @@ static bool succeeded(PyGpuContextObject* context, int error, const char* what) 
 
 // -------------------------------------------------------------------------------------------------------- arrays
 
-// Checks the shape of an array (null fits).
+// Checks the shape of an array; null is valid.
 static bool fits(array* a, const std::string& name, const std::vector<size_t>& shape, bool one_row_allowed = false) {
     return !a || theano_rnn::check_shape("lstm_recurrence: " + name,
                                          std::vector<long>(a->ga.dimensions, a->ga.dimensions + a->ga.nd),
@@ -40,7 +41,7 @@ static bool prepare_zeros(array** out, std::vector<size_t> shape, PyGpuContextOb
            succeeded(context, GpuArray_memset(&(*out)->ga, 0), "an array cannot be set to zero");
 }
 
-// Makes an output with the values of x, to be overwritten: x itself if `inplace`, otherwise a copy.
+// Prepares an output with the values of x: x itself if `inplace` is set, otherwise a copy.
 static bool prepare_copy(array** out, array* x, bool inplace) {
     Py_XDECREF(*out);
     if (inplace) Py_INCREF(x);
@@ -84,13 +85,13 @@ struct problem {
                fits(in.cell_init, "cell_init", {rows, all_units}) && fits(in.mask, "mask", {steps, rows}) &&
                fits(in.z_gates, "z_gates", {rows, 4 * all_units}, true) &&
                fits(in.z_hid, "z_hid", {rows, all_units}, true) &&
-               succeeded(context, gpublas_setup(context->ctx), "the library of matrix products does not start");
+               succeeded(context, gpublas_setup(context->ctx), "the BLAS cannot be initialised");
     }
     int time(size_t s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
     int time_before(size_t s) const { return s == 0 ? -1 : time(s - 1); }
     bool one_row(array* z) const { return z && z->ga.dimensions[0] == 1 && rows != 1; }
 
-    // C += or = op(A) op(B) of matrices within arrays: their begin and the length of their rows, in numbers.
+    // C = op(A) op(B), or C += if `add` is set, for matrices within arrays. at_*: first element; row_*: row length.
     bool product(bool transpose_A, bool transpose_B, size_t M, size_t N, size_t K, array* A, size_t at_A, size_t row_A,
                  array* B, size_t at_B, size_t row_B, bool add, array* C, size_t at_C, size_t row_C) const {
         if (!M || !N || !K) return true;
@@ -104,9 +105,9 @@ struct problem {
 
 // ------------------------------------------------------------------------------------------------------- kernels
 
-struct kernels { GpuKernel *step, *sum; };       // of a time step; and of the sum over the rows, in the gradient
+struct kernels { GpuKernel *step, *sum; };       // of a time step, and of the sum over rows in the gradient
 
-class launch {                                   // of a kernel: its arguments, in order
+class launch {                                   // a call of a kernel, with its arguments in order
     enum { THREADS = 256 };
     std::vector<void*> pointers;
     std::deque<unsigned> numbers;                // a deque: pointers stay valid when it grows
@@ -116,7 +117,7 @@ public:
         pointers.push_back(a->ga.data);
         pointers.push_back(&a->ga.offset);
     }
-    unsigned* give(unsigned number) {            // it can be changed before the next run
+    unsigned* give(unsigned number) {            // the caller may change it before the next run
         numbers.push_back(number);
         pointers.push_back(&numbers.back());
         return &numbers.back();
@@ -149,7 +150,7 @@ static times give_numbers(launch& kernel, const problem& q, unsigned options) {
 
 // ------------------------------------------------------------------------------------------------ the entry points
 
-// Returns false if a Python exception is set. keep: the gradient needs `total`.
+// The two entry points. They return false if a Python exception is set. keep: whether the gradient needs `total`.
 static bool run_forward(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,
                         bool backwards, bool keep, bool inplace, array** hid, array** cell,
                         const std::vector<array**>& total) {

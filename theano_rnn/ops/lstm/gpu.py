@@ -1,9 +1,9 @@
 """The recurrence of an LSTM as one operation of Theano's GPU back-end, and its exact gradient as another.
 
-On every device, `theano_rnn.ops.lstm.lstm_recurrence` puts the operations of :mod:`theano_rnn.ops.lstm.fused` into the
-graph, and Theano differentiates them. For a GPU, :mod:`theano_rnn.ops.gpu_rewrites` then replaces them by those of this
-module. A time step takes one product per component, by cuBLAS, and one kernel for all gates of all components. The loop
-of `theano.scan` launches tens of kernels.
+On every device, `theano_rnn.ops.lstm.lstm_recurrence` adds the operations of :mod:`theano_rnn.ops.lstm.fused` to the
+graph, and Theano differentiates them. For a GPU, :mod:`theano_rnn.ops.gpu_rewrites` then replaces them by the
+operations of this module. A time step takes one cuBLAS product per component and one kernel for all gates of all
+components, whereas the loop of `theano.scan` launches tens of kernels per time step.
 """
 
 import numpy as np
@@ -31,12 +31,12 @@ POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), 
 
 KERNELS = "lstm/gpu_kernels.c"
 
-#: Number of the arrays in the arguments of a kernel, in addition to those of each component.
+#: Number of arrays among the arguments of a kernel, without those of the components.
 ARRAYS = dict(forward=8, gradient=13)
 
 
 class _GpuRecurrenceOp(GpuKernelBase):
-    """Base class of the two operations; it comes before the operation of the CPU in the list of base classes."""
+    """Base class of the two operations. It must precede the CPU operation in the list of base classes."""
 
     params_type = gpu_context_type
     sources = ("cpp/shapes.hpp", "lstm/gpu.cpp")
@@ -89,7 +89,7 @@ class GpuLSTMRecurrenceGradient(_GpuRecurrenceOp, LSTMRecurrenceGradient):
 
 
 def _contiguous(variable):
-    # If another rewrite makes the node again, its inputs are contiguous already.
+    # If another rewrite recreates the node, its inputs are already contiguous.
     return variable if variable.owner and variable.owner.op == gpu_contiguous else gpu_contiguous(variable)
 
 
@@ -107,7 +107,7 @@ def _section(name):
 
 
 def _joined(source):
-    # Theano puts the source into a C string, in which a backslash would begin an escape sequence.
+    # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
     return source.replace("\\\n", " ")
 
 

@@ -1,10 +1,11 @@
-// The elementwise part of a time step of the LSTM recurrence on a GPU, for all gates and components together, in the
-// dialect of libgpuarray, which is CUDA as well as OpenCL. gpu.py makes kernels of this file; gpu.cpp launches them
-// between the matrix products. The formulas are in lstm/__init__.py.
+// The elementwise part of a time step of the LSTM recurrence on a GPU, for all gates of all components, in the dialect
+// of libgpuarray, which compiles as CUDA and as OpenCL. gpu.py creates kernels from this file, and gpu.cpp launches
+// them between the matrix products. The formulas are in lstm/__init__.py.
 //
 // Each thread computes one unit of one row. Arrays are (rows, all_units), (rows, 4 all_units) or, with the time step as
 // first axis, (steps, rows, ...). The array of one component, `total`, has only the columns of that component.
 
+// The bits of `options`, as in gpu.cpp.
 #define HARD 1
 #define MASK 2
 #define Z_GATES 4
@@ -46,7 +47,7 @@ WITHIN_KERNEL ga_float gate_slope(ga_float s, ga_uint options) {
     const ga_size before = ((ga_size)(t_before < 0 ? 0 : t_before) * rows + row) * all_units + unit;
 
 #section forward
-// total holds the preactivation and the product with the hidden state before. t_before < 0: the initial state.
+// total is the preactivation plus h W_hid, with h the preceding hidden state. t_before < 0: the initial state.
 KERNEL void lstm_forward($(components)
                          GLOBAL_MEM ga_float *b, const ga_size b_offset,
                          GLOBAL_MEM ga_float *hid_init, const ga_size hid_init_offset,
@@ -119,7 +120,7 @@ KERNEL void lstm_gradient($(components)
         z[g] = options & Z_GATES ? z_gates[shared_z + g * units] : 1.f;
         a[g] = sums[g] * z[g] + b[shared_gates + g * units];
     }
-    // Computing the gates again takes less time than reading them from memory.
+    // Recomputing the gates takes less time than reading them from memory.
     const ga_float in = gate(a[0], options), forget = gate(a[1], options), candidate = tanh(a[2]);
     const ga_float out = gate(a[3], options), tanh_cell = tanh(cell[here]);
     const ga_float cell_before = t_before < 0 ? cell_init[before] : cell[before];
@@ -137,7 +138,7 @@ KERNEL void lstm_gradient($(components)
         if (options & Z_GATES) d_z_gates[joint + g * units] += a[g] * sums[g];
         total[own + g * units] = a[g] * z[g];
     }
-    // The product with W_hid, which follows, is added to it.
+    // gpu.cpp then adds the product with W_hid.
     d_hid[state] = 0.f;
     d_cell[state] = d_c * forget;
 }

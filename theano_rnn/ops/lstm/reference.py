@@ -8,7 +8,7 @@ __all__ = ["GATE_NONLINEARITIES", "reference_recurrence"]
 
 
 def _hard_sigmoid(x):
-    # Theano would round a Python 0.2 to floatX, also if x is float64.
+    # Theano would round a Python float to floatX even if x is float64.
     return T.clip(np.asarray(0.2, dtype=x.dtype) * x + np.asarray(0.5, dtype=x.dtype), 0, 1)
 
 
@@ -57,7 +57,7 @@ def reference_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_
             new_hid, new_cell = T.switch(carry_over, hid, new_hid), T.switch(carry_over, cell, new_cell)
         return new_hid, new_cell
 
-    # scan requires that a state has the same type before and after a step, also if B or H is known to be 1.
+    # scan requires that a state has the same type before and after a step, even if B or H is known to be 1.
     (hid, cell), _ = theano.scan(
         step,
         sequences=[T.unbroadcast(join(preactivations, axis=2), 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),

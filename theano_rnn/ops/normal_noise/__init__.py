@@ -1,7 +1,7 @@
-"""Standard normal numbers from a seeded stream whose state can be saved.
+"""Standard normal samples from a seeded stream whose state can be saved.
 
-The generator is Theano's `MRG_RandomStreams`. The fused backend draws the same numbers (up to rounding) and leaves the
-same state (to the bit), so either backend can continue a stream that the other began.
+The generator is Theano's `MRG_RandomStreams`. The samples of both backends are equal up to rounding, and their states
+are bit-identical, so either backend can continue a stream of the other.
 """
 
 from theano_rnn.lasagne_compat import lasagne
@@ -16,7 +16,7 @@ __all__ = ["NormalNoise"]
 
 
 class NormalNoise(object):
-    """Random number source: standard normal numbers from a seeded stream whose state can be saved.
+    """Random number source: standard normal samples from a seeded stream whose state can be saved.
 
     Parameters
     ----------
@@ -35,15 +35,19 @@ class NormalNoise(object):
         self._streams = MRG_RandomStreams(lasagne.random.get_rng().randint(1, 2147462579) if seed is None else seed)
 
     def normal(self, shape):
-        """Return symbolic standard normal numbers of type floatX, drawn anew at every call of the function.
+        """Return standard normal samples. Every call of the compiled function draws new ones.
 
         Parameters
         ----------
         shape : sequence of int and symbolic int
+
+        Returns
+        -------
+        symbolic tensor of this shape, of type floatX
         """
         numbers, state = reference_normal(self._streams, shape, theano.config.floatX)
         if use_fused(None):
-            # The state that Theano has just made is kept; the numbers come from an operation that is faster.
+            # Keep the state variable that Theano has created, but draw the samples by the faster operation.
             state.default_update, numbers = fused_normal(state, shape, numbers.type)
         return numbers
 

@@ -1,7 +1,7 @@
-// Standard normal numbers from Theano's generator MRG31k3p.
+// Standard normal samples from Theano's generator MRG31k3p.
 //
-// As in Theano, number i of a call comes from stream i modulo the number of streams. The streams advance together, in
-// loops without branches, which the compiler vectorises.
+// As in Theano, uniform number i of a call comes from stream i modulo the number of streams. The streams advance
+// together, in loops without branches, which the compiler vectorises.
 
 namespace normal_noise {
 
@@ -60,7 +60,7 @@ static void uniforms(npy_int32* states, long streams, long begin, long end, T* o
     }
 }
 
-// Sine and cosine of 2 pi u for u in [0, 1]: of the distance to the nearest multiple of 1/4, then rotated.
+// Sine and cosine of 2 pi u for u in [0, 1], computed for the distance to the nearest multiple of 1/4 and then rotated.
 static inline void sine_and_cosine(vector_of<float>::type u, vector_of<float>::type* sine,
                                    vector_of<float>::type* cosine) {
     typedef vector_of<float>::type V;
@@ -96,7 +96,8 @@ template <typename V> static inline V square_root(V x) {
     return x;
 }
 
-// Pairs of uniform to pairs of normal numbers (Box, Muller: A Note on the Generation of Random Normal Deviates, 1958).
+// Transforms pairs of uniform numbers to pairs of normal samples (Box, Muller:
+// A Note on the Generation of Random Normal Deviates, 1958).
 template <typename T>
 static void box_muller(const T* u1, const T* u2, long pairs, T* normal1, T* normal2) {
     typedef typename vector_of<T>::type V;
@@ -109,7 +110,7 @@ static void box_muller(const T* u1, const T* u2, long pairs, T* normal1, T* norm
     }
 }
 
-// 2 * pairs numbers: uniform at first, then normal in their places. `states` is (streams, 6).
+// 2 * pairs samples. The uniform numbers are transformed in place. `states` is (streams, 6).
 template <typename T>
 static void normals(npy_int32* states, long streams, T* numbers, long pairs) {
     const int threads = (int)std::max<double>(1, std::min<double>(available_threads(), pairs / 5e4));
@@ -133,15 +134,14 @@ static bool run(PyArrayObject* states, const std::vector<long>& shape, bool inpl
     npy_intp count = 1;
     for (long length : shape) {
         if (length < 0) {
-            PyErr_Format(PyExc_ValueError, "normal_noise: an axis has length %ld, but at least 0 was expected",
-                         length);
+            PyErr_Format(PyExc_ValueError, "normal_noise: axis lengths must be at least 0, got %ld", length);
             return false;
         }
         count *= length;
     }
     const npy_intp streams = PyArray_DIM(states, 0);
     if (PyArray_DIM(states, 1) != 6 || streams == 0) {
-        PyErr_SetString(PyExc_ValueError, "normal_noise: the state must have at least one row, and 6 columns");
+        PyErr_SetString(PyExc_ValueError, "normal_noise: the state must have at least one row and exactly 6 columns");
         return false;
     }
     if (!prepare_like(new_states, NPY_INT32, states, inplace, true) ||

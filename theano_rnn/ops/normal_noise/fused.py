@@ -1,7 +1,6 @@
-"""Standard normal numbers from the state of Theano's MRG generator [1]_, [2]_, as one operation in C++.
+"""Standard normal samples [2]_ from the state of Theano's MRG generator [1]_, as one operation in C++.
 
-Theano needs 17 ns for a number, because its generator has branches that depend on the numbers. This operation needs
-less than 1 ns.
+Theano needs 17 ns per sample, because its generator has data-dependent branches. This operation needs less than 1 ns.
 
 References
 ----------
@@ -21,21 +20,21 @@ __all__ = ["MRGNormal", "fused_normal"]
 
 
 def fused_normal(state, shape, type):
-    """Return the state after the numbers, and the numbers, of a TensorType."""
+    """Return the new state, and samples of the TensorType `type`."""
     return MRGNormal(type.dtype, type.broadcastable)(state, *shape)
 
 
 class MRGNormal(CompiledOp):
-    """Standard normal numbers and the state after them.
+    """Standard normal samples, and the new state of the generator.
 
     Inputs: the state ``(streams, 6)`` int32, and the length of each axis, integer scalars. Outputs: the new state, and
-    the numbers. It has no gradient.
+    the samples. It has no gradient.
 
     Parameters
     ----------
-    dtype : {"float32", "float64"}
+    dtype : {'float32', 'float64'}
     broadcastable : tuple of bool
-        Of the numbers; one per axis.
+        Broadcasting pattern of the samples, one element per axis.
     inplace : bool
         Write the new state into the memory of the old one.
     """
@@ -51,10 +50,10 @@ class MRGNormal(CompiledOp):
     def make_node(self, state, *shape):
         state = T.as_tensor_variable(state)
         if state.dtype != "int32" or state.ndim != 2:
-            raise TypeError("state is a {} of {} dimensions, but an int32 matrix was expected".format(
+            raise TypeError("state must be an int32 matrix, got {} with {} dimensions".format(
                 state.dtype, state.ndim))
         if len(shape) != len(self.broadcastable):
-            raise ValueError("{} lengths for {} axes".format(len(shape), len(self.broadcastable)))
+            raise ValueError("expected {} axis lengths, got {}".format(len(self.broadcastable), len(shape)))
         shape = [T.cast(T.as_tensor_variable(length), "int64") for length in shape]
         return gof.Apply(self, [state] + shape, [state.type(), T.TensorType(self.dtype, self.broadcastable)()])
 

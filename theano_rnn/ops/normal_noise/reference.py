@@ -1,4 +1,4 @@
-"""Standard normal numbers from Theano's generator."""
+"""Standard normal samples from Theano's generator."""
 
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
@@ -9,7 +9,7 @@ STREAMS = 60 * 256
 
 
 def reference_normal(streams, shape, dtype):
-    """Return standard normal numbers and the shared variable that holds the state of their stream.
+    """Return standard normal samples, and the shared variable that holds the state of their stream.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def reference_normal(streams, shape, dtype):
     -------
     numbers : symbolic tensor
     state : Theano shared variable
-        Its default update is the state after these numbers.
+        Its default update is the state after these samples.
     """
     numbers = streams.normal(size=tuple(shape), ndim=len(shape), dtype=dtype, nstreams=STREAMS)
     return numbers, streams.state_updates[-1][0]

@@ -1,6 +1,6 @@
 """Distinct values of an integer matrix: the tokens that occur in a minibatch.
 
-Both backends run on the host, also if Theano's device is a GPU: the tokens of a minibatch come from there.
+Both backends run on the host on every device, because the tokens of a minibatch come from the host.
 """
 
 import theano.tensor as T
@@ -25,7 +25,7 @@ def unique(values, backend=None):
     Returns
     -------
     distinct : symbolic vector ``(U,)``
-        Increasing.
+        In increasing order.
     index : symbolic int64, of the shape of `values`
         ``distinct[index] == values``.
 

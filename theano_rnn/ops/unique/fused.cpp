@@ -1,7 +1,7 @@
 // The distinct values of an integer vector, and the position of each element among them.
 //
-// A radix sort of the differences to the smallest value, from the lowest digit on: as many passes as the largest
-// difference has digits, two for the words of a minibatch.
+// Radix sort of the differences to the smallest value, beginning with the lowest digit. The number of passes is the
+// number of digits of the largest difference: two for the words of a minibatch.
 
 namespace unique {
 

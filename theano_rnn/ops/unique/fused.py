@@ -1,4 +1,4 @@
-"""The distinct values of an integer vector as one Theano operation in C++. It runs on the host on every device."""
+"""The distinct values of an integer vector as one Theano operation in C++, which runs on the host on every device."""
 
 import theano
 import theano.tensor as T
@@ -21,7 +21,7 @@ class UniqueWithInverse(CompiledOp):
     """The distinct values of an integer vector, increasing, and the position of each element among them.
 
     Input: values ``(n,)``, int32 or int64. Outputs: distinct ``(U,)`` of the same type and index ``(n,)``, int64, with
-    ``distinct[index] == values``: what ``numpy.unique(values, return_inverse=True)`` returns.
+    ``distinct[index] == values``, as returned by ``numpy.unique(values, return_inverse=True)``.
 
     Examples
     --------
@@ -59,5 +59,5 @@ class UniqueWithInverse(CompiledOp):
             inputs[0], "NPY_" + dtype.upper(), "&" + outputs[0], "&" + outputs[1]], sub)
 
 
-#: The operations whose first output are the distinct values of their input: ours, and Theano's.
+#: The operations whose first output is the distinct values of their input: ours and Theano's.
 UNIQUE_OPERATIONS = (UniqueWithInverse, Unique)

@@ -1,4 +1,4 @@
-"""Distinct values in Theano's own operation, which calls NumPy."""
+"""Distinct values by Theano's own operation, which calls NumPy."""
 
 from theano.tensor.extra_ops import Unique
 

@@ -1,16 +1,16 @@
 r"""Training of the parameters of random variables: Kullback-Leibler divergence, gradient norms, and Adam [1]_.
 
-The objective is ``data_loss + kl_weight * KL``. A training step takes two passes over the parameters. The first,
-`objective_norms`, computes what must be known before any parameter changes: the divergence, and the norm of the
-gradient. The second, `adam_updates`, with :math:`g` the gradient multiplied by `factor`:
+The objective is ``data_loss + kl_weight * KL``. A training step takes two passes over the parameters. The first pass,
+`objective_norms`, computes the divergence and the norm of the gradient, which are needed before any parameter changes.
+The second pass, `adam_updates`, takes a step of Adam. With :math:`g` the gradient multiplied by `factor`:
 
 .. math::
 
     m_t &= 0.9 m_{t-1} + 0.1 g, \qquad v_t = 0.999 v_{t-1} + 0.001 g^2 \\
     \theta_t &= \theta_{t-1} - \mathrm{step\_size} \frac{m_t}{\sqrt{v_t} + 10^{-8}}
 
-The reference implementation is Theano's own gradient and elementwise operations. The fused one computes the gradient of
-the divergence in each pass, and works in the memory of the parameters.
+The reference implementation consists of Theano's own gradient and elementwise operations. The fused implementation
+recomputes the gradient of the divergence in the second pass, and updates the parameters in place.
 
 References
 ----------
@@ -27,16 +27,16 @@ from .reference import BETA_1, BETA_2, log_alpha, log_uniform_kl, normal_kl, ref
 __all__ = ["BETA_1", "BETA_2", "AdamState", "Group", "adam_updates", "log_alpha", "log_uniform_kl", "normal_kl",
            "objective_norms"]
 
-#: Parameters that one pass takes together: those of a random variable (a list of mean and log sigma) with its prior
-#: (``"normal"`` or ``"log_uniform"``), or a list of one deterministic parameter with prior None.
+#: Parameters that are processed together: mean and log sigma of a random variable with its prior (``"normal"`` or
+#: ``"log_uniform"``), or one deterministic parameter with prior None. `parameters` is a list.
 Group = namedtuple("Group", ["prior", "parameters"])
 
-#: The moments of Adam: dicts of parameter to shared variable of its shape.
+#: The moments of Adam: two dicts of parameter to shared variable of the same shape.
 AdamState = namedtuple("AdamState", ["means", "squares"])
 
 
 def objective_norms(data_loss, groups, kl_weight, backend=None):
-    """Compute the divergences, and the squared norms of the objective's gradient.
+    """Return the divergences and the squared norms of the objective's gradient.
 
     Parameters
     ----------
@@ -50,17 +50,17 @@ def objective_norms(data_loss, groups, kl_weight, backend=None):
     Returns
     -------
     divergences : list of symbolic scalars
-        Of each group; 0 for those without a prior.
+        Divergence of each group; 0 for a group without a prior.
     squares : dict of parameter to symbolic scalar
         Squared norm of the gradient.
     gradients : OrderedDict of parameter to symbolic tensor
-        For `adam_updates` with the same backend.
+        Gradients, to be passed to `adam_updates` with the same backend.
     """
     return (fused_norms if _use_fused(backend, groups) else reference_norms)(data_loss, groups, kl_weight)
 
 
 def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite, backend=None):
-    """Make the updates of a step of Adam.
+    """Return the updates of a step of Adam.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite,
     gradients : OrderedDict
         From `objective_norms`.
     state : AdamState
+        Moments.
     factor : symbolic scalar or None
-        Multiplies the gradient of the objective; None for 1.
+        Factor of the gradient of the objective; None for 1.
     step_size : symbolic scalar
     finite : symbolic bool scalar
         If false, nothing changes.

@@ -1,10 +1,9 @@
 // The Kullback-Leibler divergence of a random variable, its gradient, and Adam, in two passes over the parameters. The
 // formulas are in variational_adam/__init__.py and reference.py.
 //
-// The parameters of an embedding have tens of megabytes, so the time is that of memory transfers. Computing the
-// gradient of the divergence twice takes less time than storing it. The numbers are processed in tiles that stay in the
-// first-level cache. Sums are taken over blocks of tiles, which are then added in order, so that no result depends on
-// the number of threads.
+// The parameters of an embedding take tens of megabytes, so memory transfers dominate the time. Computing the gradient
+// of the divergence twice takes less time than storing it. The parameters are processed in tiles that stay in the
+// first-level cache. Sums of blocks of tiles are added in order, so that no result depends on the number of threads.
 
 namespace variational_adam {
 
@@ -14,8 +13,8 @@ enum { TILE = 512, BLOCK = 64 * TILE };
 
 // -------------------------------------------------------------------------------------- divergences from the priors
 
-// Each prior computes, for a vector of posteriors, the gradient of the divergence by mean and by log sigma and, if
-// VALUE, the divergence itself.
+// Each prior computes, for a vector of posteriors, the gradient of the divergence with respect to mean and log sigma
+// and, if VALUE, the divergence itself.
 template <typename V> struct divergence { V by_mean, by_log_sigma, value; };
 
 struct no_prior {                                // deterministic: there is no log sigma
@@ -31,14 +30,14 @@ struct normal {
     }
 };
 
-// With a = log alpha = -2 log(|mean| / sigma), clipped to [-8, 8] as the quotient is to [exp(-4), exp(4)], exp(-a) is
-// its square and exp(-1.5 (a + 1.3)) its third power times exp(-1.95): no logarithm is needed for the gradient.
+// Let q = |mean| / sigma and a = log alpha = -2 log(q). Clipping q to [exp(-4), exp(4)] clips a to [-8, 8]. Then
+// exp(-a) = q^2 and exp(-1.5 (a + 1.3)) = q^3 exp(-1.95), so that the gradient needs no logarithm.
 struct log_uniform {
     enum { PARAMETERS = 2 };
     template <typename T, bool VALUE, typename V> static inline divergence<V> of(V mean, V log_sigma) {
         const V zero = {};
         const T smallest = (T)0.018315638888734179, largest = (T)54.598150033144236;     // exp(-4), exp(4)
-        // The exponent is limited, so that 0 * infinity does not occur; comparisons preserve NaN.
+        // The exponent is clipped, so that 0 * infinity does not occur. Comparisons preserve NaN.
         V quotient = mean * exponential(clamp(-log_sigma, T(-87), T(87)));
         quotient = quotient < zero ? -quotient : quotient;
         const V ratio = clamp(quotient, smallest, largest);
@@ -55,10 +54,10 @@ struct log_uniform {
 
 // ----------------------------------------------------------------------------------------------- gradient of the data
 
-// The layout of the gradient of the data loss by one parameter: an array of the parameter's shape, or only those rows
-// (of `columns` numbers) that are not zero.
+// Layout of the gradient of the data loss with respect to one parameter: an array of the parameter's shape, or only the
+// rows, of `columns` elements, that are not zero.
 struct touched_rows {
-    const npy_int32* place;                      // of each row among those given, or -1; null: all are given
+    const npy_int32* place;                      // of each row among the given ones, or -1; null if all are given
     long columns;
 };
 
@@ -82,7 +81,7 @@ template <typename T, typename PRIOR> struct objective {
     touched_rows rows;
     T kl_weight;
 
-    // For n numbers from `begin` on. Writes the divergence to `kl` if VALUE.
+    // For the n elements from `begin` on. Writes the divergence to `kl` if VALUE.
     template <bool VALUE> void gradient(long begin, long n, T (*g)[TILE], T* kl) const {
         typedef typename vector_of<T>::type V;
         const int last = PRIOR::PARAMETERS - 1;
@@ -104,7 +103,7 @@ static void in_tiles(long begin, long end, F body) {
     for (long k = begin; k < end; k += TILE) body(k, std::min<long>(TILE, end - k));
 }
 
-// Calls body(block) for all blocks of n numbers. Starting a thread takes about 50 microseconds.
+// Calls body(block) for all blocks of n elements. Starting a thread takes about 50 microseconds.
 template <typename F>
 static void in_parallel_blocks(long n, F body) {
     const long blocks = (n + BLOCK - 1) / BLOCK;
@@ -124,7 +123,7 @@ static double sum(long n, F vector_at) {
     return total;
 }
 
-// The divergence and the squared norms of the gradients by each parameter.
+// The divergence, and the squared norm of the gradient of each parameter.
 template <typename T, typename PRIOR>
 static void norms(const objective<T, PRIOR>& q, long n, double* kl, double* squares) {
     struct sums { double kl, squares[PRIOR::PARAMETERS]; };
@@ -208,8 +207,8 @@ static bool read_gradients(objective<T, PRIOR>& q, taken<PRIOR>& held, const arg
         for (npy_intp i = 0; i < count; i++) {
             const npy_int64 row = *(const npy_int64*)PyArray_GETPTR1(in.rows, i);
             if (row < 0 || row >= all || held.place[row] >= 0) {
-                PyErr_Format(PyExc_IndexError, "variational_adam: row %ld of %ld is given, but each must be at least "
-                             "0, less than the number of rows, and there once: check the ids", (long)row, (long)all);
+                PyErr_Format(PyExc_IndexError, "variational_adam: row indices must be distinct and in [0, %ld), got "
+                             "%ld; check the ids", (long)all, (long)row);
                 return false;
             }
             held.place[row] = (npy_int32)i;

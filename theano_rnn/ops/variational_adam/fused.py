@@ -1,12 +1,12 @@
 """Divergence, gradient norms and Adam as two Theano operations in C++.
 
 `VariationalNorms` reads the parameters and computes the Kullback-Leibler divergence and the norm of the gradient.
-`VariationalAdam` computes the gradient of the divergence again and takes the step in the memory of the parameters. For
-a matrix of n probabilistic weights, 2n numbers are read, then 6n read and written; the graph of the reference
-implementation moves more than ten times as many.
+`VariationalAdam` recomputes the gradient of the divergence and updates the parameters in place. For a matrix of n
+probabilistic weights, the first reads 2n numbers and the second reads and writes 6n. The reference implementation
+transfers more than ten times as many.
 
-The gradient of the data loss with respect to an embedding is zero except for the rows of the minibatch. Theano would
-scatter those rows into zeros. A graph rewrite passes them to the operations instead.
+The gradient of the data loss with respect to an embedding is zero except in the rows of the minibatch's tokens. Theano
+would scatter these rows into an array of zeros. A graph rewrite passes the rows to the operations instead.
 """
 
 from collections import OrderedDict
@@ -29,9 +29,9 @@ PRIORS = {None: "no_prior", "normal": "normal", "log_uniform": "log_uniform"}
 
 
 def fused_norms(data_loss, groups, kl_weight):
-    """Compute the divergences and the squared norms by one operation per group; see `objective_norms`.
+    """Return the divergences and the squared norms, by one operation per group; see `objective_norms`.
 
-    The gradients that are returned are those of the data loss.
+    The returned gradients are those of the data loss.
     """
     parameters = [parameter for group in groups for parameter in group.parameters]
     gradients = OrderedDict(zip(parameters, T.grad(data_loss, parameters)))
@@ -45,7 +45,7 @@ def fused_norms(data_loss, groups, kl_weight):
 
 
 def fused_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
-    """Make the updates of a step of Adam by one operation per group; see `adam_updates`."""
+    """Return the updates of a step of Adam, by one operation per group; see `adam_updates`."""
     scalars = [kl_weight] + [T.cast(number, kl_weight.dtype.name)
                              for number in (1 if factor is None else factor, step_size)]
     updates = OrderedDict()
@@ -62,24 +62,24 @@ class _VariationalOp(CompiledOp):
 
     Parameters
     ----------
-    prior : {None, "normal", "log_uniform"}
-        None: deterministic, only a value. Otherwise mean and log sigma.
+    prior : {None, 'normal', 'log_uniform'}
+        None for a deterministic parameter. Otherwise, the parameters are mean and log sigma.
     rows : bool
-        Whether the gradients of the data loss are given for some rows only. The row indices are the input after the
-        gradients: int64, each at most once.
+        Whether the gradients of the data loss are given for some rows only. Then the input after the gradients is the
+        distinct row indices, int64.
     """
 
     sources = COMMON_SOURCES + ("cpp/logarithm.hpp", "variational_adam/fused.cpp")
 
     def __init__(self, prior, rows=False):
         if prior not in PRIORS:
-            raise ValueError("prior must be one of {}, not {!r}".format(
+            raise ValueError("prior must be one of {}, got {!r}".format(
                 ", ".join(sorted(map(repr, PRIORS))), prior))
         self.prior, self.rows = prior, bool(rows)
 
     @property
     def parameters(self):
-        """Number of parameters of an element."""
+        """Number of parameters: 1 without a prior, else 2."""
         return 1 if self.prior is None else 2
 
     @property
@@ -88,29 +88,29 @@ class _VariationalOp(CompiledOp):
         raise NotImplementedError
 
     def _inputs(self, inputs, arrays, scalars, flags=0):
-        """Return the inputs as variables: `arrays` like the first, gradients, row indices, `scalars`, int8 `flags`."""
+        """Return the inputs as variables: `arrays` arrays, gradients, row indices, scalars and int8 flags."""
         inputs = [T.as_tensor_variable(variable) for variable in inputs]
         expected = arrays + self.parameters + self.rows + scalars + flags
         if len(inputs) != expected:
-            raise ValueError("{} inputs, but {} were expected".format(len(inputs), expected))
+            raise ValueError("expected {} inputs, got {}".format(expected, len(inputs)))
         dtype, ndim = inputs[0].dtype, inputs[0].ndim
         if dtype not in ("float32", "float64"):
-            raise TypeError("the parameter is {}, but float32 or float64 was expected".format(dtype))
+            raise TypeError("the parameter must be float32 or float64, got {}".format(dtype))
         for variable in inputs[:arrays + self.parameters]:
             if variable.dtype != dtype or variable.ndim != ndim:
-                raise TypeError("{} of {} dimensions beside a parameter that is {} of {}".format(
-                    variable.dtype, variable.ndim, dtype, ndim))
+                raise TypeError("moments and gradients must be {} with {} dimensions, got {} with {}".format(
+                    dtype, ndim, variable.dtype, variable.ndim))
         for variable, wanted in zip(inputs[-scalars - flags:], scalars * [dtype] + flags * ["int8"]):
             if variable.ndim != 0 or variable.dtype != wanted:
-                raise TypeError("{} of {} dimensions, but a scalar of {} was expected".format(
-                    variable.dtype, variable.ndim, wanted))
+                raise TypeError("expected a scalar of {}, got {} with {} dimensions".format(
+                    wanted, variable.dtype, variable.ndim))
         if self.rows and (inputs[arrays + self.parameters].dtype != "int64"
                           or inputs[arrays + self.parameters].ndim != 1 or ndim == 0):
             raise TypeError("the row indices must be a vector of int64")
         return inputs
 
     def _arguments(self, inputs):
-        """Return C++ that makes the struct ``arguments``."""
+        """Return C++ code for the struct ``arguments``."""
         count, first = self.parameters, self.first_gradient
         rows = inputs[first + count] if self.rows else "NULL"
         return "{}arguments<{}{}>{{{{{}}}, {{{}}}, {}, {}}}".format(
@@ -123,9 +123,9 @@ class _VariationalOp(CompiledOp):
 
 
 class VariationalNorms(_VariationalOp):
-    """KL divergence of a random variable, and the squared norms of the objective's gradient by its parameters.
+    """KL divergence of a random variable, and squared norms of the objective's gradient for its parameters.
 
-    Inputs: mean and, with a prior, log sigma; the gradients of the data loss by them; row indices, if `rows`;
+    Inputs: mean and, with a prior, log sigma; the gradients of the data loss for them; row indices, if `rows`;
     kl_weight, a scalar. Outputs: KL (0 without a prior) and a vector of one squared norm per parameter.
 
     Parameters
@@ -156,13 +156,13 @@ class VariationalNorms(_VariationalOp):
 class VariationalAdam(_VariationalOp):
     """A step of Adam on the parameters of a random variable.
 
-    Inputs: mean and, with a prior, log sigma; for each the moments, first all means, then all squares; the gradients of
-    the data loss; row indices, if `rows`; and the scalars kl_weight (as for `VariationalNorms`), factor (of the whole
+    Inputs: mean and, with a prior, log sigma; their moments, first all means, then all squares; the gradients of the
+    data loss; row indices, if `rows`; and the scalars kl_weight (as for `VariationalNorms`), factor (of the whole
     gradient), step_size, and finite (int8; 0: nothing changes). Outputs: the new parameters, means and squares.
 
     Parameters
     ----------
-    prior : {None, "normal", "log_uniform"}
+    prior : {None, 'normal', 'log_uniform'}
     rows : bool
         Whether the gradients are given for some rows only.
     inplace : bool
@@ -216,7 +216,7 @@ def _scattered_rows(gradient):
 
 @gof.local_optimizer([VariationalNorms, VariationalAdam])
 def _take_rows(node):
-    """Pass the rows that are not zero instead of an array that is zero everywhere else."""
+    """Pass only the rows of a gradient that are not zero."""
     if not isinstance(node.op, _VariationalOp) or node.op.rows:
         return False
     first, count = node.op.first_gradient, node.op.parameters
@@ -228,7 +228,7 @@ def _take_rows(node):
     return with_properties(node.op, rows=True)(*inputs, **dict(return_list=True))
 
 
-# After everything that may merge or remove nodes, and before the in-place rewrites.
+# After all rewrites that may merge or remove nodes, and before the in-place rewrites.
 theano.compile.optdb.register(
     "theano_rnn_variational_adam_rows", gof.TopoOptimizer(_take_rows, order="in_to_out"), 48.5, "fast_run")
 register_inplace("variational_adam", VariationalAdam)

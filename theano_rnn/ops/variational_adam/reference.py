@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences and Adam in Theano's own operations.
+"""Kullback-Leibler divergences and Adam by Theano's own operations.
 
 References
 ----------
@@ -17,7 +17,7 @@ from theano import scalar
 __all__ = ["BETA_1", "BETA_2", "EPSILON", "LOG_ALPHA_RANGE", "log_alpha", "log_uniform_kl", "normal_kl",
            "reference_norms", "reference_updates"]
 
-#: Of Adam.
+#: Hyperparameters of Adam.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 #: log alpha is clipped to [-8, 8] in `log_uniform_kl`.
@@ -25,7 +25,7 @@ LOG_ALPHA_RANGE = 8.0
 
 
 def log_alpha(mean, log_sigma):
-    """Return log alpha = 2 log sigma - log mu^2, elementwise and not clipped.
+    """Return ``log alpha = 2 log sigma - log mu^2`` of each element, not clipped.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class _LogUniformKL(scalar.BinaryScalarOp):
     """KL(N(mu, sigma^2) || log-uniform) of one weight: the approximation of [1]_, equation 14.
 
     This is a scalar operation and not a graph of elementwise operations for two reasons. Where log alpha is clipped at
-    mu = 0, the gradient is zero instead of 0 * infinity. Each weight takes two exponentials and one logarithm, once.
+    mu = 0, the gradient is zero instead of 0 * infinity. Each weight needs only two exponentials and one logarithm.
     """
 
     def impl(self, mean, log_sigma):
@@ -96,7 +96,7 @@ def _c_names(node, inputs, outputs):
     names = {"type": "npy_float32" if node.outputs[0].dtype == "float32" else "npy_float64",
              "out": outputs[0], "mean": inputs[0], "log_sigma": inputs[1]}
     names["range"] = "(%s)%r" % (names["type"], LOG_ALPHA_RANGE)
-    # fmin and fmax would return the bound where log alpha is NaN, and so hide the NaN.
+    # fmin and fmax would hide a NaN, because they return the bound for it.
     names["raw"] = "(2 * %(log_sigma)s - 2 * log(fabs(%(mean)s)))" % names
     names["clipped_log_alpha"] = ("(%(raw)s > %(range)s ? %(range)s : (%(raw)s < -%(range)s ? -%(range)s : %(raw)s))"
                                   % names)
@@ -111,8 +111,8 @@ _log_uniform_kl = T.Elemwise(_log_uniform_kl_scalar, name="log_uniform_kl")
 def log_uniform_kl(mean, log_sigma):
     """KL divergence from N(mean, sigma^2) to the log-uniform prior, per element, up to a constant [1]_.
 
-    0.5 log(1 + 1/alpha) - 0.03 - 0.64 sigmoid(1.5 (log alpha + 1.3)) with log alpha clipped to [-8, 8]. It is negative
-    for pruned weights.
+    The divergence is ``0.5 log(1 + 1/alpha) - 0.03 - 0.64 sigmoid(1.5 (log alpha + 1.3))``, with log alpha clipped to
+    [-8, 8]. It is negative for pruned weights.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ _DIVERGENCES = {"normal": normal_kl, "log_uniform": log_uniform_kl}
 
 
 def reference_norms(data_loss, groups, kl_weight):
-    """Compute the divergences and the gradient of the whole objective; see `objective_norms`."""
+    """Return the divergences, and norms and gradients of the whole objective; see `objective_norms`."""
     zero = T.constant(0, dtype=kl_weight.dtype)
     divergences = [zero if group.prior is None else _DIVERGENCES[group.prior](*group.parameters).sum()
                    for group in groups]
@@ -154,7 +154,7 @@ def reference_norms(data_loss, groups, kl_weight):
 
 
 def reference_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
-    """Make the updates of a step of Adam; see `adam_updates`. `gradients` are those of the whole objective."""
+    """Return the updates of a step of Adam; see `adam_updates`. `gradients` are those of the whole objective."""
     updates = OrderedDict()
     for parameter, gradient in gradients.items():
         gradient = gradient if factor is None else gradient * factor
