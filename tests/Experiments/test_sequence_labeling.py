@@ -211,7 +211,7 @@ def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
 
 def test_fewer_sentences_than_a_minibatch(corpus, tmp_path, capsys):
     assert tag(data=corpus, save=tmp_path / "run", batch_size=61) == 2
-    assert "error: batch_size is 61, but train has 60 sentences" in capsys.readouterr().err
+    assert "error: batch_size must be at most 60, the number of training sentences, got 61" in capsys.readouterr().err
     assert not (tmp_path / "run" / "config.json").exists()
 
 
