@@ -1,4 +1,4 @@
-"""The order of the packages: each imports only from those below it. Read from the sources, nothing is imported."""
+"""The order of the packages: each imports only from those below it. The test reads the sources and imports nothing."""
 
 import ast
 import functools

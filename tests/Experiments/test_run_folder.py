@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder, for all four experiments."""
+"""The files of a finished run, for the four experiments with Bayesian compression."""
 
 import os
 import re
@@ -50,7 +50,7 @@ def match(pattern, line):
 
 
 def evaluations(lines, dataset):
-    """Parse the printed evaluations as a reader of the published logs would: list of dict with the csv's columns."""
+    """Parse the printed evaluations in the format of the published logs: list of dict with the csv's columns."""
     found = []
     for index, line in enumerate(lines):
         if not line.startswith("Train (clip)"):

@@ -1,4 +1,4 @@
-"""The training loop: with a task made of plain numbers, and in processes that are killed and resumed."""
+"""The training loop, with a task without a network, and in processes that are killed and resumed."""
 
 import itertools
 import os
@@ -27,14 +27,14 @@ STOP = 1.           # the score that ends a run early
 
 
 class Task(base.Task):
-    """A task whose only array remembers the minibatches it was trained on, in order.
+    """A task whose only array records the minibatches in the order of training.
 
     Parameters
     ----------
     scores : dict of int to float
         Validation metric after each epoch.
     at : dict of (epoch, minibatch) to callable
-        What happens in a step; what it returns is the loss.
+        Called in a step; its result is the loss.
     """
 
     metric = "accuracy"
@@ -157,7 +157,7 @@ def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatc
     assert task.trained_on() == all_steps(4)
 
 
-def test_what_is_not_drawn_yet_is_drawn_when_training_stops(run, monkeypatch):
+def test_new_rows_are_drawn_when_training_stops(run, monkeypatch):
     drawn = []
     monkeypatch.setattr(training, "plot_run", lambda rows, *arguments: drawn.append(rows[-1]["epoch"]))
     monkeypatch.setattr(checkpoints.Throttle, "is_due", lambda throttle: False)

@@ -13,7 +13,7 @@ PTXAS = os.path.join(BACKEND, "ptxas", "nvidia", "cuda_nvcc", "bin", "ptxas")
 
 
 def has_ptxas():
-    """Whether the back-end is that of CUDA 12, for which the stand-ins are, and has ptxas."""
+    """Return whether the back-end is that of CUDA 12, which the stand-ins imitate, and has ptxas."""
     stamp = os.path.join(BACKEND, ".ptxas")
     if not os.path.exists(stamp):
         return False
@@ -42,7 +42,7 @@ SCALAR, VECTOR = ["HostFromGpu -> TensorType(float32, %s)" % kind for kind in ("
 
 @pytest.fixture(scope="session")
 def standins(tmp_path_factory):
-    """The driver and cuBLAS, under the names of the real ones."""
+    """Stand-ins for the driver and cuBLAS, with the names of the real libraries."""
     folder = tmp_path_factory.mktemp("standins")
     return [compile_library(folder, name, os.path.join(HERE, source)) for name, source in (
         ("libcuda.so.1", "standin_driver.cpp"), ("libcublas.so.12", "standin_cublas.cpp"))]
@@ -50,7 +50,7 @@ def standins(tmp_path_factory):
 
 @pytest.fixture(scope="session", params=["80", "90"])
 def gpu(request, tmp_path_factory):
-    """A compute capability, and where all networks keep its kernels: they share most."""
+    """A compute capability, and the folder of its kernels, most of which all networks share."""
     return request.param, str(tmp_path_factory.mktemp("sm_" + request.param))
 
 

@@ -87,7 +87,7 @@ def in_our_layout(name, value):
 def set_and_check(golden, pairs, loss, function):
     """Set the parameters (pairs of a golden name and a shared variable), and compare the gradients of the loss.
 
-    `function` compiles and calls with outputs added to what it computes otherwise.
+    `function` compiles and calls with additional outputs.
     """
     for name, parameter in pairs:
         value = in_our_layout(name, golden["param." + name])

@@ -1,4 +1,4 @@
-"""AG's News: the raw format, the hold-out part, and what the reader checks."""
+"""AG's News: the raw format, the hold-out part and the checks of the reader."""
 
 from theano_rnn.errors import ReportedError
 

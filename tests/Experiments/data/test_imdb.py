@@ -1,4 +1,4 @@
-"""IMDB: the raw format, and what the reader checks."""
+"""IMDB: the raw format and the checks of the reader."""
 
 import os
 
