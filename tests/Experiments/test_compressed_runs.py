@@ -58,7 +58,7 @@ def test_the_script_compares_and_writes(finished, tmp_path):
     os.remove(os.path.join(path, "compressed.npz"))
     output = running.succeed(running.script("IMDB", "run_compressed.py"), [path])
     check(output, path, running.read_metrics(os.path.join(path, "metrics.csv"))[-1])
-    # As good as the one that training wrote: to the byte. And nothing else was touched.
+    # The file has the same bytes as the one that training wrote, and no other file has changed.
     assert running.folder_bytes(path) == running.folder_bytes(run.path)
 
 

@@ -34,7 +34,7 @@ EXPERIMENT = "language_modeling"
 MAIN = running.load_script(EXPERIMENT).EXPERIMENT
 FINE_TUNING = running.load_script(EXPERIMENT, "finetune.py").FINE_TUNING
 RECITING = running.load_script(EXPERIMENT, "main_overfit.py").RECITING
-# What finetune.py takes over from the run, and what it does not.
+# Settings that finetune.py takes from the run, and those that it does not.
 SIZES = dict(emsize=8, nhid=10, nlayers=1)
 TRAINING = dict(bptt=10, max_seq_len_delta=5, batch_size=4, log_interval=5)
 NO_DROPOUT = dict.fromkeys(("dropout", "dropouth", "dropouti", "dropoute", "wdrop"), 0.)

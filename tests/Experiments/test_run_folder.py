@@ -27,7 +27,7 @@ COUNT = r"\((\w+): (\d+)/(\d+)\) "
 LAYERS = {"text": ["Embedding: " + COUNT * 2, "LSTM: " + COUNT * 5, "Dense: " + COUNT],
           "language": ["LSTM: " + COUNT * 5, "Dense: " + COUNT]}
 COUNT_COLUMNS = ["embedding_w", "z_voc", "w_x", "w_h", "z_x", "z_h", "gates", "dense_w"]
-# The columns of the published curves, but for data set and CONFIG.
+# The columns of the published curves without data set and CONFIG.
 PUBLISHED = (["epoch", "train_seconds", "train_loss", "max_grad_norm", "mean_grad_norm", "train", "val", "test",
               "compression"] + ["kept_" + name for name in COUNT_COLUMNS] + ["size_" + name for name in COUNT_COLUMNS])
 

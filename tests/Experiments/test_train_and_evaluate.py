@@ -152,7 +152,7 @@ def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatc
     # The progress in last.npz is the beginning of the next epoch.
     assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
     assert drawn == [1, 2, 4, 6, 8]
-    # Of the fourth epoch, not of the sixth, after which it was written.
+    # The state is that of the fourth epoch, not of the sixth, after which it was written.
     task.set_state(load_arrays(run.file("best.npz"))[0])
     assert task.trained_on() == all_steps(4)
 
@@ -409,7 +409,7 @@ def test_killed_twice_and_resumed_ends_as_if_never_interrupted(finished, data, t
         status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGKILL)
         assert status == -signal.SIGKILL and is_unfinished(path, "IMDB"), output + errors
         where = running.position(checkpoint)
-    # What stands in config.json need not be said again.
+    # Settings in config.json need not be given again.
     output = running.succeed(main, ["LLLCCL", "--out", path, "--resume"])
     assert "\nResumed at epoch %d, minibatch %d\n" % where in output
     running.assert_same_end(path, finished("IMDB").path)

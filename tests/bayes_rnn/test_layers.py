@@ -45,7 +45,7 @@ def forgetful(layer):
     return layers.NonlinearityLayer(layer, lambda x: x + 0)
 
 
-#: Of `randomise`: about half of the elements that can be pruned are pruned.
+#: Argument of `randomise`: about half of the elements that can be pruned are pruned.
 HALF = {"log_sigma": (0.5, -2., 5.)}
 
 
@@ -202,7 +202,7 @@ class Copying(object):
 def assert_equal_outputs(first, second):
     for a, b in zip(first, second):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-    # the modes differ, or the comparison would show little
+    # the modes differ; otherwise the comparison would show little
     assert not np.allclose(first[0], first[1]) and not np.allclose(first[1], first[2])
 
 

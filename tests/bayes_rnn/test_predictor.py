@@ -253,7 +253,7 @@ def test_cross_entropy_errors(models):
 
 def run(*arguments, **options):
     command = [sys.executable] + options.get("how", ["-m", "bayes_rnn.predictor"]) + list(arguments)
-    # Text that is not ASCII has to come through whatever the locale of the machine.
+    # Text that is not ASCII must arrive unchanged in every locale.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=dict(os.environ, PYTHONIOENCODING="utf-8"))
     out, err = process.communicate()

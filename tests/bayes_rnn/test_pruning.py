@@ -309,7 +309,7 @@ def test_counts_and_ratio(cases):
     kept = sum(masks[i].sum() for i in range(4, 8))
     assert 0 < kept < 9 * E + 4 * E * H + 4 * H * H + 4 * H
     assert report.ratio == pytest.approx((9 * E + 4 * E * H + 4 * H * H + 4 * H) / float(kept))
-    # What the small model stores are the kept weights, but for those into gates that are constant.
+    # The small model stores the kept weights except those into constant gates.
     arrays, _ = compress(case.network, case.words, case.details)
     stored = [np.count_nonzero(arrays[name]) for name in ("embedding", "W_in", "W_hid", "W_out")]
     gates = masks.gates[:, None] & masks.hidden

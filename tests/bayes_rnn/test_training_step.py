@@ -52,7 +52,7 @@ class Network(object):
                                    nonlinearity=lasagne.nonlinearities.softmax)
         self.layers = OrderedDict([("embedding", embedding), ("dense", dense)])
         probabilities = dense.get_output_for(lasagne.layers.get_output(embedding).mean(axis=1))
-        # As that of the text classifier, which the integer targets make float64.
+        # The integer targets make it float64, as in the text classifier.
         self.data_loss = T.cast(T.nnet.categorical_crossentropy(probabilities, self.targets).mean(), "float64")
 
     def parameters(self):

@@ -35,7 +35,7 @@ def outputs_of(case, seed):
     given = OrderedDict()
 
     def make(name, *shape):
-        # As small as keeps the states from chaos, in which no two devices would agree.
+        # Small values keep the states from being chaotic; otherwise no two devices would agree.
         values = (random.randn(*shape) / np.sqrt(case.sizes[0])).astype("float32")
         given[name] = theano.shared(values, name, broadcastable=[size == 1 and name[0] == "z" for size in shape])
         return given[name]
@@ -78,7 +78,7 @@ def main(path, *libraries):
         names, outputs = outputs_of(case, seed)
         function = theano.function([], outputs)
         arrays.update(("%s: %s" % (title, name), np.asarray(array)) for name, array in zip(names, function()))
-        # Without a gradient nothing is kept for it.
+        # Without a gradient, nothing is stored for it.
         alone = theano.function([], outputs[0])
         arrays["%s: hid alone" % title] = np.asarray(alone())
         operations.update(type(node.op).__name__ for node in function.maker.fgraph.toposort())

@@ -51,7 +51,7 @@ def test_counts_of_a_sparse_embedding():
     assert abs(architecture.embedding.parameters - 400) <= 2
 
 
-#: Of each LSTM, for 3 layers and a fraction of 0.6.
+#: Values of each LSTM, for 3 layers and a fraction of 0.6.
 REDUCTIONS = {"sparse_hidden": [(1, 0.6), (0.6, 0.6), (0.6, 1)], "sparse_emb": [(0.6, 1), None, (1, 0.6)],
               "sparse_all": [(0.6, 0.6)] * 3}
 

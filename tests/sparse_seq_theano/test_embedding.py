@@ -56,7 +56,7 @@ def test_golden(path):
     embedded, logits = layers.get_output([embedding, decoder])
     loss = T.sum(embedded * golden["embedded_weight"]) + T.sum(logits * golden["logits_weight"])
     names = sorted(variables)
-    # A block without rows has nothing to do with the loss.
+    # A block without rows does not affect the loss.
     gradients = T.grad(loss, [hidden, decoder.b] + [variables[name] for name in names], disconnected_inputs="ignore")
     values = theano.function([tokens.input_var, hidden], [embedded, logits, loss] + gradients, mode="FAST_COMPILE")(
         golden["tokens"].astype("int32"), golden["hidden"])
@@ -66,7 +66,7 @@ def test_golden(path):
         np.testing.assert_allclose(value, golden[key], rtol=1e-6, atol=1e-6, err_msg=key)
 
 
-# -- the blocks and the matrix that they stand for ---------------------------------------------------------------------
+# -- the blocks and the matrix that they represent ---------------------------------------------------------------------
 
 @st.composite
 def embeddings(draw):
@@ -76,7 +76,7 @@ def embeddings(draw):
     return vocabulary_size, dimensions, blocks, 1 if blocks == 1 else draw(st.integers(-(-100 // blocks), 100)) / 100.
 
 
-#: The last block starts above another one: rows whose columns have a gap. And blocks without rows.
+#: Rows whose columns have a gap, because the last block starts above another one; blocks without rows.
 SPECIAL = [(25, 14, 3, 0.352), (40, 10, 10, 0.1)]
 
 

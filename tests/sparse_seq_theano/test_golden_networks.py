@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]
 #: network.
 FUSED = ("sparse_lstm_blocks", "awd_lstm_sparse_all", "pos_tagger_two_layers")
 
-#: What the names of the language models' files stand for; all have 30 words, 12 embedding and 20 hidden units.
+#: Name of a language model's file to its arguments; all models have 30 words, 12 embedding and 20 hidden units.
 MODELS = {
     "direct": {}, "sparse_hidden": dict(sparse_mode="sparse_hidden", sparse_fract=0.6),
     "sparse_emb": dict(sparse_mode="sparse_emb", sparse_fract=0.6, emblocks=4, emdensity=0.6),

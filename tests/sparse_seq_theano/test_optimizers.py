@@ -26,8 +26,8 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("path", files, ids=[os.path.basename(file)[:-4] for file in files])
 
 
-#: By the file's name: the optimiser, and what the file does not say. The one with momentum was computed without weight
-#: decay, whatever it says.
+#: Name of a file to the optimiser and the arguments that the file lacks. The file with momentum was computed without
+#: weight decay, although it contains a value.
 OPTIMIZERS = {"sgd": (sgd, {}), "sgd_momentum": (sgd, {"momentum": 0.9, "weight_decay": 0.}), "asgd": (sgd, {}),
               "adam_l2": (adam, {})}
 

@@ -89,7 +89,7 @@ class compiled_as(object):
         self.mode = theano.compile.mode.get_mode(mode)
 
     def __enter__(self):
-        # Theano reads config.mode once and keeps the answer here.
+        # Theano reads config.mode once and stores the mode here.
         self.before = theano.compile.mode.instantiated_default_mode
         theano.compile.mode.instantiated_default_mode = self.mode
 
@@ -277,7 +277,7 @@ def test_mask_carries_the_state(cases, backend):
     assert np.all(result["preactivation"][:2, :3] == 0)
     assert np.all(result["z_gates"][5] == 0)
     assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype)
-    # What stands in the padding does not matter.
+    # The content of the padding has no effect.
     given_["preactivation"][:2, :3] = np.nan
     padded = case(backend, arrays + upstream)
     np.testing.assert_array_equal(padded["hid"], result["hid"])
