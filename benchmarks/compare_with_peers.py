@@ -123,7 +123,7 @@ def is_peer(name):
 
 
 def why_missing(name, python, device):
-    """Return why a candidate cannot be measured here, or None.
+    """Return the reason why a candidate cannot be measured here, or None.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@
 
 Both steps have the same parameters, minibatch and random numbers, at the published shape. The gradients are those of
 training: after one step from zero, the first moment of the optimiser is the gradient times a constant. The file holds
-sketches of them, at most 3 MB instead of 100. The errors are those of the sketches, which are accurate to 1 %.
+sketches of them, which are much smaller. The errors are those of the sketches, which are accurate to 1 %.
 """
 
 import hashlib

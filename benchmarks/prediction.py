@@ -49,7 +49,8 @@ def main():
     """Run the command line."""
     parser = new_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--repetitions", type=int, default=5, help="measured calls of each in a round, and answers")
+    parser.add_argument("--repetitions", type=int, default=5,
+                        help="measured calls and answers of each predictor in a round")
     add_peers_option(parser)
     run_configured(parser, run)
 

@@ -55,7 +55,7 @@ TABLES = OrderedDict([
         ("GPU memory (MB)", "device_memory_mb", "%.0f"), ("PyTorch's (MB)", "torch_memory_mb", "%.0f"),
         ("largest error of a gradient", "gradient_error", "%.1e")])),
 ])
-#: Parts that earlier versions called otherwise.
+#: Former names of parts.
 FORMER_PARTS = {"train_step": "training_step", "gpu_step": "training_step"}
 MACHINE = ("%(processor)s, %(cores)d cores, %(memory_gb)s GB, Linux %(kernel)s; %(openblas)s; %(compiler)s; "
            "Python %(python)s, NumPy %(numpy)s, Theano %(theano)s; commit %(git_commit)s")

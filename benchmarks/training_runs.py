@@ -67,7 +67,7 @@ def training_run(name, config, tokens="uniform", assignments=(), **fixed):
 
     def step():
         loss = task.step(next(endless))[0]
-        # Operations on NaN and infinity take another time.
+        # The times of operations on NaN and infinity are different.
         if not math.isfinite(loss):
             raise ReportedError("%s %s: the loss is %s after repeated steps; choose a smaller learning rate with --set"
                                 % (name, config, loss))

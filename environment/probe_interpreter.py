@@ -1,4 +1,4 @@
-"""Print what setup_env.sh must know about the Python interpreter that runs this file.
+"""Print the facts that setup_env.sh needs about the Python interpreter that runs this file.
 
 The output is one line: implementation, version, "venv" if the modules venv and ensurepip exist, "headers" if Python.h
 exists ("-" otherwise), and the path of the interpreter. In a virtualenv, the path is that of the interpreter from which

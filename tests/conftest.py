@@ -16,7 +16,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def without_theano(tmp_path_factory):
-    """A folder for PYTHONPATH whose theano ends the process with status 99 when it is imported."""
+    """A folder for PYTHONPATH with a module theano that ends the process with status 99 when imported."""
     folder = tmp_path_factory.mktemp("fake")
     (folder / "theano").mkdir()
     (folder / "theano" / "__init__.py").write_text(u"import os\nos.write(2, b'theano was imported')\nos._exit(99)\n")
@@ -50,7 +50,7 @@ def restored_precision():
 
 @pytest.fixture
 def seeded():
-    """Lasagne's initialisers draw the same numbers in every test."""
+    """Seed Lasagne's initialisers: they draw the same numbers in every test."""
     from theano_rnn.lasagne_compat import lasagne
 
     import numpy as np

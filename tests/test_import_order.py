@@ -1,4 +1,4 @@
-"""The order of the packages: each imports only from those below it. Read from the sources, nothing is imported."""
+"""The order of the packages: each imports only from those below it. The test reads the sources and imports nothing."""
 
 import ast
 import functools
@@ -8,7 +8,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-#: What a package may import from, besides itself, the standard library and installed packages.
+#: Packages from which a package may import, besides itself, the standard library and installed packages.
 ALLOWED = {
     "theano_rnn": set(),
     "bayes_rnn": {"theano_rnn"},

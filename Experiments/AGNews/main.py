@@ -1,4 +1,4 @@
-"""AG's News: which of four topics? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
+"""Classification of AG's News by topic: ``python main.py LLLCCL``; see ``python main.py --help``."""
 
 from Experiments.shared.bayesian_experiments import bayesian_experiment
 from Experiments.shared.cli import main

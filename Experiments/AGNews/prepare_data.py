@@ -98,9 +98,9 @@ def _parse(content, name):
         for row in rows:
             where = "%s, line %d" % (name, rows.line_num)
             if len(row) != len(COLUMNS):
-                raise ReportedError("%s: expected 3 columns (%s), found %d" % (where, ", ".join(COLUMNS), len(row)))
+                raise ReportedError("%s: expected 3 columns (%s), got %d" % (where, ", ".join(COLUMNS), len(row)))
             if row[0] not in [str(number + 1) for number in range(len(CLASSES))]:
-                raise ReportedError("%s: expected a class from 1 to %d, found %r" % (where, len(CLASSES), row[0]))
+                raise ReportedError("%s: expected a class from 1 to %d, got %r" % (where, len(CLASSES), row[0]))
             documents.append(checked_document((row[1] + " " + row[2]).lower(), where))
             labels.append(int(row[0]) - 1)
     except csv.Error as error:

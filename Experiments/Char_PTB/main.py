@@ -1,4 +1,4 @@
-"""Penn Treebank, character by character: ``python main.py LCIL``; ``python main.py --help`` for the rest."""
+"""Character language model on Penn Treebank: ``python main.py LCIL``; see ``python main.py --help``."""
 
 from Experiments.shared.bayesian_experiments import bayesian_experiment
 from Experiments.shared.cli import main

@@ -1,4 +1,4 @@
-"""IMDB: is a film review positive or negative? ``python main.py LLLCCL``; ``python main.py --help`` for the rest."""
+"""Classification of IMDB film reviews by sentiment: ``python main.py LLLCCL``; see ``python main.py --help``."""
 
 from Experiments.shared.bayesian_experiments import bayesian_experiment
 from Experiments.shared.cli import main

@@ -130,7 +130,7 @@ def _order_reviews(files, where, complete):
 def _check_digest(files, expected, where):
     found = folder_digest(files)
     if found != expected:
-        raise ReportedError("%s is not the published corpus: expected sha256 %s over its files, found %s; use an "
+        raise ReportedError("%s is not the published corpus: expected sha256 %s over its files, got %s; use an "
                             "undamaged copy, or accept another corpus with --no-checksum" % (where, expected, found))
 
 

@@ -1,4 +1,4 @@
-"""AWD-LSTM with predefined sparseness on Penn Treebank: ``python main.py``; ``python main.py --help`` for the rest."""
+"""AWD-LSTM with predefined sparseness on Penn Treebank: ``python main.py``; see ``python main.py --help``."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Learning to recite: how much of the training text a model can learn by heart. ``python main_overfit.py --help``."""
+"""Train a language model to recite its training text; see ``python main_overfit.py --help``."""
 
 from main import EXPERIMENT
 

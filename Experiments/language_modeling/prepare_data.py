@@ -98,7 +98,7 @@ CORPORA = collections.OrderedDict((corpus.name, corpus) for corpus in (DATA_SET,
 
 
 def main(argv=None):
-    """Prepare corpora as the command line says. Exit with status 2 after a reported error, 130 after Ctrl-C.
+    """Prepare corpora according to the command line. Exit with status 2 after a reported error, 130 after Ctrl-C.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Part-of-speech tagging with a sparse embedding: ``python main.py``; ``python main.py --help`` for the rest."""
+"""Part-of-speech tagging with a sparse embedding: ``python main.py``; see ``python main.py --help``."""
 
 from Experiments.shared.cli import main
 from Experiments.shared.config import (
@@ -21,7 +21,7 @@ from Experiments.shared.sparse_experiments import FREE, architecture_of_tagger
 EXPERIMENT = Experiment(
     name="sequence_labeling",
     description="Train a bidirectional LSTM tagger, with a dense or a sparse embedding. The data are the Wall Street "
-                "Journal's if they are in data/wsj, else CoNLL-2000.",
+                "Journal part of the Penn Treebank if data/wsj exists, else CoNLL-2000.",
     task="Experiments.shared.tasks.tagging:TaggingTask",
     load_data=lambda settings: load_tagged(settings.data, settings.vocab_order, settings.seed),
     prepare_demo=lambda settings: prepare_demo("sequence_labeling", settings.data),
@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
                                                         "rand"),
         Setting("nhid", 50, positive_integer, "hidden units of each direction, and of the layer before the tags"),
         Setting("layers", 1, positive_integer, "number of bidirectional LSTMs"),
-        Setting("batch_size", 20, positive_integer, "sentences of a minibatch"),
+        Setting("batch_size", 20, positive_integer, "sentences in a minibatch"),
         Setting("optimizer", "adam", choice(["adam", "sgd"]), "adam or sgd"),
         Setting("lr", 0.001, positive_number, "learning rate"),
         Setting("momentum", 0., probability, "momentum of sgd"),

@@ -1,4 +1,4 @@
-"""The Bayesian experiments: text classifiers and language models that are pruned. Needs no Theano."""
+"""The Bayesian experiments: pruned text classifiers and language models. This module does not import Theano."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ from .data.word_vectors import read_vectors
 
 __all__ = ["bayesian_experiment", "NETWORKS"]
 
-#: The network of each kind of task, as `bayes_rnn.config` calls it.
+#: Kind of task to the name of its network in `bayes_rnn.config`.
 NETWORKS = {"text": "classification", "characters": "language model", "words": "language model"}
 TASKS = {"text": "classification:TextTask", "characters": "bayesian_lm:CharacterTask", "words": "bayesian_lm:WordTask"}
 #: Settings that are not positive numbers of the type of their default.
@@ -43,7 +43,7 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples):
     demo : dict
         The hyperparameters that ``--demo`` changes.
     examples : sequence of str
-        Texts for which the compressed model is shown at the end of training.
+        Texts that the compressed model classifies or continues at the end of training.
 
     Returns
     -------

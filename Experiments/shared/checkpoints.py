@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, when they are written, and how they are loaded and checked."""
+"""Checkpoints: contents, writing, loading and checks."""
 
 import time
 from collections import OrderedDict
@@ -12,7 +12,7 @@ __all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "check
 
 
 class Progress(object):
-    """The position of a run: what a checkpoint holds beside the arrays.
+    """Position of a run: the contents of a checkpoint besides the arrays.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Progress(object):
 
 
 class Throttle(object):
-    """Limits an action that training waits for to a twentieth of the time.
+    """Limit of an action for which training waits: it takes at most a twentieth of the time.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Throttle(object):
         self._ended, self._seconds = None, 0.
 
     def is_due(self):
-        """Whether enough time has passed since the last action; True before the first one."""
+        """Return whether enough time has passed since the last action; True before the first one."""
         return self._ended is None or (time.time() - self._ended) * self.SHARE >= self._seconds
 
     def __enter__(self):
@@ -101,7 +101,7 @@ class CheckpointWriter(object):
         self._best_progress, self._best_arrays = progress.to_dict(), None
 
     def end_epoch(self, progress, at_once):
-        """Write, if it is time or `at_once`. The state of the task must be the one that was evaluated."""
+        """Write if it is time or `at_once` is true. The state of the task must be the one that was evaluated."""
         if at_once or self._throttle.is_due():
             self.write(progress)
         elif self._best_progress is not None and self._best_arrays is None:
@@ -124,7 +124,7 @@ class CheckpointWriter(object):
 
 
 def load_checkpoint(path, shapes, title, training_state=False):
-    """Load a checkpoint and check that it is one of this network.
+    """Load a checkpoint and check that it belongs to this network.
 
     Parameters
     ----------
@@ -151,7 +151,15 @@ def load_checkpoint(path, shapes, title, training_state=False):
 
 
 def check_shapes(arrays, shapes, path, title, training_state=False):
-    """Raise a `ReportedError` if the arrays of a checkpoint have not the expected names and shapes."""
+    """Raise a `ReportedError` if the arrays of a checkpoint do not have the expected names and shapes.
+
+    Parameters
+    ----------
+    arrays : dict of str to numpy.ndarray
+    shapes : dict of str to tuple
+    path, title, training_state
+        See `load_checkpoint`.
+    """
     problem = None
     missing = [name for name in shapes if name not in arrays]
     extra = [name for name in sorted(arrays) if name not in shapes]

@@ -56,7 +56,7 @@ def fine_tune(experiment, source_experiment, argv=None):
     ----------
     experiment : Experiments.shared.config.Experiment
     source_experiment : Experiments.shared.config.Experiment
-        Of the trained run.
+        The experiment of the trained run.
     argv : list of str, optional
     """
     arguments = _option_parser(experiment).parse_args(argv)
@@ -132,7 +132,7 @@ def _option_parser(experiment):
     parser.add_argument("--continue_train", "--continue-train", action="store_true",
                         help="continue the run in --save from its last checkpoint, with its settings")
     parser.add_argument("--demo", action="store_true",
-                        help="a small job on a corpus that the project generates itself; needs no data. Changes %s"
+                        help="train a small network on a corpus that the project generates; needs no data. Changes %s"
                         % ", ".join("%s=%s" % item for item in sorted(experiment.demo.items())))
     add_device_option(parser)
     return parser
@@ -164,7 +164,7 @@ def _config_parser(experiment):
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
     parser.add_argument("--eval-only", metavar="CHECKPOINT", help="evaluate a checkpoint (or run folder) and stop")
     parser.add_argument("--demo", action="store_true",
-                        help="a small job on a corpus that the project generates itself; needs no data")
+                        help="train a small network on a corpus that the project generates; needs no data")
     parser.add_argument("--set", metavar="name=value", action="append", default=[], dest="assignments",
                         help="change a hyperparameter; may be repeated")
     add_device_option(parser)
@@ -218,8 +218,9 @@ def run_compressed(experiment, argv=None):
         % experiment.name)
     parser.add_argument("runs", metavar="RUN", nargs="*",
                         help="folder of a run (default: every finished run in Results)")
-    parser.add_argument("--checkpoint", default="last", help="which one: last, best, epoch_200 (default: last)")
-    parser.add_argument("--data-dir", help="prepared data (default: as the run was trained)")
+    parser.add_argument("--checkpoint", default="last",
+                        help="name of the checkpoint: last, best, epoch_200 (default: last)")
+    parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
     arguments = parser.parse_args(argv)
     with reported_errors():
         runs = [RunFolder(folder) for folder in arguments.runs] or _finished_runs(experiment)

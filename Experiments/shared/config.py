@@ -59,7 +59,7 @@ def number(kind, is_valid, expected, none=False):
 
 
 def choice(choices):
-    """Return a function that reads one of some words; see `number`."""
+    """Return a function that accepts only the given words; see `number`."""
     def read(value):
         if value not in choices:
             raise ReportedError("must be one of %s, got %r" % (", ".join(choices), value))
@@ -120,9 +120,9 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
             raise ReportedError("%s %s" % (self.name, error)) from error
 
 
-#: How an experiment spells its command line and its ``config.json``.
+#: Spelling of the command line and of ``config.json`` of an experiment.
 #:
-#: identity: key of the experiment's name in config.json. top_level: names of the settings that are beside it; all
+#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
 #: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
 #: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option: spellings of
 #: options, for messages.
@@ -136,14 +136,14 @@ CONFIG_DIALECT = Dialect(
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data")
 
 
-#: What the training loop needs beside ``epochs``: epochs between evaluations and between checkpoints that are kept, and
-#: minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
+#: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
+#: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
 #: checkpoint are kept.
 LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
 
 
 class Settings(object):
-    """All settings of one run, as attributes. A name that does not exist is an error, in reading and in writing.
+    """All settings of one run, as attributes. An unknown name is an error, on reading and on writing.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def refuse_other_settings(folder, saved, given, free, out):
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 class Experiment(object):
-    """One script that trains: its settings, its task and its data. A new experiment makes one of these.
+    """Description of a training script: its settings, its task and its data. A new experiment creates an instance.
 
     Parameters
     ----------
@@ -285,12 +285,12 @@ class Experiment(object):
     settings : sequence of Setting
         The settings that the user can change, with their published values. ``epochs`` must be among them.
     task : str or type
-        A subclass of `Experiments.shared.tasks.base.Task`, or where it is: ``"module:Class"``. The module is imported
-        when the task is built, after the checks that need no Theano.
+        A subclass of `Experiments.shared.tasks.base.Task`, or its location ``"module:Class"``. The module is imported
+        when the task is built, after the checks that do not need Theano.
     load_data : callable
         Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
     prepare_demo : callable, optional
-        Makes the demonstration corpus in the data folder if it is not there; gets the `Settings`.
+        Writes the demonstration corpus to the data folder if it does not exist; takes the `Settings`.
     demo : dict
         Settings that ``--demo`` changes.
     fixed : dict
@@ -304,10 +304,10 @@ class Experiment(object):
     check : callable, optional
         Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
     read_initial : callable, optional
-        Maps the `Settings` and the data to what a new run starts from (pretrained vectors, another run), for
+        Maps the `Settings` and the data to the initial values of a new run (pretrained vectors, another run), for
         `Task.begin`.
     examples : sequence of str
-        Texts for which the finished model is shown.
+        Texts whose predictions are logged at the end of training.
     folder : str, optional
         The folder of the script.
     epilog : str
@@ -328,7 +328,7 @@ class Experiment(object):
         self.folder = folder or experiment_folder(name)
 
     def derive(self, **changes):
-        """Return an experiment that differs in some arguments of the constructor."""
+        """Return a copy with other arguments of the constructor."""
         arguments = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         return type(self)(**dict(arguments, **changes))
 
@@ -352,11 +352,11 @@ class Experiment(object):
         return [setting for setting in self.settings if setting.name not in own]
 
     def check_setting(self, name, value):
-        """Return a value as it is stored; a `ReportedError` if it is not accepted."""
+        """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
         return self._by_name[name].checked(value) if name in self._by_name else value
 
     def data_folder(self, demo=False):
-        """Return the data folder unless the user gives another."""
+        """Return the default data folder."""
         if demo:
             return os.path.join(self.folder, "data", "demo")
         if callable(self.default_data):
@@ -369,7 +369,7 @@ class Experiment(object):
         Parameters
         ----------
         demo : bool
-            With the changes of ``--demo``.
+            Whether the changes of ``--demo`` apply.
         **given
             Settings that differ from the defaults, as text or as values. Fixed ones may be given too.
 
@@ -445,5 +445,5 @@ def experiment_folder(name):
 
 
 def default_data_dir(name, demo=False):
-    """Return where the prepared data of an experiment are, or its demonstration data."""
+    """Return the folder of the prepared data of an experiment, or of its demonstration data."""
     return os.path.join(experiment_folder(name), "data", "demo" if demo else "prepared")

@@ -26,7 +26,7 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 
 
 def versions():
-    """Return the versions of all that affects the numbers of a run: OrderedDict of str to str."""
+    """Return the versions of everything that affects the numbers of a run: OrderedDict of str to str."""
     from theano_rnn.lasagne_compat import lasagne
 
     import numpy
@@ -62,7 +62,7 @@ class RunFolder(object):
         return os.path.join(self.path, name)
 
     def has(self, name):
-        """Whether the run has a file."""
+        """Return whether the run has a file."""
         return os.path.isfile(self.file(name))
 
     # -- settings ----------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class RunFolder(object):
                                 % (self.path, resume, out))
 
     def make(self):
-        """Make the folder if it does not exist; a `ReportedError` if it cannot be made."""
+        """Create the folder if it does not exist; raise a `ReportedError` if that fails."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
@@ -87,7 +87,7 @@ class RunFolder(object):
         Parameters
         ----------
         config : dict
-            For ``config.json``. Versions are added; those of a resumption beside the first ones.
+            For ``config.json``. Versions are added; those of a resumption do not replace the first ones.
         vocabulary : list of str
             For ``vocabulary.txt``: one word per line, in the order of the ids.
         """
@@ -112,7 +112,7 @@ class RunFolder(object):
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
 
     def check_vocabulary(self, vocabulary, data_dir, option):
-        """Raise a `ReportedError` if the run was trained with another vocabulary, in which ids are other words.
+        """Raise a `ReportedError` if the run was trained with another vocabulary, in which the ids mean other words.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The experiments with predefined sparseness: sizes of the networks, fine-tuning. Needs no Theano."""
+"""Experiments with predefined sparseness: sizes of the networks, fine-tuning. This module does not import Theano."""
 
 import os
 from collections import namedtuple
@@ -14,11 +14,11 @@ from .run_folder import RunFolder
 __all__ = ["FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",
            "architecture_of_tagger", "FINE_TUNED", "BestModel", "settings_for_fine_tuning", "read_best_model"]
 
-#: Settings that decide the network of the language model and of the tagger.
+#: Settings that determine the network of the language model and of the tagger.
 LANGUAGE_MODEL_SIZES = ("emsize", "nhid", "nhidlast", "nlayers", "n_experts", "emblocks", "emdensity", "sparse_mode",
                         "sparse_fract")
 TAGGER_SIZES = ("emsize", "nhid", "layers", "emb_blocks", "emb_density")
-#: Settings that may change when a run is resumed; all others decide what it computes.
+#: Settings that may change when a run is resumed; all others determine its results.
 FREE = ("data", "save", "epochs", "log_interval")
 #: The folder of a fine-tuned run inside the folder of its source.
 FINE_TUNED = "finetune"
@@ -28,31 +28,31 @@ BestModel = namedtuple("BestModel", ["run", "path", "arrays", "progress"])
 
 
 def architecture_of_language_model(settings, data):
-    """Return the `LanguageModelArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    """Return the `LanguageModelArchitecture` of the settings; raise a `ReportedError` if there is none."""
     return language_model_architecture(len(data.vocabulary), **settings.select(LANGUAGE_MODEL_SIZES))
 
 
 def architecture_of_tagger(settings, data):
-    """Return the `TaggerArchitecture` of the settings; a `ReportedError` if there is no such network."""
+    """Return the `TaggerArchitecture` of the settings; raise a `ReportedError` if there is none."""
     return tagger_architecture(len(data.vocabulary), len(data.tags), **settings.select(TAGGER_SIZES))
 
 
 def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
-    """Return the settings that fine-tuning takes from a trained run, and those that the user gave.
+    """Return the settings for fine-tuning: those of the trained run, and those that the user gave.
 
     Parameters
     ----------
     experiment, source_experiment : Experiment
-        Of fine-tuning, and of the run that is fine-tuned.
+        The experiments of fine-tuning and of the trained run.
     given : dict
-        What the user gave; ``save`` is the folder of the trained run.
+        Settings that the user gave; ``save`` is the folder of the trained run.
     resumes : bool
         Whether a fine-tuning run is resumed.
 
     Returns
     -------
     dict
-        Settings that are given to fine-tuning; ``save`` is its own folder.
+        Settings by name; ``save`` is the folder of fine-tuning.
     """
     source = RunFolder(given.get("save", path(experiment.defaults["save"])))
     config = source.read_config()

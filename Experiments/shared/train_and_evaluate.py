@@ -21,12 +21,12 @@ __all__ = ["train_and_evaluate", "restore_task", "load_data", "train", "Interrup
 
 
 class Interrupted(Exception):
-    """The user asked to stop; everything is saved.
+    """Training was interrupted; the state has been saved.
 
     Attributes
     ----------
     by_user : bool
-        Whether it was Ctrl-C, not a signal of the system.
+        True after Ctrl-C, false after SIGTERM.
     """
 
     def __init__(self, by_user):
@@ -39,7 +39,7 @@ class NotFinite(ReportedError):
 
 
 class InterruptSwitch(object):
-    """Notes Ctrl-C (and SIGTERM), so that training can stop between two minibatches; a second one stops at once."""
+    """Record of Ctrl-C and SIGTERM: training stops between two minibatches. A second signal stops it at once."""
 
     def __enter__(self):
         self.pressed = self.by_user = False
@@ -76,7 +76,7 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     Returns
     -------
     Experiments.shared.tasks.base.Task
-        Trained.
+        The trained task.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
 
 
 def load_data(settings):
-    """Return the data of a run; make the demonstration corpus first if the run is a demonstration."""
+    """Return the data of a run; write the demonstration corpus first if the run is a demonstration."""
     experiment = settings.experiment
     if settings.demo and experiment.prepare_demo:
         experiment.prepare_demo(settings)
@@ -146,7 +146,7 @@ def configure_theano(device="cpu"):
 
 
 def load_trained_data(settings, run_folder):
-    """Return the data of a trained run; a `ReportedError` if their vocabulary differs.
+    """Return the data of a trained run; raise a `ReportedError` if their vocabulary differs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the JAX programs share: weights with a normal posterior and a log-uniform prior, an LSTM, the compiled step."""
+"""Common code of the JAX programs: normal posteriors with a log-uniform prior, an LSTM, the compiled step."""
 
 from functools import partial
 

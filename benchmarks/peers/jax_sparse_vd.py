@@ -40,7 +40,7 @@ def loss_function(parameters, key, minibatch, carried):
     keys = dict(zip(("embedding", "z_words", "W_in", "W_hid", "output"), jax.random.split(key, 5)))
     embedded = sample(keys["embedding"], posteriors["embedding"])[tokens]                   # (T, B, E)
     if "z_words" in posteriors:
-        # One sample for each text and word; a word has the same at all its places.
+        # One sample for each text and word; a word has the same sample at all its positions.
         noise = jnp.take_along_axis(jax.random.normal(keys["z_words"], (WORDS, TEXTS)), tokens, axis=0)
         z_words = posteriors["z_words"]
         embedded *= (z_words["mean"][tokens] + noise * jnp.exp(z_words["log_sigma"])[tokens])[..., None]

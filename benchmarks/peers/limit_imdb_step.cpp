@@ -1,4 +1,4 @@
-// The bare arithmetic of one training step of the IMDB classifier, for the time that it takes at least.
+// The arithmetic of one training step of the IMDB classifier alone: a lower bound of the time of a step.
 //
 //     g++ -O3 -march=native -ffast-math -fopenmp-simd limit_imdb_step.cpp -o limit_imdb_step -lopenblas
 //     ./limit_imdb_step 5             (steps; one more before them is not measured)

@@ -95,7 +95,7 @@ def measure(step, arguments, library):
     Returns
     -------
     dict
-        The report, without what only a GPU has.
+        The report, without the entries for a GPU.
     """
     seconds, losses = [], []
     for _ in range(arguments.warm_up + arguments.steps):

@@ -49,7 +49,7 @@ class TextClassifier(torch.nn.Module):
         length, texts = tokens.shape
         embedded = F.embedding(tokens, self.embedding.sample())                     # (T, B, E)
         if self.z_words is not None:
-            # One sample for each text and word; a word has the same at all its places.
+            # One sample for each text and word; a word has the same sample at all its positions.
             noise = torch.randn(WORDS, texts, device=tokens.device).gather(0, tokens)
             z = self.z_words.mean[tokens] + noise * self.z_words.log_sigma[tokens].exp()
             embedded = embedded * z.unsqueeze(-1)

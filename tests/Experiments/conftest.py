@@ -1,4 +1,4 @@
-"""Data and finished runs that many tests look at: made once."""
+"""Data and finished runs that many tests share; each is created once."""
 
 import collections
 import os
@@ -53,7 +53,7 @@ def finished(tmp_path_factory, data):
 
 @pytest.fixture
 def refused_without_theano(without_theano):
-    """Run a script that must end with status 2 before Theano is imported; the line it says why."""
+    """Run a script that must end with status 2 before Theano is imported; return the line that states why."""
     def refused_line(experiment, name, *arguments):
         status, output, errors = running.run(running.script(experiment, name), arguments, PYTHONPATH=without_theano)
         assert (status, output) == (2, ""), output + errors

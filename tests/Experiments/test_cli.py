@@ -1,4 +1,4 @@
-"""Arguments of main.py and run_compressed.py: every mistake is answered at once, in one line, without Theano."""
+"""Arguments of main.py and run_compressed.py: every mistake is reported at once, in one line, without Theano."""
 
 import json
 import os
@@ -24,7 +24,7 @@ MISSING = os.path.join(os.sep, "no", "such", "folder")
 
 @pytest.fixture
 def refused(without_theano):
-    """Run a script that must end with status 2 without Theano; the line it says why."""
+    """Run a script that must end with status 2 without Theano; return the line that states why."""
     def refused_line(dataset, arguments, name="main.py"):
         status, output, errors = running.run(running.script(dataset, name), arguments, PYTHONPATH=without_theano)
         assert (status, output) == (2, ""), output + errors
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 def make_settings(experiment, demo, assignments):
-    """The hyperparameters of a run: dict."""
+    """Return the settings of a run: dict."""
     settings = experiment.make_settings(demo, **read_assignments(experiment, assignments))
     return settings.select(running.hyperparameters(experiment))
 
@@ -289,7 +289,7 @@ def test_run_compressed_refusals(refused, finished, a_run, tmp_path):
 
 
 def complaint(call, arguments, capsys):
-    """The line of stderr of a command line that must end with status 2 in this process."""
+    """Return the line that a command line writes to stderr when it ends with status 2 in this process."""
     with pytest.raises(SystemExit) as caught:
         call(running.load_experiment("IMDB"), [str(argument) for argument in arguments])
     assert caught.value.code == 2

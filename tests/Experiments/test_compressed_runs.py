@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def table(output):
-    """The two lines of figures that run_compressed.py prints: dict of name to [metric, bytes, milliseconds]."""
+    """Return the two lines of figures that run_compressed.py prints: dict of name to [metric, bytes, milliseconds]."""
     return {name: [float(number) for number in numbers.split()]
             for name, numbers in re.findall(r"^(pruned|compressed) +([\d. ]+)$", output, re.MULTILINE)}
 
@@ -28,7 +28,7 @@ def largest_difference(output):
 
 
 def evaluated(output):
-    """Val, test and compression in the output of --eval-only."""
+    """Return validation metric, test metric and compression in the output of --eval-only."""
     return [re.search(pattern + "$", output, re.MULTILINE).group(1)
             for pattern in (r"^Val \(clip\): ([\d.]+)", r"^Test \(clip\): ([\d.]+)", r"^Overall compression: (\S+)")]
 
@@ -38,7 +38,7 @@ def expected(row):
 
 
 def check(output, path, row):
-    """What run_compressed.py printed and wrote about one run, against a row of its metrics.csv."""
+    """Compare the output and the file of run_compressed.py for one run with a row of its metrics.csv."""
     assert output.startswith(path + "\nCompression per layers:\n")
     assert "Overall compression: %s\n" % row["compression"] in output
     assert 0 <= largest_difference(output) < 1e-4
@@ -58,7 +58,7 @@ def test_the_script_compares_and_writes(finished, tmp_path):
     os.remove(os.path.join(path, "compressed.npz"))
     output = running.succeed(running.script("IMDB", "run_compressed.py"), [path])
     check(output, path, running.read_metrics(os.path.join(path, "metrics.csv"))[-1])
-    # As good as the one that training wrote: to the byte. And nothing else was touched.
+    # The file has the same bytes as the one that training wrote, and no other file has changed.
     assert running.folder_bytes(path) == running.folder_bytes(run.path)
 
 

@@ -34,7 +34,7 @@ EXPERIMENT = "language_modeling"
 MAIN = running.load_script(EXPERIMENT).EXPERIMENT
 FINE_TUNING = running.load_script(EXPERIMENT, "finetune.py").FINE_TUNING
 RECITING = running.load_script(EXPERIMENT, "main_overfit.py").RECITING
-# What finetune.py takes over from the run, and what it does not.
+# Settings that finetune.py takes from the run, and those that it does not.
 SIZES = dict(emsize=8, nhid=10, nlayers=1)
 TRAINING = dict(bptt=10, max_seq_len_delta=5, batch_size=4, log_interval=5)
 NO_DROPOUT = dict.fromkeys(("dropout", "dropouth", "dropouti", "dropoute", "wdrop"), 0.)
@@ -59,7 +59,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wide_corpus(tmp_path_factory):
-    """With as many words as the Penn Treebank."""
+    """A corpus with as many words as the Penn Treebank."""
     folder = tmp_path_factory.mktemp("corpus")
     for part in ("train", "valid", "test"):
         (folder / (part + ".txt")).write_text(u"".join(u"w%d\n" % number for number in range(9999)))
@@ -67,7 +67,7 @@ def wide_corpus(tmp_path_factory):
 
 
 def run_options(data, path, **changed):
-    """Of a run that soon switches to averaged SGD."""
+    """Options of a run that soon switches to averaged SGD."""
     values = dict(SIZES, data=data, save=path, nonmono=1, lr=30, epochs=10)
     values.update(TRAINING, **changed)
     return values
@@ -86,7 +86,7 @@ def trained(corpus, tmp_path_factory):
 
 @pytest.fixture
 def a_run(trained, tmp_path):
-    """A copy of it."""
+    """A copy of the finished run."""
     return shutil.copytree(trained.path, str(tmp_path / "run"))
 
 
@@ -232,7 +232,7 @@ def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
 
 
 def test_reciting_stopped_inside_an_epoch_and_continued(corpus, tmp_path, capsys):
-    """With momentum, falling learning rate, counts of this epoch; and gradients added up from unequal parts."""
+    """The run has momentum, a falling learning rate, counts of this epoch, and gradients added from unequal parts."""
     paths = [str(tmp_path / name) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 4))):
         values = run_options(corpus, path, small_batch_size=3, epochs=3, lr=2)
@@ -259,7 +259,7 @@ def test_reciting_stopped_inside_an_epoch_and_continued(corpus, tmp_path, capsys
 # -- finetune.py -------------------------------------------------------------------------------------------------------
 
 def test_fine_tuning_stopped_inside_an_epoch_and_continued(trained, tmp_path, capsys):
-    """With the settings of training (windows, streams) of its own; the sizes come from the run."""
+    """Fine-tuning has its own training settings (windows, streams); the sizes are those of the run."""
     paths = [shutil.copytree(trained.path, str(tmp_path / name)) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 4))):
         with running.signal_at(AWDTask, moment, signal.SIGTERM):
@@ -422,7 +422,7 @@ def test_an_epoch_that_is_over(a_run, capsys, monkeypatch):
 # -- the published command lines ---------------------------------------------------------------------------------------
 
 class RecordedTask(AWDTask):
-    """The task without a compiled network; it remembers all that were made."""
+    """A task without a compiled network; the class records architecture and settings of its instances."""
 
     made = []
 
@@ -444,7 +444,7 @@ class RecordedTask(AWDTask):
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """The tasks that would have been trained: list of (architecture, settings)."""
+    """Record the tasks instead of training them: list of (architecture, settings)."""
     def pretend_to_train(task, run, settings, resume, best=None):
         run.save_checkpoint("best", {"a": np.zeros(1)}, {"epoch": 1, "best": 4.})
     monkeypatch.setattr(RecordedTask, "made", [])
@@ -501,7 +501,7 @@ def make_task(folder, **changed):
 
 
 class Restored(object):
-    """A compiled task, and the state in which every test finds it."""
+    """A compiled task whose initial state is restored for every test."""
 
     def __init__(self, task):
         self.task = task
@@ -516,7 +516,7 @@ class Restored(object):
 
 @pytest.fixture(scope="module")
 def reciting(corpus):
-    """Without dropout, but with everything else: momentum, weight decay, both penalties, counts."""
+    """A task without dropout, with momentum, weight decay, both penalties and counts."""
     options = dict(NO_DROPOUT, recite=True, momentum=0.9, wdecay=0.01, lr=5., seed=3)
     return Restored(make_task(corpus, **options)), Restored(make_task(corpus, small_batch_size=2, **options))
 
@@ -657,7 +657,7 @@ def test_after_the_switch_the_averages_count_and_training_goes_on_from_the_weigh
 
 
 def without_network(**settings):
-    """A task that can decide, but not train."""
+    """A task without a network, which can decide but not train."""
     task = AWDTask.__new__(AWDTask)
     task.settings = MAIN.make_settings(**settings)
     task.network = types.SimpleNamespace(parameters=collections.OrderedDict)
@@ -670,7 +670,7 @@ losses_of_epochs = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=1
 
 @given(losses_of_epochs, st.integers(1, 6))
 def test_the_switch_to_averages(losses, nonmono):
-    """When the loss is above the best of all but the last `nonmono` epochs before."""
+    """The task switches when the loss is above the best of all but the last `nonmono` epochs before."""
     task, rows = without_network(nonmono=nonmono), []
     for loss in losses:
         task.evaluate = {"valid": loss}.get

@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder, for all four experiments."""
+"""The files of a finished run, for the four experiments with Bayesian compression."""
 
 import os
 import re
@@ -27,7 +27,7 @@ COUNT = r"\((\w+): (\d+)/(\d+)\) "
 LAYERS = {"text": ["Embedding: " + COUNT * 2, "LSTM: " + COUNT * 5, "Dense: " + COUNT],
           "language": ["LSTM: " + COUNT * 5, "Dense: " + COUNT]}
 COUNT_COLUMNS = ["embedding_w", "z_voc", "w_x", "w_h", "z_x", "z_h", "gates", "dense_w"]
-# The columns of the published curves, but for data set and CONFIG.
+# The columns of the published curves without data set and CONFIG.
 PUBLISHED = (["epoch", "train_seconds", "train_loss", "max_grad_norm", "mean_grad_norm", "train", "val", "test",
               "compression"] + ["kept_" + name for name in COUNT_COLUMNS] + ["size_" + name for name in COUNT_COLUMNS])
 
@@ -50,7 +50,7 @@ def match(pattern, line):
 
 
 def evaluations(lines, dataset):
-    """Parse the printed evaluations as a reader of the published logs would: list of dict with the csv's columns."""
+    """Parse the printed evaluations in the format of the published logs: list of dict with the csv's columns."""
     found = []
     for index, line in enumerate(lines):
         if not line.startswith("Train (clip)"):

@@ -63,7 +63,7 @@ def trained(corpus, tmp_path_factory):
 
 @pytest.fixture
 def a_run(trained, tmp_path):
-    """A copy of it."""
+    """A copy of the finished run."""
     return shutil.copytree(trained.path, str(tmp_path / "run"))
 
 
@@ -143,7 +143,7 @@ def test_killed_stopped_and_continued_ends_as_if_never_interrupted(trained, tmp_
 
 
 def test_ctrl_c_ends_training_early_and_reports_the_best_epoch(corpus, tmp_path, capsys):
-    """By SGD with momentum, on a shuffled vocabulary, with two layers."""
+    """Training uses SGD with momentum, a shuffled vocabulary and two layers."""
     values = dict(TINY, data=corpus, optimizer="sgd", momentum=0.9, lr=0.5, vocab_order="rand", layers=2)
     paths = [str(tmp_path / name) for name in ("whole", "stopped")]
     for path, moment in zip(paths, (None, (2, 3))):
@@ -211,7 +211,7 @@ def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
 
 def test_fewer_sentences_than_a_minibatch(corpus, tmp_path, capsys):
     assert tag(data=corpus, save=tmp_path / "run", batch_size=61) == 2
-    assert "error: batch_size is 61, but train has 60 sentences" in capsys.readouterr().err
+    assert "error: batch_size must be at most 60, the number of training sentences, got 61" in capsys.readouterr().err
     assert not (tmp_path / "run" / "config.json").exists()
 
 
@@ -219,7 +219,7 @@ def test_fewer_sentences_than_a_minibatch(corpus, tmp_path, capsys):
 
 @pytest.fixture
 def started(monkeypatch):
-    """The tasks that would have been trained."""
+    """Record the tasks instead of training them."""
     tasks = []
     monkeypatch.setattr(training, "train", lambda task, *rest: tasks.append(task))
     return tasks

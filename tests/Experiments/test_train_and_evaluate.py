@@ -1,4 +1,4 @@
-"""The training loop: with a task made of plain numbers, and in processes that are killed and resumed."""
+"""The training loop, with a task without a network, and in processes that are killed and resumed."""
 
 import itertools
 import os
@@ -27,14 +27,14 @@ STOP = 1.           # the score that ends a run early
 
 
 class Task(base.Task):
-    """A task whose only array remembers the minibatches it was trained on, in order.
+    """A task whose only array records the minibatches in the order of training.
 
     Parameters
     ----------
     scores : dict of int to float
         Validation metric after each epoch.
     at : dict of (epoch, minibatch) to callable
-        What happens in a step; what it returns is the loss.
+        Called in a step; its result is the loss.
     """
 
     metric = "accuracy"
@@ -152,12 +152,12 @@ def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatc
     # The progress in last.npz is the beginning of the next epoch.
     assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
     assert drawn == [1, 2, 4, 6, 8]
-    # Of the fourth epoch, not of the sixth, after which it was written.
+    # The state is that of the fourth epoch, not of the sixth, after which it was written.
     task.set_state(load_arrays(run.file("best.npz"))[0])
     assert task.trained_on() == all_steps(4)
 
 
-def test_what_is_not_drawn_yet_is_drawn_when_training_stops(run, monkeypatch):
+def test_new_rows_are_drawn_when_training_stops(run, monkeypatch):
     drawn = []
     monkeypatch.setattr(training, "plot_run", lambda rows, *arguments: drawn.append(rows[-1]["epoch"]))
     monkeypatch.setattr(checkpoints.Throttle, "is_due", lambda throttle: False)
@@ -409,7 +409,7 @@ def test_killed_twice_and_resumed_ends_as_if_never_interrupted(finished, data, t
         status, output, errors = running.stop_at_random(process, checkpoint, signal.SIGKILL)
         assert status == -signal.SIGKILL and is_unfinished(path, "IMDB"), output + errors
         where = running.position(checkpoint)
-    # What stands in config.json need not be said again.
+    # Settings in config.json need not be given again.
     output = running.succeed(main, ["LLLCCL", "--out", path, "--resume"])
     assert "\nResumed at epoch %d, minibatch %d\n" % where in output
     running.assert_same_end(path, finished("IMDB").path)

@@ -35,7 +35,7 @@ CHANGES = [(task, index, letter) for task in sorted(ALLOWED) for index in range(
 
 
 def changed(task, index, letter):
-    """A valid CONFIG with one letter replaced."""
+    """Return a valid CONFIG with one letter replaced."""
     text = EXAMPLES[task]
     return text[:index] + letter + text[index + 1:]
 

@@ -1,4 +1,4 @@
-"""Bayesian layers in networks of other layers, and each by itself: shapes, parameters, equivalences."""
+"""Bayesian layers in networks with other layers, and alone: shapes, parameters, equivalences."""
 
 import gc
 import io
@@ -41,11 +41,11 @@ def mask_input():
 
 
 def forgetful(layer):
-    """A layer with the same output, which is a different variable and has no factors."""
+    """Return a layer with the same output, which is a different variable and has no factors."""
     return layers.NonlinearityLayer(layer, lambda x: x + 0)
 
 
-#: Of `randomise`: about half of the elements that can be pruned are pruned.
+#: Argument of `randomise`: about half of the elements that can be pruned are pruned.
 HALF = {"log_sigma": (0.5, -2., 5.)}
 
 
@@ -56,7 +56,7 @@ def names_and_counts(layer, **tags):
 # -- networks of other layers ------------------------------------------------------------------------------------------
 
 def train(network, inputs, targets, prediction, arrays, wanted, steps=40):
-    """Train with Lasagne's own means; returns the losses."""
+    """Train with the functions of Lasagne; return the losses."""
     bayesian = [layer for layer in layers.get_all_layers(network) if hasattr(layer, "kl")]
     loss = lasagne.objectives.categorical_crossentropy(prediction, targets).mean() + \
         sum(layer.kl() for layer in bayesian) / 1000.
@@ -180,14 +180,14 @@ def embedded(**options):
 
 
 def outputs_of(tokens, first, second, arrays=(TOKENS,), inputs=None):
-    """The outputs of two layers in all modes: two lists of arrays."""
+    """Return the outputs of two layers in all modes: two lists of arrays."""
     outputs = [layers.get_output(layer, **mode) for layer in (first, second) for mode in MODES]
     values = compiled(inputs or [tokens.input_var], outputs)(*arrays)
     return values[:len(MODES)], values[len(MODES):]
 
 
 class Copying(object):
-    """Makes LSTM layers with equal parameters."""
+    """Factory of LSTM layers with equal parameters."""
 
     def __init__(self, **options):
         self.options, self.made = dict(options, noise=Ones()), []
@@ -202,7 +202,7 @@ class Copying(object):
 def assert_equal_outputs(first, second):
     for a, b in zip(first, second):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-    # the modes differ, or the comparison would show little
+    # the modes differ; otherwise the comparison would show little
     assert not np.allclose(first[0], first[1]) and not np.allclose(first[1], first[2])
 
 
@@ -228,7 +228,7 @@ def test_looking_up_rows_of_a_one_hot_product_changes_nothing(in_kind):
 
 
 def test_factors_are_found_below_layers_that_return_their_input():
-    """Lasagne's DropoutLayer returns its input if deterministic; then the rows are projected first as without it."""
+    """Lasagne's DropoutLayer returns its input if deterministic. The rows are then projected first, as without it."""
     tokens, embedding = embedded(group_kind="L")
     dropout = layers.DropoutLayer(embedding, 0.5)
     output = layers.get_output(dropout, deterministic=True)

@@ -71,7 +71,7 @@ def test_initial_values():
         classifier(embedding_init=vectors).parameters()["embedding.W"].get_value(), vectors)
 
 
-#: Of `randomise`: about 30 % of the elements that can be pruned are pruned.
+#: Argument of `randomise`: about 30 % of the elements that can be pruned are pruned.
 MOST = {"log_sigma": (0.7, -2., 4.)}
 
 

@@ -148,7 +148,7 @@ def test_classifier_predicts_each_text_by_itself(models):
 
 
 def plainly(model, rows, mask):
-    """The last h by the formulas, text by text, token by token: float64 (B, H)."""
+    """Return the last h by the formulas, text by text, token by token: float64 ``(B, H)``."""
     arrays = dict((name, array.astype("float64")) for name, array in model.arrays.items())
     computed, gate = model.arrays["gate_is_computed"], GATE_NONLINEARITIES[model.metadata["gate_nonlinearity"]]
     table, result = arrays["embedding"].dot(arrays["W_in"]), []
@@ -253,7 +253,7 @@ def test_cross_entropy_errors(models):
 
 def run(*arguments, **options):
     command = [sys.executable] + options.get("how", ["-m", "bayes_rnn.predictor"]) + list(arguments)
-    # Text that is not ASCII has to come through whatever the locale of the machine.
+    # Text that is not ASCII must arrive unchanged in every locale.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=dict(os.environ, PYTHONIOENCODING="utf-8"))
     out, err = process.communicate()
@@ -319,7 +319,7 @@ def test_command_line_errors(paths, tmp_path):
 
 
 def test_former_name(paths):
-    """``python -m bayes_rnn.compressed`` was the name before; its models load, and its command line works."""
+    """The former name ``python -m bayes_rnn.compressed`` works, and models of earlier versions load."""
     for arguments in ([paths["text"], "a good film"], [paths["words"]], ["no.npz"]):
         assert run(*arguments, how=["-m", "bayes_rnn.compressed"]) == run(*arguments)
 

@@ -54,7 +54,7 @@ class Case(object):
         self.variables = network.random_variables()
 
     def randomise(self, seed, densities):
-        """Random parameters; of each random variable (in order) about this fraction is kept."""
+        """Set random parameters; about this fraction of each random variable (in order) is kept."""
         rng = np.random.RandomState(seed)
         parameters = self.network.parameters()
         for (name, variable), density in zip(self.variables.items(), densities):
@@ -121,7 +121,7 @@ class LanguageModelCase(Case):
 
 @pytest.fixture(scope="module")
 def cases():
-    """Function of a name that returns the case, which is made when it is first used."""
+    """Return a function that maps a name to its case; a case is created when it is first used."""
     made = {}
 
     def get(name):
@@ -266,7 +266,7 @@ def test_through_a_file(cases, tmp_path):
 # -- masks and counts --------------------------------------------------------------------------------------------------
 
 def check_masks(network, masks):
-    """Compare with the definition, element by element."""
+    """Compare the masks with the definition, element by element."""
     keep = dict((name, variable.keep_mask()) for name, variable in network.random_variables().items())
     W_in, W_hid, W_out = keep["lstm.W_in"], keep["lstm.W_hid"], keep["dense.W"]
     units, inputs, outputs = len(W_hid), len(W_in), W_out.shape[1]
@@ -309,7 +309,7 @@ def test_counts_and_ratio(cases):
     kept = sum(masks[i].sum() for i in range(4, 8))
     assert 0 < kept < 9 * E + 4 * E * H + 4 * H * H + 4 * H
     assert report.ratio == pytest.approx((9 * E + 4 * E * H + 4 * H * H + 4 * H) / float(kept))
-    # What the small model stores are the kept weights, but for those into gates that are constant.
+    # The small model stores the kept weights except those into constant gates.
     arrays, _ = compress(case.network, case.words, case.details)
     stored = [np.count_nonzero(arrays[name]) for name in ("embedding", "W_in", "W_hid", "W_out")]
     gates = masks.gates[:, None] & masks.hidden

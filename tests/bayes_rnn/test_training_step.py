@@ -1,4 +1,4 @@
-"""A step of training: fused against reference, Adam against Lasagne's, no change after a loss that is not finite."""
+"""The training step: fused against reference backend, Adam against Lasagne's, no change if the loss is not finite."""
 
 from collections import OrderedDict
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("restored_precision")
 
 
 class Noise(object):
-    """The same numbers at every call."""
+    """A random number source that returns the same numbers at every call."""
 
     def normal(self, shape):
         ranges = [T.arange(length).dimshuffle(*(["x"] * axis + [0] + ["x"] * (len(shape) - axis - 1)))
@@ -52,7 +52,7 @@ class Network(object):
                                    nonlinearity=lasagne.nonlinearities.softmax)
         self.layers = OrderedDict([("embedding", embedding), ("dense", dense)])
         probabilities = dense.get_output_for(lasagne.layers.get_output(embedding).mean(axis=1))
-        # As that of the text classifier, which the integer targets make float64.
+        # The integer targets make it float64, as in the text classifier.
         self.data_loss = T.cast(T.nnet.categorical_crossentropy(probabilities, self.targets).mean(), "float64")
 
     def parameters(self):
@@ -64,7 +64,7 @@ class Network(object):
 
 
 class Training(object):
-    """A network with its compiled step; `spoiled` lets a test make the loss not finite."""
+    """A network with its compiled step; `spoiled` makes the loss infinite or NaN."""
 
     def __init__(self, kinds, clip, dtype, backend):
         theano.config.floatX = dtype
@@ -86,7 +86,7 @@ class Training(object):
             variable.set_value(arrays[variable.name])
 
     def run(self, steps, seed=0):
-        """From the beginning: values of each step, and the state after the last."""
+        """Train from the initial state; return the values of each step and the final state."""
         self.set_state(self.initial)
         rng = np.random.RandomState(seed)
         values = [self.function(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"),
@@ -101,7 +101,7 @@ TRAININGS = {}
 
 
 def training(*arguments):
-    """Compiled once."""
+    """Return a `Training`, which is compiled once."""
     if arguments not in TRAININGS:
         TRAININGS[arguments] = Training(*arguments)
     return TRAININGS[arguments]
@@ -155,7 +155,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
 
 
 def parameters_function(prior, values, gradients):
-    """Compiled `VariationalNorms` and `VariationalAdam` of shared variables, which are given back."""
+    """Return compiled `VariationalNorms` and `VariationalAdam` with their shared variables."""
     dtype = values[0].dtype
     shared = [theano.shared(value) for value in values + [np.zeros_like(value) for _ in range(2) for value in values]]
     weight = np.asarray(0.5, dtype)
@@ -299,14 +299,14 @@ class NoParameters(object):
     lambda: VariationalAdam(None)(*(4 * [T.vector()] + 4 * [np.float32(1)])),
     lambda: training_step(NoParameters(), None, 1, 0.1, backend="quick"),
 ])
-def test_what_does_not_fit_is_refused(make):
+def test_invalid_inputs_of_the_operations(make):
     with pytest.raises((TypeError, ValueError)):
         make()
 
 
 @needs_fused
 @pytest.mark.parametrize("choice, fused", [("reference", False), ("fused", True)])
-def test_one_switch_chooses(choice, fused, monkeypatch):
+def test_the_environment_variable_selects_the_backend(choice, fused, monkeypatch):
     monkeypatch.setenv("THEANO_RNN_BACKEND", choice)
     network = Network("DCD")
     step = training_step(network, network.data_loss, TRAIN_SIZE, LEARNING_RATE)

@@ -212,7 +212,7 @@ def test_keep_rule_at_the_threshold():
 
 
 @pytest.mark.parametrize("kind", ["N", "D"])
-def test_what_is_never_pruned(kind):
+def test_kinds_that_are_never_pruned(kind):
     variable, _ = make(kind, [0., 1e-9, 2.], 5. if kind == "N" else None)
     assert variable.keep_mask().all()
     np.testing.assert_array_equal(variable.pruned_value(), [0., 1e-9, 2.])

@@ -22,7 +22,7 @@ case "$*" in *--write*|*--json*) echo "{}" >"$last" ;; esac
 
 @pytest.fixture
 def gpu_sh(tmp_path):
-    """A function of parts and variables that starts gpu.sh with a stand-in for the interpreter; `notes` is a file."""
+    """Return a function that starts gpu.sh with a stand-in for the interpreter; its attribute `notes` is a file."""
     python, notes = tmp_path / "python", tmp_path / "notes"
     python.write_text(PYTHON_STAND_IN)
     python.chmod(0o755)

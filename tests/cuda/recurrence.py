@@ -1,9 +1,9 @@
-"""The recurrence of an LSTM and its gradient on the device that THEANO_FLAGS names, in a process of its own.
+"""Compute the recurrence of an LSTM and its gradient on the device in THEANO_FLAGS, in a separate process.
 
     python tests/cuda/recurrence.py FILE [LIBRARY ...]
 
-FILE, an npz, gets the states and all gradients of every case, ``operations``, the names of what Theano compiled, and
-``refusal``, what an array of a wrong shape is answered. The libraries are loaded before anything else.
+FILE, an npz, gets the states and all gradients of every case, ``operations``, the names of the compiled operations, and
+``refusal``, the error message for an array of a wrong shape. The libraries are loaded before anything else.
 """
 
 import sys
@@ -26,7 +26,7 @@ CASES = OrderedDict([
 
 
 def outputs_of(case, seed):
-    """Names and symbolic variables: hid, cell, and the gradients of a sum of both with respect to all inputs."""
+    """Return names and symbolic variables: hid, cell, and the gradients of a sum of both with respect to all inputs."""
     from theano_rnn.ops.lstm import lstm_recurrence
 
     import theano
@@ -35,7 +35,7 @@ def outputs_of(case, seed):
     given = OrderedDict()
 
     def make(name, *shape):
-        # As small as keeps the states from chaos, in which no two devices would agree.
+        # Small values keep the states from being chaotic; otherwise no two devices would agree.
         values = (random.randn(*shape) / np.sqrt(case.sizes[0])).astype("float32")
         given[name] = theano.shared(values, name, broadcastable=[size == 1 and name[0] == "z" for size in shape])
         return given[name]
@@ -54,7 +54,7 @@ def outputs_of(case, seed):
 
 
 def refusal():
-    """The message for a W_hid that does not fit the states."""
+    """Return the error message for a W_hid that does not fit the states."""
     from theano_rnn.ops.lstm import lstm_recurrence
 
     import theano
@@ -70,7 +70,7 @@ def refusal():
 
 
 def main(path, *libraries):
-    """The command line."""
+    """Run the command line."""
     begin(libraries)
     import theano
     arrays, operations = OrderedDict(), set()
@@ -78,7 +78,7 @@ def main(path, *libraries):
         names, outputs = outputs_of(case, seed)
         function = theano.function([], outputs)
         arrays.update(("%s: %s" % (title, name), np.asarray(array)) for name, array in zip(names, function()))
-        # Without a gradient nothing is kept for it.
+        # Without a gradient, nothing is stored for it.
         alone = theano.function([], outputs[0])
         arrays["%s: hid alone" % title] = np.asarray(alone())
         operations.update(type(node.op).__name__ for node in function.maker.fgraph.toposort())

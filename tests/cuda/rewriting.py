@@ -1,8 +1,8 @@
-"""What `theano_rnn.ops.gpu_rewrites` rewrites, computed on the device that THEANO_FLAGS names, in a process of its own.
+"""Compute the expressions of `theano_rnn.ops.gpu_rewrites` on the device in THEANO_FLAGS, in a separate process.
 
     python tests/cuda/rewriting.py FILE [LIBRARY ...]
 
-FILE, an npz, gets an array for each, and ``operations``, the names of what Theano compiled. The libraries are loaded
+FILE, an npz, gets an array for each, and ``operations``, the names of the compiled operations. The libraries are loaded
 before anything else.
 """
 
@@ -14,7 +14,7 @@ from training import begin
 
 
 def expressions():
-    """Names and symbolic variables."""
+    """Return names and symbolic variables."""
     import theano
     import theano.tensor as T
     random = np.random.RandomState(1)
@@ -39,7 +39,7 @@ def expressions():
 
 
 def main(path, *libraries):
-    """The command line."""
+    """Run the command line."""
     begin(libraries)
     import theano_rnn.ops.backend  # noqa: F401  (which has the rewriting imported on a GPU)
 

@@ -13,7 +13,7 @@ PTXAS = os.path.join(BACKEND, "ptxas", "nvidia", "cuda_nvcc", "bin", "ptxas")
 
 
 def has_ptxas():
-    """Whether the back-end is that of CUDA 12, for which the stand-ins are, and has ptxas."""
+    """Return whether the back-end is that of CUDA 12, which the stand-ins imitate, and has ptxas."""
     stamp = os.path.join(BACKEND, ".ptxas")
     if not os.path.exists(stamp):
         return False
@@ -35,14 +35,14 @@ TO_GPU = {
     "awd-sparse": ["targets", "tokens", "learning_rate", "dropout position"],
     "tagger": ["mask", "tags", "tokens", "adam.step", "dropout position"],
 }
-#: What it fetches: the loss, the norm of the gradient and, with Adam, the number of the next step; the squared norms
-#: of all gradients, which tell which one is not finite.
+#: Fetched results: the loss, the norm of the gradient and, with Adam, the number of the next step; the squared norms
+#: of all gradients, which show which one is not finite.
 SCALAR, VECTOR = ["HostFromGpu -> TensorType(float32, %s)" % kind for kind in ("scalar", "vector")]
 
 
 @pytest.fixture(scope="session")
 def standins(tmp_path_factory):
-    """The driver and cuBLAS, under the names of the real ones."""
+    """Stand-ins for the driver and cuBLAS, with the names of the real libraries."""
     folder = tmp_path_factory.mktemp("standins")
     return [compile_library(folder, name, os.path.join(HERE, source)) for name, source in (
         ("libcuda.so.1", "standin_driver.cpp"), ("libcublas.so.12", "standin_cublas.cpp"))]
@@ -50,21 +50,21 @@ def standins(tmp_path_factory):
 
 @pytest.fixture(scope="session", params=["80", "90"])
 def gpu(request, tmp_path_factory):
-    """A compute capability, and where all networks keep its kernels: they share most."""
+    """A compute capability, and the folder of its kernels, most of which all networks share."""
     return request.param, str(tmp_path_factory.mktemp("sm_" + request.param))
 
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, standins, tmp_path):
     capability, kernels = gpu
-    # The stand-in's kernels are no kernels: a cache of their own keeps them from other programs.
+    # The stand-in's kernels do not run; a separate cache keeps them from other programs.
     _, seen = train(network, tmp_path, "cuda0", standins, flags="gpuarray.cache_path=" + os.path.join(kernels, "cache"),
                     STANDIN_CAPABILITY=capability, STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=kernels)
     assert not glob.glob(os.path.join(kernels, "*.failed"))
     assert len(glob.glob(os.path.join(kernels, "sm_%s_*.ok" % capability))) > 100
     assert seen["on_host"] == seen["row_by_row"] == seen["double"] == []
     assert seen["recurrence"] == ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"]
-    # Of arrays that it has on the GPU already, the host knows the lengths, and kernels may ask for them.
+    # The host knows the lengths of arrays on the GPU, and kernels may need them.
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])
     assert seen["from_gpu"] == [SCALAR] * (3 if "adam.step" in TO_GPU[network] else 2) + [VECTOR]

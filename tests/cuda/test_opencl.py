@@ -18,7 +18,7 @@ STEPS = 3
 
 
 def has_pocl():
-    """Whether PoCL and clBLAST can be loaded; in another process, for they stay."""
+    """Return whether PoCL and clBLAST can be loaded. A separate process loads them, because they stay loaded."""
     code = "import ctypes; [ctypes.CDLL(name) for name in ('libOpenCL.so.1', 'libclblast.so.1')]"
     return (os.path.exists("/etc/OpenCL/vendors/pocl.icd")
             and subprocess.call([sys.executable, "-c", code], stderr=subprocess.DEVNULL) == 0)
@@ -33,7 +33,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def plain_names(tmp_path_factory):
-    """libgpuarray asks for both without the version, as only a development package has them."""
+    """Both libraries with names without a version, which libgpuarray opens and only development packages have."""
     folder = tmp_path_factory.mktemp("plain")
     return [compile_library(folder, name, "-x", "c++", os.devnull, "-l:%s.1" % name)
             for name in ("libOpenCL.so", "libclblast.so")]
@@ -64,7 +64,7 @@ def test_the_recurrence_and_its_gradient_are_those_of_the_cpu(plain_names, tmp_p
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-5 * size, err_msg=name)
 
 
-def test_what_is_rewritten_for_a_gpu_is_the_same(plain_names, tmp_path):
+def test_rewritten_graphs_give_the_same_results(plain_names, tmp_path):
     files = [str(tmp_path / "cpu.npz"), str(tmp_path / "gpu.npz")]
     run_script("rewriting.py", files[:1], "cpu")
     run_script("rewriting.py", files[1:] + plain_names, "opencl0:0", FLAGS)

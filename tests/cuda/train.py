@@ -44,12 +44,12 @@ def make_task(network):
 
 
 def seen_in(function):
-    """What a compiled function does beside computing on the GPU in single precision.
+    """Return the work of a compiled function other than single-precision computation on the GPU.
 
     Returns
     -------
     dict
-        ``to_gpu``, the names of what is brought to the GPU; ``from_gpu``, the types of the results fetched from it;
+        ``to_gpu``, the names of the variables copied to the GPU; ``from_gpu``, the types of the fetched results;
         ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
         ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
         included.
@@ -129,7 +129,7 @@ def _spell_for_opencl():
 
 
 def main(network, folder, steps="0", *standins):
-    """The command line."""
+    """Run the command line."""
     begin(standins)
     import theano
     if theano.config.device.startswith("opencl"):

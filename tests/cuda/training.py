@@ -1,4 +1,4 @@
-"""Runs the scripts of this folder in processes of their own, and compiles the libraries that stand in for a driver."""
+"""Run the scripts of this folder in separate processes, and compile the libraries that stand in for a driver."""
 
 import ctypes
 import json
@@ -14,7 +14,7 @@ LONGEST_RUN = 900       # seconds
 
 
 def compile_library(folder, name, *arguments):
-    """Compile a library that the loader knows by its name, wherever it lies; its path."""
+    """Compile a library that the loader finds by its name in any folder; return its path."""
     path = os.path.join(str(folder), name)
     subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", path, "-Wl,-soname," + name, "-Wl,--no-as-needed"]
                    + list(arguments), check=True)
@@ -22,7 +22,7 @@ def compile_library(folder, name, *arguments):
 
 
 def begin(libraries):
-    """What every script does first: load what stands in for a driver, then let Theano be configured.
+    """Load the stand-ins for a driver, then configure Theano: the start of every script.
 
     Parameters
     ----------

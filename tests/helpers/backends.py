@@ -1,4 +1,4 @@
-"""Marks and modes for tests of operations that have a fused backend beside the reference implementation."""
+"""Marks and modes for tests of operations that have a fused backend and a reference implementation."""
 
 import pytest
 import theano

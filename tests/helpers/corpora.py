@@ -8,7 +8,7 @@ OPINIONS = ("bad", "dull"), ("good", "fresh")
 
 
 def reviews(things):
-    """Reviews so easy that a tiny network learns them before everything is pruned: train and test texts, labels."""
+    """Return reviews that a tiny network learns before everything is pruned: train and test texts, labels."""
     labels = [number % 2 for number in range(2400)]
     texts = ["The %s of the %s was %s ." % (things[number % 5], things[number % 7 % 5],
                                             OPINIONS[label][number % 3 % 2]) for number, label in enumerate(labels)]
@@ -26,7 +26,7 @@ def prepare(dataset, path, things=("plot", "cast", "music", "hero", "end")):
 
 
 def write_vectors(path):
-    """GloVe text with vectors for two words of the AGNews corpus and one of no corpus."""
+    """Write GloVe text with vectors for two words of the AGNews corpus and one other word; return the path."""
     with open(path, "w") as stream:
         for number, word in enumerate(("the", "xxyyzz", "from")):
             stream.write(" ".join([word] + ["%d" % (10 * number + 1)] * 8) + "\n")

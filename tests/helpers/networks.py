@@ -9,7 +9,7 @@ __all__ = ["compiled", "floatx", "randomise"]
 
 
 def compiled(inputs, outputs, **options):
-    """Compile a function with Python code only: these tests check what is computed, not how fast."""
+    """Compile a function with Python code only, because these tests check results and not speed."""
     options.setdefault("on_unused_input", "ignore")
     return theano.function(inputs, outputs, mode="FAST_COMPILE", **options)
 

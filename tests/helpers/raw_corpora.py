@@ -31,7 +31,7 @@ AGNEWS_ROWS = [
 
 
 def imdb_texts():
-    """Contents of the tree, by path relative to aclImdb."""
+    """Return the contents of the tree, by path relative to aclImdb."""
     texts = {}
     for split in ("train", "test"):
         for label, word in (("pos", "good"), ("neg", "bad")):
@@ -64,7 +64,7 @@ def write_zip(path, texts, prefix=""):
 
 
 def imdb_tree(folder):
-    """Write aclImdb (with the files that do not matter) and return its path."""
+    """Write aclImdb, with files that the reader ignores, and return its path."""
     texts = dict(imdb_texts(), **{"README": "x", "train/unsup/0_0.txt": "ignored", "train/pos/.DS_Store": "x"})
     return write_tree(os.path.join(str(folder), "aclImdb"), texts)
 

@@ -1,4 +1,4 @@
-"""Runs the real scripts of the experiments on tiny networks, in processes of their own or in this one."""
+"""Run the real scripts of the experiments on tiny networks, in separate processes or in this one."""
 
 import contextlib
 import csv
@@ -43,7 +43,7 @@ def script(dataset, name="main.py"):
 
 
 def load_module(path):
-    """The module of a script, without running it; what it imports from ``main`` is the main.py beside it."""
+    """Return the module of a script without running it; ``main`` is the main.py in the same folder."""
     folder, name = os.path.split(path)
     specification = importlib.util.spec_from_file_location("%s_of_%s" % (name[:-3], os.path.basename(folder)), path)
     module = importlib.util.module_from_spec(specification)
@@ -54,22 +54,22 @@ def load_module(path):
 
 
 def load_script(experiment, name="main.py"):
-    """The module of a script of an experiment; see `load_module`."""
+    """Return the module of a script of an experiment; see `load_module`."""
     return load_module(script(experiment, name))
 
 
 def load_experiment(dataset):
-    """The EXPERIMENT of a main.py, without running it."""
+    """Return the EXPERIMENT of a main.py without running it."""
     return load_script(dataset).EXPERIMENT
 
 
 def hyperparameters(experiment):
-    """The published settings that --set can change: dict."""
+    """Return the published settings that --set can change: dict."""
     return {setting.name: setting.default for setting in experiment.assignable_settings()}
 
 
 def tiny_settings(dataset, data_dir, **changed):
-    """The settings of a tiny run."""
+    """Return the settings of a tiny run."""
     values = dict(SETTINGS[dataset], config=CONFIGS[dataset], data_dir=str(data_dir))
     return load_experiment(dataset).make_settings(**dict(values, **changed))
 
@@ -79,7 +79,7 @@ def set_arguments(**settings):
 
 
 def tiny_arguments(dataset, data_dir, out, *extra, **changed):
-    """The arguments of a tiny run."""
+    """Return the arguments of a tiny run."""
     settings = dict(SETTINGS[dataset], **changed)
     epochs = settings.pop("epochs")
     return [CONFIGS[dataset], "--data-dir", str(data_dir), "--out", str(out), "--epochs", str(epochs)] \
@@ -93,7 +93,7 @@ def start(path, arguments, **environment):
 
 
 def start_python(code, **environment):
-    """Start Python with some code. A variable that is None is taken out of the environment."""
+    """Start Python with some code. A variable that is None is removed from the environment."""
     return _start(["-c", code], ROOT, environment)
 
 
@@ -107,7 +107,7 @@ def _start(arguments, folder, environment):
 
 
 def wait(process):
-    """Exit status, stdout and stderr of a started script."""
+    """Return exit status, stdout and stderr of a started script."""
     try:
         output, errors = process.communicate(timeout=LONGEST_WAIT)
     finally:
@@ -122,19 +122,19 @@ def run(path, arguments, **environment):
 
 
 def succeed(path, arguments):
-    """Run a script that must succeed; its stdout."""
+    """Run a script that must succeed; return its stdout."""
     status, output, errors = run(path, arguments)
     assert status == 0, output + errors
     return output
 
 
 def options(*flags, **values):
-    """Arguments of the experiments with predefined sparseness: ``--name value``, and flags."""
+    """Return arguments for the experiments with predefined sparseness: ``--name value``, and flags."""
     return [part for name in sorted(values) for part in ("--" + name, str(values[name]))] + list(flags)
 
 
 def call(command_line, *experiments, flags=(), **values):
-    """Run a command line of the experiments with predefined sparseness in this process; its exit status."""
+    """Run a command line of the experiments with predefined sparseness in this process; return its exit status."""
     try:
         command_line(*experiments, argv=options(*flags, **values))
     except SystemExit as ending:
@@ -143,7 +143,7 @@ def call(command_line, *experiments, flags=(), **values):
 
 
 def call_for_output(command_line, experiment, arguments):
-    """Run a command line in this process; what it prints."""
+    """Run a command line in this process; return its output."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         command_line(experiment, [str(argument) for argument in arguments])
@@ -151,7 +151,7 @@ def call_for_output(command_line, experiment, arguments):
 
 
 def signal_at(task_class, moment, number):
-    """Context in which tasks of a class send this process a signal when a minibatch, (epoch, number), is done."""
+    """Return a context in which tasks of a class send this process a signal after the minibatch (epoch, number)."""
     original = task_class.after_step
 
     def after_step(task, run, progress):
@@ -162,7 +162,7 @@ def signal_at(task_class, moment, number):
 
 
 def progress_of(checkpoint):
-    """The metadata of a checkpoint, or None while there is none."""
+    """Return the metadata of a checkpoint, or None if it does not exist."""
     if not os.path.isfile(str(checkpoint)):
         return None
     with zipfile.ZipFile(str(checkpoint)) as archive:
@@ -179,7 +179,7 @@ SOON = dict(after=(1, 99), within=0.03)
 
 
 def stop_at_random(process, checkpoint, number, after=(2, 3), within=0.2):
-    """Send a signal at a random moment, within so many seconds, after the checkpoint has passed a position.
+    """Send a signal at a random moment within some seconds after the checkpoint has passed a position.
 
     Returns
     -------
@@ -210,13 +210,13 @@ def read_json(path):
 
 
 def read_metrics(path):
-    """The rows of a metrics.csv: list of dict of str to str, seconds left out."""
+    """Return the rows of a metrics.csv: list of dict of str to str, seconds left out."""
     rows = list(csv.DictReader(io.StringIO(read_text(path))))
     return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
 
 
 def numbers_of(run):
-    """The rows of a run's metrics as numbers: list of dict, seconds left out."""
+    """Return the rows of a run's metrics as numbers: list of dict, seconds left out."""
     return [{name: float(value) for name, value in row.items()}
             for row in read_metrics(os.path.join(run, "metrics.csv"))]
 
@@ -235,7 +235,7 @@ def folder_bytes(folder):
 
 
 def assert_same_end(path, reference, files=("vocabulary.txt",)):
-    """Two runs ended alike, bit for bit: all arrays of the last and the best checkpoint, metrics, and these files."""
+    """Assert that two runs are bit-identical: last and best checkpoint, metrics, and these files."""
     for name in ("last.npz", "best.npz"):
         found, progress = load_arrays(os.path.join(path, name))
         expected, expected_progress = load_arrays(os.path.join(reference, name))

@@ -1,4 +1,4 @@
-"""The sizes of the two networks: parameter counts, which sizes each mode reduces, and what is refused and how."""
+"""The sizes of the two networks: parameter counts, the sizes that each mode reduces, and error messages."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def test_counts_of_a_dense_network():
 @pytest.mark.parametrize("nhidlast, n_experts, latent", [
     (-1, 1, 0), (5, 1, 0), (7, 1, 8 * 5), (-1, 3, 6 * 15), (15, 3, 0), (4, 3, 5 * 15)])
 def test_counts_of_the_mixture(nhidlast, n_experts, latent):
-    """The latent layer stands exactly where the last LSTM is not as wide as all experts together."""
+    """The network has a latent layer if and only if the last LSTM is not as wide as all experts together."""
     architecture = language_model_architecture(30, emsize=5, nhid=7, nhidlast=nhidlast, n_experts=n_experts, nlayers=2)
     last = 5 if nhidlast == -1 else nhidlast
     counts = architecture.parameter_counts()
@@ -51,13 +51,13 @@ def test_counts_of_a_sparse_embedding():
     assert abs(architecture.embedding.parameters - 400) <= 2
 
 
-#: Of each LSTM, for 3 layers and a fraction of 0.6.
+#: Values of each LSTM, for 3 layers and a fraction of 0.6.
 REDUCTIONS = {"sparse_hidden": [(1, 0.6), (0.6, 0.6), (0.6, 1)], "sparse_emb": [(0.6, 1), None, (1, 0.6)],
               "sparse_all": [(0.6, 0.6)] * 3}
 
 
 @pytest.mark.parametrize("mode", REDUCED)
-def test_what_a_mode_reduces(mode):
+def test_sizes_that_a_mode_reduces(mode):
     architecture = language_model_architecture(30, emsize=20, nhid=40, sparse_mode=mode, sparse_fract=0.6)
     sizes = [(20, 40), (40, 40), (40, 20)]
     assert architecture.lstms == tuple(
@@ -72,7 +72,7 @@ def test_what_a_mode_reduces(mode):
 @pytest.mark.parametrize("mode, reductions", [
     ("direct", None), ("sparse_hidden", None), ("sparse_emb", (0.6, 0.6)), ("sparse_all", (0.6, 0.6))])
 def test_one_layer_is_first_and_last(mode, reductions):
-    """Both its sizes are the embedding's."""
+    """Both sizes of the layer are those of the embedding."""
     lstm, = language_model_architecture(30, emsize=20, nhid=40, nlayers=1, sparse_mode=mode,
                                      sparse_fract=1. if mode == "direct" else 0.6).lstms
     assert (lstm.input_size, lstm.hidden_size) == (20, 20)
@@ -170,7 +170,7 @@ def test_refusals(make, message):
      "layer 0 with sparse_mode sparse_hidden, sparse_fract 0.5",
      "reduce_in and reduce_out need at least 2 inputs, got 1 input"),
 ])
-def test_what_the_geometry_refuses_names_the_options(make, options, inner):
+def test_errors_of_the_geometry_name_the_options(make, options, inner):
     with pytest.raises(ReportedError) as refusal:
         make()
     message = str(refusal.value)

@@ -1,6 +1,6 @@
-"""The language model: where each dropout acts and what shares its mask, the penalties, the mixture, the carried state.
+"""The language model: position and shared masks of each dropout, penalties, mixture, carried state.
 
-Most dropouts are seen through a network whose LSTMs pass on each number of their input by itself: see `pass_through`.
+Most dropouts are observed in a network whose LSTMs pass on each number of their input; see `pass_through`.
 """
 
 from theano_rnn.errors import ReportedError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def with_dropouts(architecture, **dropouts):
-    """A network with no dropouts but these."""
+    """Return a network with these dropouts only."""
     return AWDLanguageModel(architecture, noise=DropoutNoise(5), **dict(NONE, **dropouts))
 
 
@@ -68,7 +68,7 @@ def kept(values, expected):
 
 
 def transparent(nlayers, **dropouts):
-    """What comes out of LSTMs that pass all on, with an embedding of ones: (raw, output) of a minibatch."""
+    """Return (raw, output) of a minibatch for LSTMs that pass on their input, with an embedding of ones."""
     network = with_dropouts(language_model_architecture(V, emsize=E, nhid=E, nlayers=nlayers), **dropouts)
     network.encoder.blocks[0].set_value(np.ones((V, E), dtype=theano.config.floatX))
     for lstm in network.lstms:
@@ -127,7 +127,7 @@ def test_dropout_stands_after_the_last_lstm():
 def test_dropoutl_stands_after_the_latent_layer(dropouts):
     """An embedding of unit vectors makes the latent layer's outputs, here all 1, the scores of the words.
 
-    There is one LSTM, so that dropouth acts only where it stands for dropoutl.
+    There is one LSTM, so dropouth acts only as the default of dropoutl.
     """
     network = with_dropouts(language_model_architecture(E, emsize=E, nlayers=1, nhidlast=3), **dropouts)
     for parameter, value in ((network.encoder.blocks[0], np.eye(E)), (network.latent.W, np.zeros((3, E))),
@@ -177,7 +177,7 @@ def test_probabilities_that_are_none(name):
 # -- two networks with everything in them ------------------------------------------------------------------------------
 
 class Everything(object):
-    """A randomised network with all dropouts, and what it computes for `TOKENS` and `TARGETS`, by name."""
+    """A randomised network with all dropouts, and its results for `TOKENS` and `TARGETS`, by name."""
 
     def __init__(self, **options):
         architecture = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, emblocks=3, emdensity=0.6, **options)
@@ -226,7 +226,7 @@ def softmax(scores):
 
 
 def test_the_tied_decoder_sees_no_dropped_words(one_softmax):
-    """With words dropped in the encoder, the scores are products with the embedding as it is."""
+    """If words are dropped in the encoder, the scores are products with the embedding without dropout."""
     values, network = one_softmax(), one_softmax.network
     assert network.encoder.word_dropout > 0
     scores = np.dot(values["output"].reshape((-1, 6)), network.encoder.assembled().eval().T)
@@ -243,7 +243,7 @@ def test_probabilities_sum_to_1_and_are_those_of_the_losses(everything):
 
 
 def test_mixture_of_softmaxes(mixture):
-    """Arithmetic by hand: softmax(prior) weighs the experts' softmaxes; without dropout of the latent layer."""
+    """softmax(prior) weighs the softmaxes of the experts; the latent layer has no dropout."""
     network = mixture.plain
     outputs = network.outputs()
     log_probabilities, output = compiled(network.inputs, [network.log_probabilities(outputs), outputs.output])(
@@ -284,7 +284,7 @@ def test_alpha_acts_on_the_dropped_output_and_beta_on_the_raw_one(everything):
 
 
 def test_a_minibatch_of_one_step_has_no_differences(one_softmax):
-    """Nothing to penalise with beta (as with bptt 1), and not the mean of nothing, which is not a number."""
+    """The penalty with beta is 0 (as with bptt 1), not NaN, the mean of an empty array."""
     plain, _, with_beta, _ = one_softmax(slice(0, 1))["losses"]
     assert np.isfinite(plain) and with_beta == plain
 
@@ -390,7 +390,7 @@ def test_the_layers_are_those_of_the_architecture(mode, sizes):
 
 @pytest.mark.parametrize("mode", sorted(SPARSE_MODES))
 def test_gradient_steps_reach_every_parameter(mode):
-    """With all dropouts on."""
+    """All dropouts are active."""
     architecture = language_model_architecture(V, emsize=6, nhid=8, nlayers=2, n_experts=2, emblocks=3, emdensity=0.6,
                                          sparse_mode=mode, sparse_fract=1. if mode == "direct" else 0.7)
     network = AWDLanguageModel(architecture, dropout=0.1, dropouth=0.1, dropouti=0.1, dropoute=0.1, wdrop=0.1,

@@ -1,4 +1,4 @@
-"""Keep masks: their distribution, what shares them, that they are drawn anew, saved and restored."""
+"""Keep masks: distribution, sharing, independent draws, saved and restored state."""
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
@@ -18,7 +18,7 @@ layers = lasagne.layers
 
 
 def drawer(shape, probability=0.5, seed=1, mode=PYTHON):
-    """A function that draws masks; and the noise."""
+    """Return a function that draws masks, and the noise."""
     noise = DropoutNoise(seed)
     return theano.function([], noise.keep_mask(shape, probability), mode=mode), noise
 
@@ -26,7 +26,7 @@ def drawer(shape, probability=0.5, seed=1, mode=PYTHON):
 @pytest.mark.parametrize("probability,mode", [(0.4, None), (0.05, PYTHON), (0.5, PYTHON), (0.95, PYTHON)],
                          ids=["0.4, compiled", "0.05", "0.5", "0.95"])
 def test_distribution(probability, mode):
-    """Zeros as often as asked, anywhere; the mean is 1. Bounds: five standard deviations."""
+    """Zeros have the given probability, and the mean is 1. The bounds are five standard deviations."""
     mask = drawer((250, 400), probability, mode=mode)[0]()
     assert mask.dtype == theano.config.floatX and mask.shape == (250, 400)
     np.testing.assert_allclose(np.unique(mask), [0, 1 / (1 - probability)], rtol=1e-6)
@@ -50,7 +50,7 @@ def test_neighbours_calls_and_streams_are_independent():
 
 
 def test_the_generator_is_splitmix64():
-    """The first three numbers for seed 0, as other implementations have them; in C and in Python."""
+    """The first three numbers for seed 0 are those of other implementations, in C and in Python."""
     positions = T.lvector()
     in_c, in_python = [theano.function([positions], _random_bits(positions), mode=mode) for mode in (None, PYTHON)]
     assert in_c([1, 2, 3]).tolist() == [0xE220A839, 0x6E789E6A, 0x06C45D18]
@@ -61,7 +61,7 @@ def test_the_generator_is_splitmix64():
 
 @pytest.fixture(scope="module")
 def cheap():
-    """Functions that draw a matrix and a vector of given lengths, and the state of each."""
+    """Return functions that draw a matrix and a vector of given lengths, and the state of each."""
     noises, lengths = [DropoutNoise(5), DropoutNoise(5)], T.lvector()
     matrix = theano.function([lengths], noises[0].keep_mask((lengths[0], lengths[1]), 0.5), mode=PYTHON)
     vector = theano.function([lengths], noises[1].keep_mask((lengths[0],), 0.5), mode=PYTHON)
@@ -71,7 +71,7 @@ def cheap():
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=4))
 def test_a_mask_goes_on_where_the_last_one_ended(cheap, shapes):
-    """So no number is used twice, whatever the shapes."""
+    """No number is used twice, for any shapes."""
     matrix, vector, states = cheap
     states[1].set_value(states[0].get_value())
     drawn = [matrix(shape) for shape in shapes]

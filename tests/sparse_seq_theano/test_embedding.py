@@ -56,7 +56,7 @@ def test_golden(path):
     embedded, logits = layers.get_output([embedding, decoder])
     loss = T.sum(embedded * golden["embedded_weight"]) + T.sum(logits * golden["logits_weight"])
     names = sorted(variables)
-    # A block without rows has nothing to do with the loss.
+    # A block without rows does not affect the loss.
     gradients = T.grad(loss, [hidden, decoder.b] + [variables[name] for name in names], disconnected_inputs="ignore")
     values = theano.function([tokens.input_var, hidden], [embedded, logits, loss] + gradients, mode="FAST_COMPILE")(
         golden["tokens"].astype("int32"), golden["hidden"])
@@ -66,17 +66,17 @@ def test_golden(path):
         np.testing.assert_allclose(value, golden[key], rtol=1e-6, atol=1e-6, err_msg=key)
 
 
-# -- the blocks and the matrix that they stand for ---------------------------------------------------------------------
+# -- the blocks and the matrix that they represent ---------------------------------------------------------------------
 
 @st.composite
 def embeddings(draw):
-    """(vocabulary_size, dimensions, blocks, density) of embeddings that exist."""
+    """Strategy of valid arguments: (vocabulary_size, dimensions, blocks, density)."""
     vocabulary_size, dimensions = draw(st.integers(1, 30)), draw(st.integers(1, 12))
     blocks = draw(st.integers(1, dimensions))
     return vocabulary_size, dimensions, blocks, 1 if blocks == 1 else draw(st.integers(-(-100 // blocks), 100)) / 100.
 
 
-#: The last block starts above another one: rows whose columns have a gap. And blocks without rows.
+#: Rows whose columns have a gap, because the last block starts above another one; blocks without rows.
 SPECIAL = [(25, 14, 3, 0.352), (40, 10, 10, 0.1)]
 
 
@@ -85,7 +85,7 @@ SPECIAL = [(25, 14, 3, 0.352), (40, 10, 10, 0.1)]
 @example(SPECIAL[0])
 @example(SPECIAL[1])
 def test_look_up_and_decoder_are_products_with_the_matrix(arguments):
-    """Values and gradients, of look-up and decoder together."""
+    """Values and gradients of look-up and decoder are compared together."""
     vocabulary_size, dimensions, blocks, density = arguments
     tokens, hidden, bias = T.imatrix("tokens"), T.dmatrix("hidden"), T.dvector("bias")
     layer = SparseEmbeddingLayer((None, None), *arguments)
@@ -115,7 +115,7 @@ def test_look_up_and_decoder_are_products_with_the_matrix(arguments):
 
 
 def intermediate_sizes(inputs, output):
-    """The sizes of everything that is computed on the way to a symbolic result, parameters excluded."""
+    """Return the sizes of all intermediate results of a symbolic result, without parameters."""
     computed = [variable for variable in theano.gof.graph.ancestors([output]) if variable.owner is not None
                 and isinstance(variable, T.TensorVariable)]
     values = theano.function(list(inputs), computed, mode=PYTHON, on_unused_input="ignore")(*inputs.values())
@@ -147,7 +147,7 @@ def test_any_type_of_token_ids(dtype):
 # -- dropouts ----------------------------------------------------------------------------------------------------------
 
 def dropping(**dropouts):
-    """Output over matrix entry of a layer whose entries are all 1, as a function of tokens; for V = 40, d = 12."""
+    """Return a function of tokens: the output of a layer whose matrix entries are all 1; V = 40, d = 12."""
     tokens = token_input()
     layer = SparseEmbeddingLayer(tokens, 40, 12, blocks=3, density=0.9, W=lasagne.init.Constant(1.), **dropouts)
     outputs = [layers.get_output(layer), layers.get_output(layer, deterministic=True)]
@@ -216,7 +216,7 @@ def test_blocks_without_rows_are_no_parameters():
 
 @pytest.mark.parametrize("dropouts", [{}, {"word_dropout": 0.1, "dimension_dropout": 0.1}], ids=["plain", "dropouts"])
 def test_a_network_of_other_layers_learns(dropouts):
-    """The next token of a cycle, through a layer of Lasagne and the tied output layer."""
+    """The network predicts the next token of a cycle. It has a layer of Lasagne and the tied output layer."""
     V, tokens, targets = 15, token_input(), T.ivector("targets")
     embedding = SparseEmbeddingLayer(tokens, V, 8, blocks=4, density=0.6, name="encoder", **dropouts)
     hidden = layers.DenseLayer(layers.ReshapeLayer(embedding, (-1, 8)), 8, name="hidden")

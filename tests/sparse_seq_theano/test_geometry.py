@@ -70,7 +70,7 @@ def published_hidden_segments(units, components):
 
 
 def without_overlap(segments):
-    """Return segments of which each begins where the one before it ends, if it began earlier."""
+    """Return segments without overlap: each begins at or after the end of the previous one."""
     return [(max(begin, before), end) for (begin, end), (_, before) in zip(segments, [(0, 0)] + segments)]
 
 
@@ -158,7 +158,7 @@ def test_segments_cover_and_count(geometry):
 @example(lstm_geometry(52, 106, blocks=6, density=0.914))
 @example(lstm_geometry(107, 112, blocks=6, density=0.818))
 def test_hidden_segments_are_the_published_ones_without_overlap(geometry):
-    """Where rounding lets two published components share a unit, it belongs to the first one here."""
+    """If rounding lets two published components share a unit, it belongs to the first one here."""
     published = published_hidden_segments(geometry.hidden_size, geometry.components)
     assert list(geometry.hidden_segments) == without_overlap(published)
     assert [end for _, end in geometry.hidden_segments] == [end for _, end in published]
@@ -365,7 +365,7 @@ def test_refusals(function, arguments, message):
 
 
 def refusal(function, *arguments):
-    """The message of a refusal, or None."""
+    """Return the message of a refusal, or None."""
     try:
         function(*arguments)
     except GeometryError as error:
@@ -373,7 +373,7 @@ def refusal(function, *arguments):
 
 
 def suggested(message, name):
-    """The smallest value of an argument that a message suggests, or None."""
+    """Return the smallest value of an argument that a message suggests, or None."""
     found = re.search(r"%s at least ([\d.e-]+)" % name, message)
     return found and float(found.group(1))
 

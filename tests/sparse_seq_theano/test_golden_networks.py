@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]
 #: network.
 FUSED = ("sparse_lstm_blocks", "awd_lstm_sparse_all", "pos_tagger_two_layers")
 
-#: What the names of the language models' files stand for; all have 30 words, 12 embedding and 20 hidden units.
+#: Name of a language model's file to its arguments; all models have 30 words, 12 embedding and 20 hidden units.
 MODELS = {
     "direct": {}, "sparse_hidden": dict(sparse_mode="sparse_hidden", sparse_fract=0.6),
     "sparse_emb": dict(sparse_mode="sparse_emb", sparse_fract=0.6, emblocks=4, emdensity=0.6),
@@ -87,7 +87,7 @@ def in_our_layout(name, value):
 def set_and_check(golden, pairs, loss, function):
     """Set the parameters (pairs of a golden name and a shared variable), and compare the gradients of the loss.
 
-    `function` compiles and calls with outputs added to what it computes otherwise.
+    `function` compiles and calls with additional outputs.
     """
     for name, parameter in pairs:
         value = in_our_layout(name, golden["param." + name])

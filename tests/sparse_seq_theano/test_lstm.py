@@ -38,7 +38,7 @@ def copy_parameters(source, target):
 # -- in networks of other layers --------------------------------------------------------------------------------------
 
 def test_a_network_of_other_layers_learns():
-    """The class is the sign of the first of six time steps. The other steps are noise."""
+    """The class is the sign of the first of six time steps; the other steps are noise."""
     x, labels = input_layer(4), T.ivector()
     below = layers.dropout(SparseLSTMLayer(x, 8, blocks=2, density=0.75, name="first"), 0.1)
     final = SparseLSTMLayer(below, 6, reduce_in=0.9, reduce_out=0.8, only_return_final=True, name="second")
@@ -87,7 +87,7 @@ def test_symbolic_shape_is_the_actual_shape(options, deterministic):
 
 @st.composite
 def geometries(draw):
-    """Sizes and valid arguments, of both kinds, with few components (each number of components is compiled)."""
+    """Strategy of sizes and valid arguments of both kinds; few components, because each number of them is compiled."""
     inputs, units = draw(st.integers(2, 9)), draw(st.integers(1, 9))
     if draw(st.booleans()):
         blocks = draw(st.integers(1, min(4, units, inputs)))
@@ -157,7 +157,7 @@ def test_backwards_is_forwards_on_the_reversed_input(masked):
 
 
 def test_the_mask_carries_the_state(masked):
-    """A masked step leaves the state as it was, whatever its input; the others do not notice it."""
+    """A masked step does not change the state, for any input, and does not affect the other steps."""
     out = masked(X, MASK)
     noisy = masked(np.where(MASK[:, :, np.newaxis], X, 100.), MASK)
     for name in out:
@@ -207,7 +207,7 @@ def test_components_have_the_sizes_of_the_geometry(options):
 
 
 def test_default_initialisation():
-    """Uniform within 1/sqrt(h), h the units of the component and not of the layer."""
+    """The weights are uniform within 1/sqrt(h), where h is the number of units of the component, not of the layer."""
     layer = SparseLSTMLayer((None, None, 40), 100, blocks=4, density=0.5)
     limit = 25 ** -0.5
     for component in layer.components:
@@ -237,7 +237,7 @@ P_DROP = 0.3
 
 @pytest.fixture(scope="module")
 def weight_drop(double_precision):
-    """A layer with weight drop; and a call: its output, its gradients, and the output without weight drop."""
+    """Return a layer with weight drop, and a function: output, gradients, and the output without weight drop."""
     x = T.tensor3()
     layer = SparseLSTMLayer((None, None, 4), 24, blocks=2, density=0.75, weight_drop=P_DROP, noise=DropoutNoise(3))
     rng = np.random.RandomState(8)
@@ -288,7 +288,7 @@ def test_weight_drop_is_one_mask_per_minibatch(weight_drop):
 def test_weight_drop_is_drawn_anew_and_spares_the_first_step(weight_drop):
     """From a state of zeros, the first step does not depend on the recurrent weights.
 
-    So nothing is random there: neither the input weights nor the biases are dropped.
+    Its output is not random, because neither the input weights nor the biases are dropped.
     """
     layer, call = weight_drop
     x = np.random.RandomState(6).randn(4, 2, 4)
@@ -313,7 +313,7 @@ def test_weight_drop_is_as_frequent_as_asked(weight_drop):
 
 
 def test_no_weight_drop():
-    """Nothing is drawn for evaluation, nor with a probability of 0."""
+    """No mask is drawn for evaluation or with probability 0."""
     x = T.tensor3()
     for weight_drop, options in ((0.5, dict(deterministic=True)), (0., {})):
         layer = SparseLSTMLayer((None, None, INPUTS), UNITS, weight_drop=weight_drop, **SPARSE)

@@ -1,4 +1,4 @@
-"""The optimisers against every key of the golden `optimizer_*.npz`, and what they promise besides."""
+"""The optimisers against every key of the golden `optimizer_*.npz`, and their other properties."""
 
 import glob
 import os
@@ -26,8 +26,8 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("path", files, ids=[os.path.basename(file)[:-4] for file in files])
 
 
-#: By the file's name: the optimiser, and what the file does not say. The one with momentum was computed without weight
-#: decay, whatever it says.
+#: Name of a file to the optimiser and the arguments that the file lacks. The file with momentum was computed without
+#: weight decay, although it contains a value.
 OPTIMIZERS = {"sgd": (sgd, {}), "sgd_momentum": (sgd, {"momentum": 0.9, "weight_decay": 0.}), "asgd": (sgd, {}),
               "adam_l2": (adam, {})}
 
@@ -61,7 +61,7 @@ def test_golden(path, float64):
 
 @pytest.fixture(scope="module")
 def clipping():
-    """Clip two gradients to 1.5: called with two arrays, returns both clipped, and the norm."""
+    """Return a function that clips two gradients to 1.5 and returns both and the norm."""
     gradients = [T.dvector(), T.dmatrix()]
     clipped, norm = clip_by_total_norm(gradients, 1.5)
     return theano.function(gradients, clipped + [norm, total_norm(gradients)], mode=CHEAP)
@@ -114,7 +114,7 @@ def train(optimizer, steps, **options):
       "adam.step"]),
 ], ids=["sgd", "momentum", "adam"])
 def test_optimizers_learn_and_name_their_state(optimizer, options, state):
-    """In float32, as the experiments run; a learning rate of another precision does not change the type."""
+    """The parameters are float32, as in the experiments; a learning rate of another precision does not change this."""
     parameters, updates = train(optimizer, 20, **options)
     assert [variable.name for variable in updates if variable not in parameters] == state
     shared = theano.shared(np.float64(0.1))
@@ -123,7 +123,7 @@ def test_optimizers_learn_and_name_their_state(optimizer, options, state):
 
 
 def test_momentum_with_weight_decay(float64):
-    """Weight decay is part of what the momentum accumulates."""
+    """The momentum accumulates the weight decay, too."""
     parameter, gradient = theano.shared(np.array([1., -2.]), "p"), T.dvector()
     step = theano.function([gradient], updates=sgd([gradient], [parameter], 0.1, 0.2, 0.5), mode=CHEAP)
     value, velocity = parameter.get_value(), 0

@@ -30,7 +30,7 @@ def architecture(**options):
 # -- padding and neighbours --------------------------------------------------------------------------------------------
 
 class Compiled(object):
-    """A tagger without dropout, and what it computes for a minibatch, by name."""
+    """A tagger without dropout, and its results for a minibatch, by name."""
 
     def __init__(self, layers):
         self.network = network = randomise(Tagger(architecture(layers=layers)), seed=2)
@@ -55,7 +55,7 @@ def tagger(request, double_precision):
 
 
 def test_padding_never_matters(tagger):
-    """Neither more of it nor what stands there."""
+    """Neither the amount nor the content of the padding changes a result."""
     expected = tagger.call(TOKENS, REAL, TAG_IDS)
     rng = np.random.RandomState(3)
     for extra in (0, 3):
@@ -85,7 +85,7 @@ def test_each_sentence_is_tagged_as_if_alone(tagger):
 
 @pytest.mark.parametrize("position", [0, 4])
 def test_every_score_depends_on_every_token_of_its_sentence(tagger, position):
-    """One direction carries the first word to the end, the other the last word to the beginning."""
+    """The forward LSTM carries the first word to the end, the backward LSTM the last word to the beginning."""
     tokens = TOKENS.copy()
     tokens[1, position] = V - 1 - tokens[1, position]
     before, after = [tagger.call(array, REAL, TAG_IDS)["scores"] for array in (TOKENS, tokens)]
@@ -159,9 +159,9 @@ def passed(value, layers):
 
 
 def pattern_of_scores(expected, layers=1, **dropouts):
-    """Which scores were kept, (batch, time, units), in a tagger that passes an embedding of ones on to its scores.
+    """Return which scores ``(batch, time, units)`` were kept in a tagger that passes on an embedding of ones.
 
-    Asserts that the kept ones are as expected and the others 0.
+    The kept scores must have the expected values; the others must be 0.
     """
     network = Tagger(tagger_architecture(V, tags=UNITS, emsize=UNITS, nhid=UNITS, layers=layers), noise=DropoutNoise(6),
                      **dropouts)

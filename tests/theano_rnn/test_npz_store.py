@@ -1,4 +1,4 @@
-"""Files of named arrays: complete, the same bytes for the same content, and clear about what is wrong with them."""
+"""Files of named arrays: complete, the same bytes for the same content, and clear error messages."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_an_interrupted_write_leaves_the_old_file(path, tmp_path, monkeypatch, s
     assert os.listdir(str(tmp_path)) == ["file.npz"]
 
 
-def test_what_cannot_be_saved_leaves_the_old_file(path, tmp_path):
+def test_a_failed_save_leaves_the_old_file(path, tmp_path):
     save_arrays(path, ARRAYS, METADATA)
     before = read(path)
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):

@@ -61,7 +61,7 @@ def check_md5(content, expected, name):
     expected = [expected] if isinstance(expected, str) else list(expected)
     found = hashlib.md5(content).hexdigest()
     if found not in expected:
-        raise ReportedError("%s is not the published file: expected md5 %s, found %s; use an undamaged copy, or "
+        raise ReportedError("%s is not the published file: expected md5 %s, got %s; use an undamaged copy, or "
                             "accept another corpus with --no-checksum" % (name, " or ".join(expected), found))
 
 

@@ -52,7 +52,7 @@ def fetch_all(files, folder):
     Returns
     -------
     str
-        What to give as ``--source``: the file if there is one, the folder if there are several.
+        The value for ``--source``: the file if there is one, the folder if there are several.
     """
     paths = [fetch(url, known_hash, folder) for url, known_hash in files]
     return paths[0] if len(paths) == 1 else os.path.abspath(folder)

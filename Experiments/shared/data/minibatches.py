@@ -1,6 +1,6 @@
 """Minibatches of all tasks, as pure functions of the data, the seed and the epoch.
 
-Any minibatch can be made again: the argument ``first`` is the index of the minibatch to start with.
+Every minibatch can be generated again: the argument ``first`` is the index of the first one.
 """
 
 import collections

@@ -108,7 +108,7 @@ class DataSet(object):
             corpus = self.read(source, options)
         except ReportedError:
             if not options.source and self._unverified:
-                os.remove(source)           # or the next run would read the same damaged file
+                os.remove(source)           # otherwise, the next run would read the same damaged file
             raise
         for line in self.write(corpus, folder or self.folder_of(source), self.details(source, options)):
             print(line)
@@ -135,7 +135,7 @@ def add_source_options(parser, data_set, folder_default):
 
 
 def main(data_set, argv=None):
-    """Prepare a data set as the command line says. Exit with status 2 after a reported error, 130 after Ctrl-C.
+    """Prepare a data set according to the command line. Exit with status 2 after a reported error, 130 after Ctrl-C.
 
     Parameters
     ----------

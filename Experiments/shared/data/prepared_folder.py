@@ -191,7 +191,7 @@ def _replaced_folder(folder, is_own):
 
 
 def _remove_abandoned(folder):
-    """Remove what killed processes left beside a folder."""
+    """Remove the temporary folders that killed processes left next to a folder."""
     parent, name = os.path.split(folder)
     if not os.path.isdir(parent):
         return

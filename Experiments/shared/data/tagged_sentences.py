@@ -110,7 +110,7 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
         if line.strip():
             fields = line.rstrip("\r ").split(separator)
             if len(fields) != len(columns) or not all(fields):
-                raise ReportedError("%s, line %d: expected '%s', found %r; fix the line, or use an undamaged copy" % (
+                raise ReportedError("%s, line %d: expected '%s', got %r; fix the line, or use an undamaged copy" % (
                     name, number, (" " if separator is None else " TAB ").join(columns), line[:80]))
             words.append(fields[0])
             tags.append(fields[1])

@@ -51,7 +51,7 @@ def read_vectors(path, words, dimensions):
             header = stream.readline(LONGEST_LINE)
             count = _header_count(header, path, dimensions)
             if count is None and base.endswith(".bin"):
-                raise ReportedError("vectors %s: expected a word2vec header 'count dimensions', found %r"
+                raise ReportedError("vectors %s: expected a word2vec header 'count dimensions', got %r"
                                     % (path, header[:40]))
             if count is not None and not base.endswith((".txt", ".vec")):
                 stored = _binary_entries(stream, count, dimensions)

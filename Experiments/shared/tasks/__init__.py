@@ -7,7 +7,7 @@ __all__ = ["build_task"]
 
 
 def build_task(experiment, settings, data):
-    """Build network, minibatches and optimiser from settings: the only function that does.
+    """Build network, minibatches and optimiser from settings. No other function does this.
 
     Theano must be configured before; see `theano_rnn.runtime`.
 

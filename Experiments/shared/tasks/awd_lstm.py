@@ -27,9 +27,9 @@ __all__ = ["AWDTask", "EVALUATION_STREAMS"]
 
 #: Streams in which a part is evaluated; training has ``batch_size``.
 EVALUATION_STREAMS = {"valid": 10, "test": 1}
-#: Averaged training ends when the validation loss has risen in so many epochs in a row.
+#: Averaged training ends after this number of consecutive epochs with rising validation loss.
 RISING_EPOCHS = 20
-#: Learning to recite ends above this share of right predictions of the training tokens.
+#: Learning to recite ends above this share of correct predictions of the training tokens.
 RECITED = 0.9999
 DROPOUTS = ("dropout", "dropouth", "dropouti", "dropoute", "wdrop", "dropoutl")
 
@@ -40,9 +40,9 @@ class AWDTask(NetworkTask):
     Parameters
     ----------
     settings : Experiments.shared.config.Settings
-        Beside the options of ``main.py``, the fixed settings ``average_from_start``, ``fewest_epochs`` (before an early
+        The options of ``main.py``, and the fixed settings ``average_from_start``, ``fewest_epochs`` (before an early
         end), ``recite``, ``momentum`` and ``learning_rate_decay`` (factor per epoch).
-    data : Corpus
+    data : LanguageData
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class AWDTask(NetworkTask):
             self.tables[part] = stream_table(tokens, EVALUATION_STREAMS[part])
         self._refuse_short_parts(data)
         self._carry([variable.name for variable in self.network.state], settings.batch_size)
-        self._recited = np.zeros(2, dtype=np.int64)        # right predictions and all, in this epoch
+        self._recited = np.zeros(2, dtype=np.int64)        # correct and all predictions of this epoch
         self._averages, self._averaged_steps = None, 0
         if settings.average_from_start:
             self._start_averaging()
@@ -301,7 +301,7 @@ class AWDTask(NetworkTask):
         return columns, (-columns["train_accuracy"] if self.settings.recite else loss)
 
     def _should_average(self, rows, loss):
-        """Whether the loss is above the best of all but the last few epochs: arXiv 1708.02182, algorithm 1."""
+        """Return whether the loss is above the best of all but the last few epochs: arXiv 1708.02182, algorithm 1."""
         losses = [row["val"] for row in rows]
         nonmono = self.settings.nonmono
         return (not self.averaging and not self.settings.recite and len(losses) > nonmono
@@ -340,7 +340,7 @@ class AWDTask(NetworkTask):
                                for name, parameter in self.network.parameters().items())
 
     def load_best(self, arrays):
-        """Take the parameters that `best_state` returned, without averages."""
+        """Set the parameters that `best_state` returned, and discard the averages."""
         self.set_parameters(arrays)
         self._averages = None
         self._averaged_steps = 0

@@ -1,4 +1,4 @@
-"""The interface between the training loop and a task. Needs no Theano."""
+"""The interface between the training loop and a task. This module does not import Theano."""
 
 import abc
 import math
@@ -12,10 +12,10 @@ def perplexity(nats):
 
 
 class Task(abc.ABC):
-    """What a run trains: all that the training loop and the command lines call.
+    """Interface of a task: everything that the training loop and the command lines call.
 
-    A task is a pure function of its settings: minibatch k of epoch e can be made again from the seed alone. So a run
-    is resumed from the arrays of `state`, from `notes`, and from the two numbers e and k.
+    A task is a pure function of its settings: minibatch k of epoch e can be generated again from the seed alone.
+    A run is therefore resumed from the arrays of `state`, from `notes`, and from the two numbers e and k.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Task(abc.ABC):
         ----------
         run : RunFolder
         initial : object
-            From `Experiment.read_initial`: pretrained vectors, another run; None if the experiment has nothing.
+            From `Experiment.read_initial`: pretrained vectors, another run; None if the experiment has neither.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class Task(abc.ABC):
         """
 
     def restore(self, checkpoint):
-        """Take the parameters from a checkpoint, for evaluation.
+        """Load the parameters of a checkpoint, for evaluation.
 
         Parameters
         ----------
@@ -93,14 +93,14 @@ class Task(abc.ABC):
         """Return the shapes of `state`: OrderedDict of name to tuple."""
 
     def notes(self):
-        """Return what else a checkpoint must hold: dict for JSON. `set_notes` gets it before `set_state`."""
+        """Return other contents of a checkpoint: dict for JSON. `set_notes` gets it before `set_state` is called."""
         return {}
 
     def set_notes(self, notes):      # noqa: B027
         """Restore what `notes` returned."""
 
     def best_state(self):
-        """Return what ``best.npz`` holds: `state`, unless the task evaluates other parameters than it trains."""
+        """Return the contents of ``best.npz``: `state`, unless the task evaluates other parameters than it trains."""
         return self.state()
 
     # -- training ------------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Task(abc.ABC):
         """
 
     def after_step(self, run, progress):      # noqa: B027
-        """Called after every minibatch; may log.
+        """Do the work after a minibatch, for example write to the log.
 
         Parameters
         ----------
@@ -175,17 +175,17 @@ class Task(abc.ABC):
         columns : OrderedDict
             For ``metrics.csv``.
         value : float
-            Epochs are compared by it.
+            The value by which epochs are compared.
         """
 
     def finished(self, rows):
-        """Whether training ends before the last epoch, after the evaluations in `rows`."""
+        """Return whether training ends before the last epoch, after the evaluations in `rows`."""
         return False
 
     def better(self, value, best):
-        """Whether a value improves on the best so far, which is None at first."""
+        """Return whether a value improves on the best so far, which is None at first."""
         return best is None or (value > best if self.higher_is_better else value < best)
 
     def figures(self):
-        """Return what is plotted against epochs: list of (file name, label, columns of the metrics, scale)."""
+        """Return the plots against epochs: list of (file name, label, columns of the metrics, scale)."""
         return [("metric", self.metric, ("val", "test"), "linear")]

@@ -198,7 +198,7 @@ class BayesianTask(NetworkTask):
         return minibatch
 
     def _parameter_bytes(self):
-        """Return the bytes of the posterior means: what a network that is not compressed needs to predict."""
+        """Return the bytes of the posterior means, which an uncompressed network needs for prediction."""
         return sum(parameter.get_value(borrow=True).nbytes for name, parameter in self.network.parameters().items()
                    if not name.endswith("log_sigma"))
 

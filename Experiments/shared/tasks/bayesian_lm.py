@@ -73,7 +73,7 @@ class _LanguageTask(BayesianTask):
 
         def function(tokens, *rest):
             state, targets = rest[:-1], rest[-1]
-            if state and state[0].shape[1] != model.num_units:      # the first minibatch brings the network's zeros
+            if state and state[0].shape[1] != model.num_units:      # the zeros of the network in the first minibatch
                 state = [np.zeros((len(tokens), model.num_units), dtype=state[0].dtype)] * 2
             total, final = 0., None
             for step, final in enumerate(model.run(row[tokens], state=state or None)):
@@ -90,7 +90,7 @@ class _LanguageTask(BayesianTask):
         return float(np.abs(found.reshape(expected.shape) - expected).max())
 
     def finish(self, run):
-        """Do what `BayesianTask.finish` does, and log a sample of the compressed model."""
+        """Write and log the results of `BayesianTask.finish`, and log a sample of the compressed model."""
         model = super(_LanguageTask, self).finish(run)
         run.log("A sample of what it writes:\n" + model.sample(self.sample_length))
 
@@ -127,7 +127,7 @@ class CharacterTask(_LanguageTask):
 
 
 class WordTask(_LanguageTask):
-    """Word-level language model: the metric is the perplexity; the state of the streams is carried along."""
+    """Word-level language model: the metric is the perplexity; the state of the streams is carried over."""
 
     metric = "perplexity"
     sample_length = 80

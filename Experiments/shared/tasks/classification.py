@@ -81,7 +81,7 @@ class TextTask(BayesianTask):
     def compressed_evaluation(self, model):
         """Return the `function` with which `evaluate` evaluates a `CompressedClassifier` of this network.
 
-        It maps a minibatch to [number of right answers, number of texts].
+        It maps a minibatch to [number of correct answers, number of texts].
         """
         row = model.rows(self.vocabulary)
 

@@ -15,7 +15,7 @@ from .base import Task
 
 __all__ = ["NetworkTask", "LABELS"]
 
-#: How the log and ``metrics.csv`` call the parts of the data.
+#: Names of the parts of the data in the log and in ``metrics.csv``.
 LABELS = OrderedDict([("train", "train"), ("valid", "val"), ("test", "test")])
 
 
@@ -56,7 +56,7 @@ class NetworkTask(Task):
         return _shapes(self.network.parameters())
 
     def set_parameters(self, arrays):
-        """Take the values of the parameters from arrays, by name."""
+        """Set the parameters to the arrays of the same names."""
         for name, parameter in self.network.parameters().items():
             parameter.set_value(arrays[name])
 

@@ -25,7 +25,7 @@ DROPOUTS = ("dropouti", "dropoute", "wdrop", "dropouth")
 
 
 class TaggingTask(NetworkTask):
-    """Tagging of sentences; the metric is the share of words with the right tag.
+    """Tagging of sentences; the metric is the share of words with the correct tag.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ class TaggingTask(NetworkTask):
         self.parts = {"train": data.train, "valid": data.valid, "test": data.test}
         self.sentences = len(data.train.offsets) - 1
         if self.sentences < settings.batch_size:
-            raise ReportedError("batch_size is %d, but train has %d sentences: an incomplete minibatch is not trained "
-                                "on; choose a smaller batch_size" % (settings.batch_size, self.sentences))
+            raise ReportedError("batch_size must be at most %d, the number of training sentences, got %d; training "
+                                "leaves out an incomplete minibatch" % (self.sentences, settings.batch_size))
 
     def describe(self):
         counts = self.network.architecture.parameter_counts()

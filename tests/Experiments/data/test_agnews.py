@@ -1,4 +1,4 @@
-"""AG's News: the raw format, the hold-out part, and what the reader checks."""
+"""AG's News: the raw format, the hold-out part and the checks of the reader."""
 
 from theano_rnn.errors import ReportedError
 
@@ -32,8 +32,8 @@ def test_agnews_hold_out_is_fixed_and_complete(tmp_path):
 
 
 @pytest.mark.parametrize("content, message", [
-    (b'"1","a","b"\n"2","a"\n', "x.csv, line 2: expected 3 columns .class, title, description., found 2"),
-    (b'"1","a","b\nc"\n"5","a","b"\n', "x.csv, line 3: expected a class from 1 to 4, found '5'"),
+    (b'"1","a","b"\n"2","a"\n', "x.csv, line 2: expected 3 columns .class, title, description., got 2"),
+    (b'"1","a","b\nc"\n"5","a","b"\n', "x.csv, line 3: expected a class from 1 to 4, got '5'"),
     (b'"1","a","b"\n"2","a","b', "x.csv, line 2: malformed row"),
     (b'"1","a","b"\n"2","a"x,"b"\n', "x.csv, line 2: malformed row"),
     (b'"1","a","b"\n"2","\xff","b"\n', "x.csv, line 2: not valid UTF-8"),
@@ -52,7 +52,7 @@ def test_agnews_sources_with_problems(tmp_path):
     path.write_bytes(raw_corpora.agnews_csv().encode("utf-8"))
     with pytest.raises(ReportedError, match="single csv file; give the fraction .* with --holdout FRACTION"):
         agnews.read_agnews(str(path))
-    with pytest.raises(ReportedError, match="expected md5 b1a00f.* or d52ea9.*, found .*--no-checksum"):
+    with pytest.raises(ReportedError, match="expected md5 b1a00f.* or d52ea9.*, got .*--no-checksum"):
         agnews.read_agnews(str(path), 0.5)
     for fraction, message in ((0.0, r"must be in \(0, 1\)"), (1.5, r"must be in \(0, 1\)"),
                               (0.001, "leaves one part empty")):

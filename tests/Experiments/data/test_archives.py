@@ -1,4 +1,4 @@
-"""Archives: damaged ones are refused; the names of their files."""
+"""Archives: refusal of damaged ones; names of their files."""
 
 from theano_rnn.errors import ReportedError
 
@@ -45,7 +45,7 @@ def test_damaged_zip_member_is_refused(tmp_path):
         imdb.read_imdb(str(path), check=False)
 
 
-def test_what_is_no_archive(tmp_path):
+def test_a_file_that_is_not_an_archive(tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(b"<html>not found</html>")
     with pytest.raises(ReportedError, match="x.tar.gz is not a .zip, .tar, .tar.gz"):
         imdb.read_imdb(str(tmp_path / "x.tar.gz"))

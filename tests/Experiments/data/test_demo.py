@@ -1,4 +1,4 @@
-"""Demonstration data: prepared once, never in the place of real data."""
+"""Demonstration data are prepared once and never replace real data."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Downloads: from a local server, and what is refused."""
+"""Downloads from a local server, and refused downloads."""
 
 import http.server
 import os

@@ -1,4 +1,4 @@
-"""IMDB: the raw format, and what the reader checks."""
+"""IMDB: the raw format and the checks of the reader."""
 
 import os
 
@@ -43,7 +43,7 @@ def test_published_imdb_must_be_complete(tmp_path):
 def test_published_imdb_must_have_its_digests(tmp_path, monkeypatch):
     monkeypatch.setattr(imdb, "REVIEWS", 12)
     tree = raw_corpora.imdb_tree(tmp_path)
-    message = "train/pos of .* expected sha256 3ab80.*found [0-9a-f]{64}; .*--no-checksum"
+    message = "train/pos of .* expected sha256 3ab80.*got [0-9a-f]{64}; .*--no-checksum"
     with pytest.raises(ReportedError, match=message):
         imdb.read_imdb(tree)
 

@@ -1,4 +1,4 @@
-"""Minibatches: nothing lost, nothing twice, the same again from anywhere."""
+"""Minibatches: each example once, and the same minibatches from any start."""
 
 from theano_rnn.errors import ReportedError
 
@@ -184,7 +184,7 @@ def test_streams_of_a_short_text():
 
 
 def tagged_part(lengths):
-    """Sentences of these lengths; tokens are 1, 2, 3 ..., the tag of a token is its double."""
+    """Return sentences of these lengths with tokens 1, 2, 3 ...; the tag of a token is twice the token."""
     tokens = np.arange(1, sum(lengths) + 1, dtype=np.int32)
     return TaggedPart(tokens, 2 * tokens, np.cumsum([0] + lengths).astype(np.int64))
 

@@ -37,7 +37,7 @@ def test_zip_with_sub_folders_gives_what_the_folder_gives(tmp_path):
 def test_sources_with_problems(tmp_path):
     files = raw_corpora.ptb_files()
     raw_corpora.write_tree(tmp_path, files)
-    with pytest.raises(ReportedError, match="ptb.train.txt of .*: expected md5 f26c4b92.*found .*--no-checksum"):
+    with pytest.raises(ReportedError, match="ptb.train.txt of .*: expected md5 f26c4b92.*got .*--no-checksum"):
         ptb.read_ptb(str(tmp_path))
     (tmp_path / "ptb.valid.txt").write_bytes(b" \n")
     with pytest.raises(ReportedError, match="ptb.valid.txt of .* is empty"):

@@ -128,7 +128,7 @@ def test_without_a_source_it_downloads(tmp_path, capsys, monkeypatch):
 
 
 class Proverbs(TextDataSet):
-    """A data set that no other file knows: two lines per class."""
+    """A data set that is defined here only: two lines per class."""
 
     experiment, class_names, source_help = "Proverbs", ("short", "long"), "a file"
 

@@ -1,4 +1,4 @@
-"""Prepared folders: complete or not there, never in the place of other files."""
+"""Prepared folders are complete or absent and never replace other files."""
 
 import os
 
@@ -31,7 +31,7 @@ def test_failed_preparation_leaves_the_old_folder(tmp_path, monkeypatch):
     assert os.listdir(str(tmp_path)) == ["p"]
 
 
-def test_what_a_killed_preparation_left_is_removed(tmp_path):
+def test_leftovers_of_a_killed_preparation_are_removed(tmp_path):
     abandoned = tmp_path / "p.999999999.unfinished"
     abandoned.mkdir()
     write_arrays(tmp_path / "p")

@@ -1,4 +1,4 @@
-"""The real corpora, where there is a local copy: REAL_DATA names the folder with ptb.zip, aclImdb.tar.xz and so on."""
+"""The real corpora, if a local copy exists: REAL_DATA is the folder with ptb.zip, aclImdb.tar.xz and so on."""
 
 import os
 

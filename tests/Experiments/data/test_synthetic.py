@@ -1,4 +1,4 @@
-"""The generated corpora: as described, and always the same."""
+"""The generated corpora have the described properties and are always the same."""
 
 import collections
 import hashlib
@@ -99,7 +99,7 @@ def test_tags_need_context():
 
 
 def with_neighbours(part):
-    """Each word with its tag and the tags beside it."""
+    """Return each word with its tag and the neighbouring tags."""
     for sentence in part:
         tags = [""] + [tag for _, tag in sentence] + [""]
         for number, (word, tag) in enumerate(sentence):

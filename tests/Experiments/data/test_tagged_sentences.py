@@ -52,7 +52,7 @@ def test_tags_file_gives_the_order(tmp_path):
     (dict(tags="DT\nNN\nVB\n"), "wsj_train.conll, line 3: the tag 'VBZ' is not in tags.txt; expected one of its 3"),
     (dict(tags="DT\nNN\nDT\n"), "tags.txt, line 3: duplicate tag 'DT'"),
     (dict(tags="\n"), "tags.txt is empty; expected one tag per line"),
-    (dict(train="a\tNN\nb NN\n"), "wsj_train.conll, line 2: expected 'token TAB tag', found 'b NN'"),
+    (dict(train="a\tNN\nb NN\n"), "wsj_train.conll, line 2: expected 'token TAB tag', got 'b NN'"),
     (dict(train="a\tNN\tB-NP\n"), "wsj_train.conll, line 1: expected 'token TAB tag'"),
     (dict(train="a\t\n"), "wsj_train.conll, line 1: expected 'token TAB tag'"),
     (dict(test="\n\n"), "wsj_test.conll has no sentence"),

@@ -1,4 +1,4 @@
-"""The vocabulary: a sequence, its orderings, its file."""
+"""The vocabulary as a sequence, its orderings and its file."""
 
 from theano_rnn.errors import ReportedError
 

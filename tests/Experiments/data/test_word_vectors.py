@@ -1,4 +1,4 @@
-"""Pretrained vectors: both formats, streamed, and their errors."""
+"""Pretrained vectors: both file formats and their errors."""
 
 import gzip
 import os

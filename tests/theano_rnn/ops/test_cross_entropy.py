@@ -1,4 +1,4 @@
-"""The fused cross-entropy against the plain one, and both against what a softmax must do."""
+"""The fused cross-entropy against the reference implementation, and both against the properties of a softmax."""
 
 from theano_rnn.ops.backend import VARIABLE
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
@@ -21,12 +21,12 @@ COMPILED = {}
 
 
 def variables(dtype, with_bias):
-    """Scores, targets and, if there is one, the bias."""
+    """Return scores, targets and, if `with_bias`, the bias, as symbolic variables."""
     return [T.matrix(dtype=dtype), T.ivector()] + ([T.vector(dtype=dtype)] if with_bias else [])
 
 
 def compiled(dtype, with_bias, backend):
-    """A function of the arguments and the gradient of nll: nll, most_probable, and the gradients. Compiled once."""
+    """Return a function of the arguments and the gradient of nll: nll, most_probable, the gradients. Compiled once."""
     key = (dtype, with_bias, backend)
     if key not in COMPILED:
         arguments, g = variables(dtype, with_bias), T.vector(dtype=dtype)
@@ -38,7 +38,7 @@ def compiled(dtype, with_bias, backend):
 
 
 def values(dtype, with_bias, rows, columns, seed=0):
-    """Numbers for the arguments and for the gradient of nll. Some scores are equal."""
+    """Return values of the arguments and of the gradient of nll. Some scores are equal."""
     rng = np.random.RandomState(seed)
     scores = np.round(3 * rng.randn(rows, columns), 1).astype(dtype)
     bias = [np.round(rng.randn(columns), 1).astype(dtype)] if with_bias else []
@@ -46,7 +46,7 @@ def values(dtype, with_bias, rows, columns, seed=0):
 
 
 def assert_close(actual, expected, dtype):
-    """nll, most_probable and the gradients up to the tolerance, relative to the largest element."""
+    """Compare nll, most_probable and the gradients; the tolerance is relative to the largest element."""
     np.testing.assert_array_equal(actual[1], expected[1])
     assert actual[1].dtype == "int64"
     for a, e in zip(actual[:1] + actual[2:], expected[:1] + expected[2:]):
@@ -294,7 +294,7 @@ def test_errors_in_the_arguments():
         softmax_cross_entropy(T.ftensor3(), y, backend="fused")
 
 
-def test_the_switch_of_the_recurrence_chooses(monkeypatch):
+def test_the_environment_variable_selects_the_backend(monkeypatch):
     def chosen(*arguments):
         nll, _ = softmax_cross_entropy(*arguments)
         return "fused" if isinstance(nll.owner.op, SoftmaxCrossEntropy) else "reference"

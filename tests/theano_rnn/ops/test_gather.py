@@ -1,4 +1,4 @@
-"""The fused look-up of scaled rows against the plain one, and both against the formula."""
+"""The fused look-up of scaled rows against the reference implementation, and both against the formula."""
 
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.backend import VARIABLE
@@ -21,7 +21,7 @@ COMPILED = {}
 
 
 def compiled(dtype, scaled, backend):
-    """A function of rows, index, the scale if there is one, and the output's gradient: output, gradients."""
+    """Return a function of rows, index, the scale if `scaled`, and the output's gradient: output, gradients."""
     key = (dtype, scaled, backend)
     if key not in COMPILED:
         arguments = [T.matrix(dtype=dtype), T.imatrix()] + ([T.matrix(dtype=dtype)] if scaled else [])
@@ -34,7 +34,7 @@ def compiled(dtype, scaled, backend):
 
 
 def values(dtype, scaled, rows, shape, columns, seed=0):
-    """Numbers for the arguments and for the gradient of the output."""
+    """Return values of the arguments and of the gradient of the output."""
     rng = np.random.RandomState(seed)
     return ([rng.randn(rows, columns).astype(dtype), rng.randint(rows, size=shape).astype("int32")]
             + ([rng.randn(*shape).astype(dtype)] if scaled else []) + [rng.randn(*(shape + (columns,))).astype(dtype)])

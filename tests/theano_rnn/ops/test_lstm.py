@@ -32,7 +32,7 @@ PER_COMPONENT = ("preactivation", "W_hid")
 
 
 def names_of(kind, components):
-    """What `variables` calls the preactivations, or the W_hid."""
+    """Return the names that `variables` gives to the preactivations or to the W_hid."""
     return [kind] if components == 1 else ["%s_%d" % (kind, c) for c in range(components)]
 
 
@@ -53,7 +53,7 @@ def variables(dtype, mask=False, z_gates=None, z_hid=None, components=1):
 
 
 def values(v, steps, rows, units, seed):
-    """Numbers for `variables`, and for the gradients of hid and cell. `units`: a number, or one per component."""
+    """Return values for `variables`, and for the gradients of hid and cell. `units`: a number, or one per component."""
     rng = np.random.RandomState(seed)
     sizes = [units] if np.isscalar(units) else units
     units = sum(sizes)
@@ -74,7 +74,7 @@ def values(v, steps, rows, units, seed):
 
 
 def recurrence_of(v, **options):
-    """`lstm_recurrence` of `variables`."""
+    """Return `lstm_recurrence` of `variables`."""
     arguments = dict((name, x) for name, x in v.items() if not name.startswith(PER_COMPONENT))
     for kind in PER_COMPONENT:
         given_ = [x for name, x in v.items() if name.startswith(kind)]
@@ -83,13 +83,13 @@ def recurrence_of(v, **options):
 
 
 class compiled_as(object):
-    """Context in which Theano compiles in a mode unless told otherwise, also the inner function of a scan."""
+    """Context in which Theano's default mode is `mode`, also for the inner function of a scan."""
 
     def __init__(self, mode):
         self.mode = theano.compile.mode.get_mode(mode)
 
     def __enter__(self):
-        # Theano reads config.mode once and keeps the answer here.
+        # Theano reads config.mode once and stores the mode here.
         self.before = theano.compile.mode.instantiated_default_mode
         theano.compile.mode.instantiated_default_mode = self.mode
 
@@ -98,7 +98,7 @@ class compiled_as(object):
 
 
 def build(v, backend, connected=(True, True), **options):
-    """A function of the arguments and the gradients of hid and cell: hid, cell and the gradients of the arguments."""
+    """Return a function of the arguments and the gradients of hid and cell: hid, cell, gradients of the arguments."""
     # In C, the scan takes most of a minute to compile; in Python, a second.
     with compiled_as("FAST_COMPILE" if backend == "reference" else OPTIMISED):
         hid, cell = recurrence_of(v, backend=backend, **options)
@@ -119,7 +119,7 @@ class Case(object):
         self.functions = {}
 
     def __call__(self, backend, arguments):
-        """A dictionary: hid, cell, and the gradients by the names of the arguments."""
+        """Return a dict: hid, cell, and the gradients by the names of the arguments."""
         if backend not in self.functions:
             self.functions[backend] = build(self.variables, backend, **self.options)
         return OrderedDict(zip(self.names, self.functions[backend](*arguments)))
@@ -131,7 +131,7 @@ def cases():
 
 
 def assert_close(actual, expected, dtype):
-    """Up to the tolerance, relative to the largest element."""
+    """Compare arrays; the tolerance is relative to the largest element."""
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype == dtype
     if expected.size:
@@ -139,7 +139,7 @@ def assert_close(actual, expected, dtype):
 
 
 def shapes(components=1):
-    """T, B, H (of each component if there are several) and a seed."""
+    """Strategy of T, B, H (a tuple for several components) and a seed."""
     units = st.integers(1, 40)
     return st.tuples(st.integers(1, 7), st.integers(1, 20),
                      units if components == 1 else st.lists(units, min_size=components, max_size=components),
@@ -193,7 +193,7 @@ def test_fused_does_not_depend_on_threads_or_memory_order(cases, monkeypatch, na
 
 
 def numpy_lstm(preactivation, W_hid, b, hid, cell, mask=None, z_gates=1, z_hid=1, hard=True):
-    """The formulas, as written."""
+    """Return h and c of all steps by the formulas."""
     hids, cells = [], []
     for t, x in enumerate(preactivation):
         a_in, a_forget, a_cell, a_out = np.split((x + hid.dot(W_hid)) * z_gates + b, 4, axis=1)
@@ -277,7 +277,7 @@ def test_mask_carries_the_state(cases, backend):
     assert np.all(result["preactivation"][:2, :3] == 0)
     assert np.all(result["z_gates"][5] == 0)
     assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype)
-    # What stands in the padding does not matter.
+    # The content of the padding has no effect.
     given_["preactivation"][:2, :3] = np.nan
     padded = case(backend, arrays + upstream)
     np.testing.assert_array_equal(padded["hid"], result["hid"])
@@ -335,7 +335,7 @@ def test_gradient_through_one_of_the_states(cases, connected):
 
 
 def recurrence_ops(function):
-    """The two operations in a compiled function: that of the states, and that of the gradient."""
+    """Return the operations of the states and of the gradient in a compiled function."""
     ops = [node.op for node in function.maker.fgraph.toposort()]
     (forward,), (backward,) = [[op for op in ops if isinstance(op, kind)]
                                for kind in (LSTMRecurrence, LSTMRecurrenceGradient)]
@@ -371,7 +371,7 @@ def test_the_gradient_works_in_the_memory_of_the_forward_pass(cases, name, units
 
 @needs_fused
 def test_components_may_share_a_preactivation(cases):
-    """Then nothing works in its memory, no more than where they are parts of one array."""
+    """No operation then overwrites its memory; the same holds for parts of one array."""
     case = cases["two components"]
     arrays, upstream = values(case.variables, 3, 4, (5, 5), 0)
     given_ = OrderedDict(zip(case.variables, arrays))

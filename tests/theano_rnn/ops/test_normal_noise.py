@@ -1,4 +1,4 @@
-"""Normal noise: the operation in C++ against Theano's generator, and both against the normal distribution."""
+"""Normal noise: the fused backend against Theano's generator, and both against the normal distribution."""
 
 from theano_rnn.ops.normal_noise import NormalNoise
 from theano_rnn.ops.normal_noise.fused import MRGNormal
@@ -106,7 +106,7 @@ def test_either_backend_continues_the_stream_of_the_other(choices, monkeypatch):
 @pytest.mark.parametrize("state, shape, message", [
     (np.ones((3, 6), "int32"), (-1,), "length -1"), (np.ones((3, 5), "int32"), (4,), "6 columns"),
     (np.ones((0, 6), "int32"), (4,), "at least one row")])
-def test_what_cannot_be_drawn(state, shape, message):
+def test_invalid_states_and_shapes(state, shape, message):
     with pytest.raises(ValueError, match=message):
         theano.function([], MRGNormal("float32", (False,))(state, *shape)[1])()
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_drawn(state, shape, message):
     lambda: MRGNormal("float32", (False,))(np.ones((3, 6), "int64"), 4),
     lambda: MRGNormal("float32", (False,))(np.ones(6, "int32"), 4),
     lambda: MRGNormal("float32", (False, False))(np.ones((3, 6), "int32"), 4)])
-def test_what_does_not_fit_is_refused(make):
+def test_invalid_inputs_of_the_operations(make):
     with pytest.raises((TypeError, ValueError)):
         make()
 

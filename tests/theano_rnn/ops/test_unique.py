@@ -21,7 +21,7 @@ def unique():
 
 
 def limits(dtype):
-    """Integers of all sizes, so that the sort takes from one to all of its passes."""
+    """Strategy of integers of all sizes, so that the sort needs from one to all of its passes."""
     bits = np.iinfo(dtype).bits - 1
     return st.integers(0, bits).flatmap(lambda size: st.integers(-2 ** size, 2 ** size - 1))
 
@@ -29,7 +29,7 @@ def limits(dtype):
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_it_is_numpys(unique, dtype, data):
+def test_equals_numpy(unique, dtype, data):
     values = data.draw(arrays(dtype, st.integers(0, 30), elements=limits(dtype)))
     distinct, index = unique[dtype](values)
     assert (distinct.dtype, index.dtype) == (dtype, "int64")
@@ -58,6 +58,6 @@ def test_the_next_process_need_not_compile_it_again():
 
 
 @pytest.mark.parametrize("values", [T.vector(), T.imatrix(), T.bvector()])
-def test_what_is_not_a_vector_of_integers_is_refused(values):
+def test_only_vectors_of_integers_are_accepted(values):
     with pytest.raises(TypeError, match="a vector of int32 or int64 was expected"):
         UniqueWithInverse()(values)

@@ -1,4 +1,4 @@
-"""The configuration of Theano, each case in a process of its own."""
+"""The configuration of Theano, each case in a separate process."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ ON_X86 = platform.machine() in ("x86_64", "AMD64") and platform.libc_ver()[0] ==
 
 
 def python(code, status=0, **environment):
-    """Run code after the configuration; the lines it prints. `status`: how the process must end."""
+    """Run code after the configuration; return its output lines. `status` is the expected exit status."""
     process = running.start_python("from theano_rnn.runtime import compile_cache, configuration\n" + code,
                                    **dict(dict.fromkeys(NAMES), **environment))
     ended, output, errors = running.wait(process)

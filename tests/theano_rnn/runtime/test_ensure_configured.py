@@ -1,4 +1,4 @@
-"""A script that only imports layers, in a process and a folder of its own: how Theano is configured then."""
+"""Configuration of Theano in scripts that only import layers, each in a separate process and folder."""
 
 import os
 import platform
@@ -47,7 +47,7 @@ print(function(numpy.ones((2, 5, 3), theano.config.floatX)).shape,
 
 @pytest.fixture
 def script(tmp_path):
-    """Run a program from a folder outside of the repository: the lines that it prints."""
+    """Run a program from a folder outside of the repository; return its output lines."""
     def run(text, flags="", base_compiledir=theano.config.base_compiledir, **environment):
         path = tmp_path / "script.py"
         path.write_text(text)
@@ -116,7 +116,7 @@ def test_importing_compiles_nothing(script, tmp_path):
     assert files_in(cache) == before
 
 
-def test_what_needs_no_theano_does_not_import_it(script):
+def test_modules_that_do_not_need_theano_do_not_import_it(script):
     assert script("import theano_rnn.errors, theano_rnn.npz_store, theano_rnn.tokens, theano_rnn.runtime\n"
                   "import bayes_rnn.predictor, sparse_seq_theano.geometry, sys\nprint('theano' in sys.modules)") \
         == ["False"]

@@ -1,4 +1,4 @@
-"""Which GPU is chosen and why one is refused: with a made-up driver, as there is none where the tests run."""
+"""Choice and refusal of GPUs, with a simulated driver, because the test machine has none."""
 
 import os
 
@@ -10,7 +10,7 @@ from helpers import running
 
 
 class Driver:
-    """The functions of libcuda and of NVRTC that are called here."""
+    """A simulated driver: the functions of libcuda and NVRTC that are called."""
 
     def __init__(self, capabilities, knows=12010, status=0):
         self.capabilities, self.knows, self.status = capabilities, knows, status
@@ -49,7 +49,7 @@ class Driver:
 
 @pytest.fixture
 def drive(monkeypatch):
-    """Let this process see a driver."""
+    """Let this process find the simulated driver."""
     def see(*arguments, **settings):
         driver = Driver(*arguments, **settings)
         monkeypatch.setattr(gpu, "load_backend", lambda: None)
@@ -77,7 +77,7 @@ def test_the_first_that_can_be_used_or_the_one_named(drive, device, number):
     (dict(capabilities=[(3, 5)]), "cuda0", "is too old for this NVRTC, which begins at compute capability 5.0"),
     (dict(capabilities=[(9, 5)]), "cuda0", "is too new for this NVRTC, which ends at compute capability 9.0"),
 ])
-def test_why_a_gpu_is_refused(drive, settings, device, message):
+def test_reasons_for_refusing_a_gpu(drive, settings, device, message):
     drive(**settings)
     with pytest.raises(ReportedError) as error:
         gpu.choose_gpu(device)

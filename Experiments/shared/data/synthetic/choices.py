@@ -1,4 +1,4 @@
-"""Seeded random choices, and the names and sentences that are made with them."""
+"""Seeded random choices, and names and sentences generated with them."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What generated reviews and news have in common: lexicon, length, split into train and test."""
+"""Common parts of the generated reviews and news: lexicon, length, split into train and test."""
 
 from theano_rnn.tokens import tokenize
 
