@@ -66,7 +66,8 @@ def golden_value(golden, group, name):
 
 
 def test_golden(path, float64, request):
-    request.getfixturevalue("only_fused_in_c" if os.path.basename(path)[:-len(".npz")] in FUSED else "reference_backend")
+    fused = os.path.basename(path)[:-len(".npz")] in FUSED
+    request.getfixturevalue("only_fused_in_c" if fused else "reference_backend")
     with np.load(path) as archive:
         golden = {key: archive[key] for key in archive.files}
     network = build(path, golden)
