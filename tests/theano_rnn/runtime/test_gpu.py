@@ -126,7 +126,7 @@ def test_a_device_in_the_flags_of_theano_wins(drive, monkeypatch, flags, asked, 
     ("language_modeling", "main_overfit.py", []), ("sequence_labeling", "main.py", []),
 ])
 @pytest.mark.parametrize("device, message", [
-    ("cuda99", ""), ("gpu", "expected cpu, cuda, cuda0 (or another number) or auto, not 'gpu'"),
+    ("cuda99", ""), ("gpu", "must be cpu, auto, cuda, or cuda0 (or another number), got 'gpu'"),
 ])
 def test_every_entry_point_refuses_a_missing_gpu(without_theano, experiment, script, arguments, device, message):
     arguments = arguments + ["--device", device]
