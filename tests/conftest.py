@@ -75,16 +75,9 @@ def reference_backend(monkeypatch):
     monkeypatch.setattr(mode, "instantiated_default_mode", mode.predefined_modes["FAST_COMPILE"], raising=False)
 
 
-@pytest.fixture
-def only_fused_in_c(monkeypatch):
-    """Python code for Theano's own operations, also in constant folding: only our fused operations are compiled."""
-    from theano_rnn.ops.compiled_op import CompiledOp
-
-    from theano.gof import Op
-    make_c_thunk = Op.make_c_thunk
-
-    def only_ours(self, *arguments, **options):
-        if not isinstance(self, CompiledOp):
-            raise NotImplementedError("this operation runs in Python")
-        return make_c_thunk(self, *arguments, **options)
-    monkeypatch.setattr(Op, "make_c_thunk", only_ours)
+@pytest.fixture(scope="module")
+def only_fused_in_c():
+    """Python code for Theano's own operations in all tests of a module; only our fused operations are compiled."""
+    from helpers.backends import theano_in_python
+    with theano_in_python():
+        yield

@@ -1,5 +1,10 @@
 """Marks and modes for tests of operations that have a fused backend and a reference implementation."""
 
+import contextlib
+from unittest import mock
+
+from theano_rnn.ops.compiled_op import CompiledOp
+
 import pytest
 import theano
 
@@ -10,3 +15,16 @@ both = pytest.mark.parametrize("backend", ["reference", pytest.param("fused", ma
 
 #: All graph rewrites, but Theano's own operations run in Python: only ours, which have no Python code, are compiled.
 OPTIMISED = theano.Mode(linker="py", optimizer="fast_run")
+
+
+@contextlib.contextmanager
+def theano_in_python():
+    """Run Theano's own operations in Python, also in constant folding: nothing but our fused operations is compiled."""
+    make_c_thunk = theano.gof.Op.make_c_thunk
+
+    def only_ours(self, *arguments, **options):
+        if not isinstance(self, CompiledOp):
+            raise NotImplementedError("this operation runs in Python")
+        return make_c_thunk(self, *arguments, **options)
+    with mock.patch.object(theano.gof.Op, "make_c_thunk", only_ours):
+        yield

@@ -117,8 +117,8 @@ class CompiledOp(gof.Op):
         # The user's flags must not contain -std=c++.., which disables it. We set no -std, because precompiled headers
         # require the same language standard, and the default of g++ 6 and later is new enough.
         flags = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-        # For AMD processors, GCC contracts in some loops and not in others, and a sum would depend on the division of the
-        # work among threads. GCC has this parameter since version 8.
+        # For AMD processors, GCC contracts in some loops only, and a sum would depend on the division of the work among
+        # threads. GCC has this parameter since version 8.
         major = gcc_version().partition(".")[0]
         return flags + (["--param=avoid-fma-max-bits=0"] if major.isdigit() and int(major) >= 8 else [])
 
