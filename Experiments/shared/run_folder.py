@@ -73,13 +73,13 @@ class RunFolder(object):
             raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
                                 % (self.path, resume, out))
 
-    def make(self):
-        """Create the folder if it does not exist; raise a `ReportedError` if that fails."""
+    def make(self, out="--out"):
+        """Create the folder if it does not exist; raise a `ReportedError`, which names the option, if that fails."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another with --out or --save"
-                                % error) from error
+            raise ReportedError("cannot make the folder of the run: %s; choose another with %s"
+                                % (error, out)) from error
 
     def start(self, config, vocabulary):
         """Write the files of the start of a run, and remove incomplete files that a killed run left behind.

@@ -105,7 +105,7 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
         experiment.check(settings, data)
     resumes = bool(config) and run.has("last.npz")
     initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
-    run.make()
+    run.make(experiment.dialect.out)
 
     configure_theano(device)
     task = build_task(experiment, settings, data)
