@@ -446,6 +446,6 @@ def experiment_folder(name):
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name)
 
 
-def default_data_dir(name, demo=False):
-    """Return the folder of the prepared data of an experiment, or of its demonstration data."""
-    return os.path.join(experiment_folder(name), "data", "demo" if demo else "prepared")
+def default_data_dir(name):
+    """Return the folder of the prepared data of an experiment."""
+    return os.path.join(experiment_folder(name), "data", "prepared")
