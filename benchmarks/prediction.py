@@ -24,14 +24,16 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 
 from benchmarks.command_line import add_peers_option, new_parser, run_configured
-from benchmarks.generated_data import generated_tokens
+from benchmarks.generated_data import generated_data, generated_tokens
 from benchmarks.report import table
 from benchmarks.results_file import Results
 from benchmarks.timing import ROOT, output_of, timed
+from benchmarks.training_runs import experiment_settings
 
 __all__ = ["KEPT", "ROWS", "commands", "check_agreement"]
 
-WORDS, EMBEDDING_UNITS, HIDDEN_UNITS, TEXTS, LENGTH = 20000, 300, 128, 128, 200
+EXPERIMENT, SETTINGS = experiment_settings("IMDB", "LLLCCL")
+WORDS, TEXTS, LENGTH = SETTINGS.words_kept, SETTINGS.batch_size, SETTINGS.length
 #: Numbers of words, gates and weights that pruning kept in the trained run.
 KEPT = {"words": 1288, "gates": 183, "embedding": 32492, "W_in": 7129, "W_hid": 2383, "dense": 103}
 TOLERANCE = 1e-4
@@ -88,40 +90,38 @@ def measure(arguments, folder):
 
 def write_models(folder):
     """Write ``compressed.npz``, and ``dense.npz`` with all weights; return the CompressionReport of the network."""
-    from bayes_rnn.config import parse_config
     from bayes_rnn.export import compress, save_model
-    from bayes_rnn.models import TextClassifier
-    from bayes_rnn.pruning import compression_report
-    from Experiments.shared.data.minibatches import model_words
-    vocabulary = model_words(["word%d" % word for word in range(WORDS)], WORDS)
-    network = TextClassifier(parse_config("LLLCCL", "classification"), len(vocabulary), EMBEDDING_UNITS, HIDDEN_UNITS,
-                             classes=2)
+    from Experiments.shared.tasks import build_task
+    task = build_task(EXPERIMENT, SETTINGS, generated_data(SETTINGS))
+    network = task.network
     draw_parameters(network, np.random.RandomState(0))
-    details = dict(kind="text", classes=["negative", "positive"], length=LENGTH, lower_case=False)
-    save_model(os.path.join(folder, "compressed.npz"), *compress(network, vocabulary, details))
+    details = dict(task.model_details(), kind=SETTINGS.kind)
+    save_model(os.path.join(folder, "compressed.npz"), *compress(network, task.vocabulary, details))
     embedding, lstm, dense = network.layers.values()
-    gates = np.ones(4 * HIDDEN_UNITS, dtype=bool)
+    gates = np.ones(4 * SETTINGS.hidden_units, dtype=bool)
     arrays = {"embedding": embedding.W.pruned_value() * embedding.z_voc.pruned_value()[:, None],
               "W_in": lstm.W_in.pruned_value(), "W_hid": lstm.W_hid.pruned_value(), "b": lstm.b.get_value(),
               "W_out": dense.W.pruned_value(), "b_out": dense.b.get_value(),
               "gate_is_computed": gates, "gate_constants": np.zeros(len(gates), dtype="float32")}
     # With a list of pruned words, although it is empty, unknown words become OUTSIDE_WORD.
     save_model(os.path.join(folder, "dense.npz"), arrays, dict(
-        details, words=vocabulary, pruned_words=[], gate_nonlinearity=lstm.gate_nonlinearity, config="LLLCCL"))
-    return compression_report(network)
+        details, words=task.vocabulary, pruned_words=[], gate_nonlinearity=lstm.gate_nonlinearity,
+        config=SETTINGS.config))
+    return task.report()
 
 
 def draw_parameters(network, random):
     """Set random parameters of which pruning keeps about as many as `KEPT` has."""
     from Experiments.shared.data.minibatches import OUTSIDE, START
-    words, units, gates = len(network.layers["embedding"].W.keep_mask()), EMBEDDING_UNITS, 4 * HIDDEN_UNITS
+    words, units = network.layers["embedding"].W.keep_mask().shape
+    hidden_units, gates = SETTINGS.hidden_units, 4 * SETTINGS.hidden_units
     kept_gates = random.permutation(gates) < KEPT["gates"]
     keep = {"embedding.W": random.rand(words, units) < KEPT["embedding"] / float(KEPT["words"] * units),
             "embedding.z_voc": random.permutation(words) < KEPT["words"],
             "lstm.W_in": (random.rand(units, gates) < KEPT["W_in"] / float(units * KEPT["gates"])) & kept_gates,
-            "lstm.W_hid": (random.rand(HIDDEN_UNITS, gates) < KEPT["W_hid"] / float(HIDDEN_UNITS * KEPT["gates"]))
+            "lstm.W_hid": (random.rand(hidden_units, gates) < KEPT["W_hid"] / float(hidden_units * KEPT["gates"]))
             & kept_gates,
-            "dense.W": random.rand(HIDDEN_UNITS, 1) < KEPT["dense"] / float(HIDDEN_UNITS)}
+            "dense.W": random.rand(hidden_units, 1) < KEPT["dense"] / float(hidden_units)}
     keep["embedding.z_voc"][[START, OUTSIDE]] = True        # as in the trained run
     parameters = network.parameters()
     for name, mask in keep.items():

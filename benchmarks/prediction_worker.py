@@ -38,7 +38,7 @@ def theano_predictor(model):
     from bayes_rnn.models import TextClassifier
     arrays = model.arrays
     network = TextClassifier(parse_config("DCDCCD", "classification"), *arrays["embedding"].shape,
-                             hidden_units=model.num_units, classes=2)
+                             hidden_units=model.num_units, classes=len(model.metadata["classes"]))
     for name, array in (("embedding.W", "embedding"), ("lstm.W_in", "W_in"), ("lstm.W_hid", "W_hid"), ("lstm.b", "b"),
                         ("dense.W", "W_out"), ("dense.b", "b_out")):
         network.parameters()[name].set_value(arrays[array])

@@ -78,7 +78,7 @@ def _config(text, network):
 
 def _load_data(settings):
     load = load_text if settings.kind == "text" else load_language
-    return load(settings.data_dir, settings.experiment.name)
+    return load(settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo)
 
 
 def _prepare_demo(settings):

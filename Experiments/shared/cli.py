@@ -200,7 +200,7 @@ def _evaluate_only(experiment, arguments, device):
         raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, settings.config, arguments.config))
     if arguments.data_dir:
         settings = settings.replace(data_dir=arguments.data_dir)
-    data = load_trained_data(settings, run.path)
+    data = load_trained_data(settings, run)
     configure_theano(device)
     restore_task(settings, data, checkpoint).print_evaluation()
 
@@ -231,7 +231,7 @@ def run_compressed(experiment, argv=None):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:
                 settings = settings.replace(data_dir=arguments.data_dir)
-            prepared.append((run, settings, load_trained_data(settings, run.path)))
+            prepared.append((run, settings, load_trained_data(settings, run)))
         configure_theano()
         for run, settings, data in prepared:
             task = restore_task(settings, data, run.file(arguments.checkpoint + ".npz"))

@@ -124,16 +124,18 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 #:
 #: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
 #: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
-#: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option: spellings of
-#: options, for messages.
-Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option"])
+#: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option, demo: spellings
+#: of options and of the command of a demonstration, for messages.
+Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
+                                 "demo"])
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
     "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"), ("config", "seed", "data_dir", "vectors"),
-    "data_dir", "--resume", "--out", "--data-dir")
+    "data_dir", "--resume", "--out", "--data-dir", "python main.py CONFIG --demo")
 #: ``main.py --name value``
-OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data")
+OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data",
+                         "python main.py --demo")
 
 
 #: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
@@ -444,6 +446,6 @@ def experiment_folder(name):
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name)
 
 
-def default_data_dir(name, demo=False):
-    """Return the folder of the prepared data of an experiment, or of its demonstration data."""
-    return os.path.join(experiment_folder(name), "data", "demo" if demo else "prepared")
+def default_data_dir(name):
+    """Return the folder of the prepared data of an experiment."""
+    return os.path.join(experiment_folder(name), "data", "prepared")

@@ -73,13 +73,13 @@ class RunFolder(object):
             raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
                                 % (self.path, resume, out))
 
-    def make(self):
-        """Create the folder if it does not exist; raise a `ReportedError` if that fails."""
+    def make(self, out="--out"):
+        """Create the folder if it does not exist; raise a `ReportedError`, which names the option, if that fails."""
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another with --out or --save"
-                                % error) from error
+            raise ReportedError("cannot make the folder of the run: %s; choose another with %s"
+                                % (error, out)) from error
 
     def start(self, config, vocabulary):
         """Write the files of the start of a run, and remove incomplete files that a killed run left behind.
@@ -111,20 +111,20 @@ class RunFolder(object):
         except ValueError as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
 
-    def check_vocabulary(self, vocabulary, data_dir, option):
+    def check_vocabulary(self, vocabulary, settings):
         """Raise a `ReportedError` if the run was trained with another vocabulary, in which the ids mean other words.
 
         Parameters
         ----------
         vocabulary : sequence of str
-        data_dir : str
-            Where it comes from, for the message.
-        option : str
-            The option that chooses the data, for the message.
+        settings : Settings
+            For the message: the folder of the data, and the option that chooses it.
         """
         if self.has(VOCABULARY_FILE) and Vocabulary.read(self.path) != vocabulary:
+            dialect = settings.experiment.dialect
             raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the "
-                                "same data with %s" % (data_dir, self.path, VOCABULARY_FILE, option))
+                                "same data with %s" % (getattr(settings, dialect.data), self.path, VOCABULARY_FILE,
+                                                       dialect.data_option))
 
     # -- log and metrics ---------------------------------------------------------------------------------------------
 

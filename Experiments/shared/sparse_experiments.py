@@ -78,6 +78,6 @@ def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
 def read_best_model(settings, data):
     """Return the `BestModel` of the run that is fine-tuned, whose folder holds the folder of this run."""
     source = RunFolder(os.path.dirname(settings.save))
-    source.check_vocabulary(data.vocabulary, settings.data, settings.experiment.dialect.data_option)
+    source.check_vocabulary(data.vocabulary, settings)
     checkpoint = source.file("best.npz")
     return BestModel(source.path, checkpoint, *load_arrays(checkpoint, "checkpoint"))

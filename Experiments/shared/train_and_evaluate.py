@@ -100,12 +100,12 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
                               experiment.dialect.out)
     data = load_data(settings)
     if config:
-        _check_vocabulary(run, settings, data)
+        run.check_vocabulary(data.vocabulary, settings)
     if experiment.check:
         experiment.check(settings, data)
     resumes = bool(config) and run.has("last.npz")
     initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
-    run.make()
+    run.make(experiment.dialect.out)
 
     configure_theano(device)
     task = build_task(experiment, settings, data)
@@ -132,11 +132,6 @@ def load_data(settings):
     return experiment.load_data(settings)
 
 
-def _check_vocabulary(run, settings, data):
-    dialect = settings.experiment.dialect
-    run.check_vocabulary(data.vocabulary, getattr(settings, dialect.data), dialect.data_option)
-
-
 def configure_theano(device="cpu"):
     """Configure Theano; if it has been imported, the device stays as it is."""
     if "theano" in sys.modules:
@@ -145,17 +140,10 @@ def configure_theano(device="cpu"):
         configure(device)
 
 
-def load_trained_data(settings, run_folder):
-    """Return the data of a trained run; raise a `ReportedError` if their vocabulary differs.
-
-    Parameters
-    ----------
-    settings : Settings
-        From `Experiment.read_settings`.
-    run_folder : str
-    """
+def load_trained_data(settings, run):
+    """Return the data of a trained `RunFolder`; raise a `ReportedError` if their vocabulary differs."""
     data = load_data(settings)
-    _check_vocabulary(RunFolder(run_folder), settings, data)
+    run.check_vocabulary(data.vocabulary, settings)
     return data
 
 

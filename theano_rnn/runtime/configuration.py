@@ -286,9 +286,9 @@ def openblas_coretype():
 def flush_denormals_to_zero():
     """Let the processor treat denormal numbers as zero, in this thread and in the threads that it starts.
 
-    Gradients that decay over 200 time steps become denormal, and arithmetic on denormals takes a hundred times longer:
-    without this, a training step of the IMDB network took 7 times as long. Only numbers below the smallest normal
-    float32 (1.2e-38) or float64 (2.2e-308) change. Does nothing except on x86-64 with glibc.
+    Gradients that decay over 200 time steps become denormal, and arithmetic on denormals is much slower:
+    ``benchmarks/README.md`` has the time. Only numbers below the smallest normal float32 (1.2e-38) or float64
+    (2.2e-308) change. Does nothing except on x86-64 with glibc.
     """
     if platform.machine() not in ("x86_64", "AMD64") or platform.libc_ver()[0] != "glibc":
         return

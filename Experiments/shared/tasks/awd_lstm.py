@@ -275,12 +275,8 @@ class AWDTask(NetworkTask):
         ----------
         part : {"valid", "test"}
         """
-        total, count, state = 0., 0, self.network.initial_state(EVALUATION_STREAMS[part])
         with self._evaluated_weights():
-            for tokens, targets in self._with_progress_bar(part):
-                nats, predictions, *state = self._function("evaluation")(*([tokens] + state + [targets]))
-                total, count = total + float(nats), count + int(predictions)
-        return total / count
+            return self._mean_nats(part)
 
     def evaluate_epoch(self, run, progress):
         columns = OrderedDict([("learning_rate", self.learning_rate(progress.epoch)),

@@ -3,6 +3,7 @@
 import abc
 import os
 import time
+import timeit
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
@@ -192,7 +193,9 @@ class BayesianTask(NetworkTask):
         """Return the median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""
         function = function or self._function("evaluation")
         arguments = self._with_initial_state(minibatch)
-        return _median_seconds(lambda: function(*arguments))
+        # The first call does not count.
+        seconds = timeit.repeat(lambda: function(*arguments), number=1, repeat=1 + TIMED_REPETITIONS)[1:]
+        return float(np.median(seconds))
 
     def _with_initial_state(self, minibatch):
         return minibatch
@@ -205,14 +208,3 @@ class BayesianTask(NetworkTask):
 
 def _printable(word):
     return word.replace("\n", "<newline>")
-
-
-def _median_seconds(function):
-    """Return the median time of a call, after one that does not count."""
-    function()
-    seconds = []
-    for _ in range(TIMED_REPETITIONS):
-        started = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds))

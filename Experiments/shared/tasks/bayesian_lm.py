@@ -48,13 +48,7 @@ class _LanguageTask(BayesianTask):
         return self.network.data_loss_and_state()
 
     def evaluate(self, part, minibatches=None, function=None):
-        function = function or self._function("evaluation")
-        total, count, state = 0., 0, None
-        for tokens, targets in self._with_progress_bar(part, minibatches):
-            state = self.network.initial_state(len(tokens)) if state is None else state
-            nats, predictions, *state = function(*([tokens] + state + [targets]))
-            total, count = total + float(nats), count + int(predictions)
-        return self.metric_of(total / count)
+        return self.metric_of(self._mean_nats(part, minibatches, function))
 
     def _with_initial_state(self, minibatch):
         tokens, targets = minibatch
@@ -64,7 +58,7 @@ class _LanguageTask(BayesianTask):
         return {}
 
     def compressed_evaluation(self, model):
-        """Return the `function` with which `evaluate` evaluates a `CompressedLanguageModel` of this network.
+        """Return the `function` with which `evaluate` evaluates a `NextTokenPredictor` of this network.
 
         It maps tokens, state and targets to the summed loss in nats, the number of predictions and the state, which is
         the one of the compressed model.

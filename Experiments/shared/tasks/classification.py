@@ -79,7 +79,7 @@ class TextTask(BayesianTask):
         return dict(classes=list(data_set.class_names), length=self.settings.length, lower_case=data_set.lower_case)
 
     def compressed_evaluation(self, model):
-        """Return the `function` with which `evaluate` evaluates a `CompressedClassifier` of this network.
+        """Return the `function` with which `evaluate` evaluates a `ClassPredictor` of this network.
 
         It maps a minibatch to [number of correct answers, number of texts].
         """

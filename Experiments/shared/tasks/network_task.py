@@ -146,6 +146,16 @@ class NetworkTask(Task):
         return tqdm(itertools.islice(self.evaluation_minibatches(part), minibatches), desc="Testing", leave=False,
                     disable=not sys.stderr.isatty(), file=sys.stderr)
 
+    def _mean_nats(self, part, minibatches=None, function=None):
+        """Return the mean loss of a language model on a part; the state is carried from minibatch to minibatch."""
+        function = function or self._function("evaluation")
+        total, count, state = 0., 0, None
+        for tokens, targets in self._with_progress_bar(part, minibatches):
+            state = self.network.initial_state(len(tokens)) if state is None else state
+            nats, predictions, *state = function(*([tokens] + state + [targets]))
+            total, count = total + float(nats), count + int(predictions)
+        return total / count
+
 
 def _shapes(variables):
     return OrderedDict((name, tuple(variable.get_value(borrow=True).shape)) for name, variable in variables.items())

@@ -11,9 +11,9 @@ from Experiments.shared.data import prepared_folder as prepared
 from Experiments.shared.data.vocabulary import Vocabulary
 
 
-def write_arrays(folder, label=0):
+def write_arrays(folder, label=0, files=None):
     parts = {part: ({"labels": [label]}, {"documents": 1}) for part in ("train", "test")}
-    prepared.write_array_folder(str(folder), "IMDB", "text", Vocabulary("ab"), parts, {"source": "test"})
+    prepared.write_array_folder(str(folder), "IMDB", "text", Vocabulary("ab"), parts, {"source": "test"}, files)
 
 
 def test_failed_preparation_leaves_the_old_folder(tmp_path, monkeypatch):
@@ -43,6 +43,14 @@ def test_folder_with_other_files_is_refused(tmp_path):
     with pytest.raises(ReportedError, match="holds thesis.tex, which is not prepared data"):
         write_arrays(tmp_path)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_own_further_files_are_replaced(tmp_path):
+    for content in (b"1", b"2"):
+        write_arrays(tmp_path / "p", files={"further.txt": content})
+        assert (tmp_path / "p" / "further.txt").read_bytes() == content
+    with pytest.raises(ReportedError, match="holds further.txt, which is not prepared data"):
+        write_arrays(tmp_path / "p")
 
 
 def test_files_are_written_once_and_replaced_when_damaged(tmp_path):

@@ -67,7 +67,7 @@ def test_covered_share_counts_words_without_ends_of_documents(tmp_path):
 
 def test_missing_data_says_how_to_get_it(tmp_path):
     with pytest.raises(ReportedError) as error:
-        text.load_text(str(tmp_path), "IMDB")
+        text.load_text(str(tmp_path), "IMDB", "python main.py CONFIG --demo")
     assert str(error.value) == (
         "no prepared data in %s: run 'python prepare_data.py' (or 'python prepare_data.py --source PATH' for a local "
         "copy), or try 'python main.py CONFIG --demo'" % tmp_path)
