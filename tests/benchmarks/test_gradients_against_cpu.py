@@ -11,6 +11,8 @@ from benchmarks import gradients_against_cpu
 from benchmarks.gradients_against_cpu import relative_error, sketch
 from benchmarks.training_runs import AWD
 
+pytestmark = pytest.mark.usefixtures("only_fused_in_c")
+
 
 def small_step(name="IMDB", config="LLLCCL"):
     settings = {"IMDB": ["words_kept=30", "embedding_units=4", "hidden_units=3", "length=5", "batch_size=4"],
