@@ -42,7 +42,7 @@ class DropoutLayer(lasagne.layers.Layer):
 
     @staticmethod
     def mask_shape(input):
-        """Return the argument `mask_shape` of `dropped` for a symbolic input."""
+        """Return the argument `mask_shape` of `dropped` for a symbolic input; None for the shape of the input."""
         return None
 
 
