@@ -14,7 +14,7 @@ from collections import namedtuple
 
 from theano_rnn.errors import ReportedError
 
-__all__ = ["Config", "EXAMPLES", "parse_config", "describe_positions"]
+__all__ = ["Config", "EXAMPLE_CONFIGS", "parse_config", "describe_positions"]
 
 #: Kind of each random variable of a network: "L", "N", "D" or "C"; None if the network has no such variable.
 Config = namedtuple("Config", ["text", "embedding", "z_voc", "lstm", "z_gates", "z_in", "z_hid", "dense"])
@@ -40,7 +40,7 @@ POSITIONS = {
     "language model": _LSTM_POSITIONS,
 }
 #: A CONFIG for each task, for messages.
-EXAMPLES = {"classification": "LLLCCL", "language model": "LCIL"}
+EXAMPLE_CONFIGS = {"classification": "LLLCCL", "language model": "LCIL"}
 
 
 def parse_config(text, task):
@@ -72,7 +72,7 @@ def parse_config(text, task):
     if len(text) != len(positions):
         raise ReportedError("CONFIG of a %s must have %d letters (for example %s), got %r"
                             % ("text classifier" if task == "classification" else task, len(positions),
-                               EXAMPLES[task], text))
+                               EXAMPLE_CONFIGS[task], text))
     for index, (letter, position) in enumerate(zip(text, positions)):
         if letter not in position.letters:
             reason = ", because constant weights cannot be trained" if letter == "C" else ""

@@ -144,7 +144,13 @@ class TextClassifier(_BayesianNetwork):
         return -T.log(one_per_row(prediction, self.targets)).mean()
 
     def evaluation(self, **mode):
-        """Return the number of correct predictions and the number of texts: list of two symbolic int scalars."""
+        """Return the values from which the metric is computed.
+
+        Returns
+        -------
+        list of symbolic int scalars
+            ``[correct, texts]``: number of correct predictions, and number of texts.
+        """
         prediction = self.prediction(**mode)
         predicted = T.gt(prediction[:, 0], 0.5) if self.classes == 2 else T.argmax(prediction, axis=1)
         return [T.eq(predicted, self.targets).sum(), self.targets.shape[0]]
@@ -251,7 +257,8 @@ class LanguageModel(_BayesianNetwork):
         Returns
         -------
         list of symbolic variables
-            Summed cross-entropy in nats, number of predictions, and the final state in the order of `state`.
+            ``[nats, predictions] + final state``: summed cross-entropy (scalar), number of predictions (int scalar),
+            and the states after the last time step, ``(batch, hidden_units)``, in the order of `state`.
         """
         nll, state = self._cross_entropy(**mode)
         return [nll.sum(), self.targets.size] + list(state)

@@ -24,8 +24,10 @@ from theano_rnn.tokens import (
 
 import numpy as np
 
-__all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "log_softmax", "main"]
+__all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "log_softmax", "main", "FORMAT",
+           "GATE_NONLINEARITIES"]
 
+#: Format of the files that `load_model` reads.
 FORMAT = "bayes_rnn compressed model, version 1"
 
 GATE_NONLINEARITIES = {

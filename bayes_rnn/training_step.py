@@ -3,8 +3,9 @@
 from collections import OrderedDict, namedtuple
 
 from theano_rnn.ops.backend import use_fused
+from theano_rnn.ops.expressions import clipping_factor, number_like, zeros_like
+from theano_rnn.ops.finite_guard import guarded, is_finite
 from theano_rnn.ops.variational_adam import BETA_1, BETA_2, AdamState, Group, adam_updates, objective_norms
-from theano_rnn.updates import guarded, is_finite
 
 import numpy as np
 import theano
@@ -69,7 +70,7 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     """
     parameters = network.parameters()
     backend = "fused" if use_fused(backend, parameters.values()) else "reference"
-    kl_weight = _like(1. / train_size, next(iter(parameters.values())))
+    kl_weight = number_like(1. / train_size, next(iter(parameters.values())))
     groups = [(name, group) for name, layer in network.layers.items() for group in _groups(layer)]
     passed = [group for _, group in groups]
     divergences, squares, gradients = objective_norms(data_loss, passed, kl_weight, backend)
@@ -81,10 +82,10 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     loss = data_loss + sum(kl.values()) * kl_weight
     squares = OrderedDict((name, squares[parameter]) for name, parameter in parameters.items())
     norm = T.sqrt(sum(squares.values()))
-    factor = None if clip is None else T.minimum(1, _like(clip, norm) / (norm + _like(CLIP_EPSILON, norm)))
+    factor = None if clip is None else clipping_factor(norm, clip, CLIP_EPSILON)
     finite = is_finite(loss, norm)
-    state = AdamState(*[OrderedDict((parameter, _zeros_like(parameter, moment)) for parameter in parameters.values())
-                        for moment in ("mean", "square")])
+    state = AdamState(*[OrderedDict((parameter, zeros_like(parameter, "adam.%s." + moment))
+                                    for parameter in parameters.values()) for moment in ("mean", "square")])
     number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
     updates = adam_updates(passed, gradients, state, kl_weight, factor, _step_size(learning_rate, number + 1), finite,
                            backend)
@@ -102,15 +103,5 @@ def _groups(layer):
 
 def _step_size(learning_rate, number):
     """Return the learning rate, corrected for moments that start at zero. `number`: of the step, from 1."""
-    return _like(learning_rate, number) * T.sqrt(1 - _like(BETA_2, number) ** number) \
-        / (1 - _like(BETA_1, number) ** number)
-
-
-def _zeros_like(parameter, moment):
-    return theano.shared(np.zeros_like(parameter.get_value(borrow=True)), "adam.%s.%s" % (parameter.name, moment),
-                         broadcastable=parameter.broadcastable)
-
-
-def _like(number, variable):
-    """Return a number in the precision of a variable."""
-    return np.asarray(number, dtype=variable.dtype)
+    return number_like(learning_rate, number) * T.sqrt(1 - number_like(BETA_2, number) ** number) \
+        / (1 - number_like(BETA_1, number) ** number)

@@ -17,7 +17,8 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-__all__ = ["KINDS", "random_variable", "RandomVariable", "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
+__all__ = ["KINDS", "random_variable", "RandomVariable", "Constant", "Deterministic", "Normal", "LogUniform",
+           "LOG_ALPHA_THRESHOLD", "INITIAL_LOG_SIGMA"]
 
 #: A weight is pruned if log_alpha = log(sigma^2 / mu^2) is at least this, a signal-to-noise ratio of about 0.22.
 LOG_ALPHA_THRESHOLD = 3.0
@@ -221,6 +222,7 @@ class LogUniform(_Probabilistic):
             return log_alpha(self._mean.get_value(), self.log_sigma.get_value())
 
 
+#: The class of each kind.
 KINDS = {"L": LogUniform, "N": Normal, "D": Deterministic, "C": Constant}
 
 

@@ -230,7 +230,8 @@ class AWDLanguageModel(Network):
         Returns
         -------
         list of symbolic variables
-            Summed loss in nats, number of predictions, and the final state in the order of `state`.
+            ``[nats, predictions] + final state``: sum of `token_losses` (scalar), number of predictions (int scalar),
+            and the states after the last time step, ``(batch, units)``, in the order of `state`.
         """
         outputs = self.outputs(deterministic=True)
         return [self.token_losses(outputs).sum(), self.targets.size] + outputs.final_state

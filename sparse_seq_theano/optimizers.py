@@ -8,9 +8,8 @@ from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.expressions import clipping_factor, number_like, shared_like, zeros_like
 
-import numpy as np
-import theano
 import theano.tensor as T
 
 __all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
@@ -81,7 +80,7 @@ def clip_by_total_norm(gradients, max_norm):
     norm = total_norm(gradients)
     if max_norm == 0:
         return list(gradients), norm
-    scale = T.minimum(1, np.asarray(max_norm, norm.dtype) / (norm + np.asarray(CLIP_EPSILON, norm.dtype)))
+    scale = clipping_factor(norm, max_norm, CLIP_EPSILON)
     return [gradient * scale for gradient in gradients], norm
 
 
@@ -135,10 +134,10 @@ def sgd(gradients, parameters, learning_rate, weight_decay=0., momentum=0.):
     for gradient, parameter in _pairs(gradients, parameters):
         step = _with_weight_decay(gradient, parameter, weight_decay)
         if momentum:
-            velocity = _zeros_like(parameter, "sgd.%s.velocity")
-            step = _like(momentum, parameter) * velocity + step
+            velocity = zeros_like(parameter, "sgd.%s.velocity")
+            step = number_like(momentum, parameter) * velocity + step
             updates[velocity] = step
-        updates[parameter] = parameter - _like(learning_rate, parameter) * step
+        updates[parameter] = parameter - number_like(learning_rate, parameter) * step
     return updates
 
 
@@ -153,7 +152,7 @@ def make_averages(parameters):
     -------
     list of shared variables
     """
-    return [_shared_like(parameter, parameter.get_value(), "average.%s") for parameter in parameters]
+    return [shared_like(parameter, parameter.get_value(), "average.%s") for parameter in parameters]
 
 
 def average(parameters, averages, step):
@@ -198,7 +197,7 @@ def average(parameters, averages, step):
     """
     updates = OrderedDict()
     for parameter, mean in zip(parameters, averages):
-        updates[mean] = mean + (parameter - mean) / _like(T.maximum(1, step - 1), parameter)
+        updates[mean] = mean + (parameter - mean) / number_like(T.maximum(1, step - 1), parameter)
     return updates
 
 
@@ -253,19 +252,4 @@ def _pairs(gradients, parameters):
 
 
 def _with_weight_decay(gradient, parameter, weight_decay):
-    return gradient + _like(weight_decay, parameter) * parameter if weight_decay else gradient
-
-
-def _like(value, parameter):
-    """Return a number or symbolic scalar in the precision of the parameter, so that the update has its type."""
-    if isinstance(value, theano.Variable):
-        return T.cast(value, parameter.dtype)
-    return T.constant(value, dtype=parameter.dtype)
-
-
-def _zeros_like(parameter, name):
-    return _shared_like(parameter, np.zeros_like(parameter.get_value(borrow=True)), name)
-
-
-def _shared_like(parameter, value, name):
-    return theano.shared(value, name % parameter.name, broadcastable=parameter.broadcastable)
+    return gradient + number_like(weight_decay, parameter) * parameter if weight_decay else gradient

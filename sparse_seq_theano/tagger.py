@@ -112,7 +112,8 @@ class Tagger(Network):
         Returns
         -------
         list of symbolic scalars
-            Number of correct tags, number of tokens, and summed cross-entropy in nats.
+            ``[correct, tokens, nats]``: number of correct tags (int), number of tokens (int), and summed cross-entropy,
+            all without padding.
         """
         scores = self.scores(deterministic=True)
         real = T.neq(self.mask.flatten(), 0)

@@ -8,8 +8,8 @@ Importing the package itself does not import Theano. Importing `theano_rnn.ops`,
 * `theano_rnn.tokens`: conversion of text to tokens, and the special tokens;
 * `theano_rnn.runtime`: configuration of Theano, its compile cache, GPUs;
 * `theano_rnn.lasagne_compat`: Lasagne 0.1, importable with Theano 0.9 and later;
-* `theano_rnn.ops`: operations, each with a reference implementation and a fused one in C++;
+* `theano_rnn.ops`: operations, each with a reference implementation and a fused one in C++; updates that change
+  nothing if the loss is not finite;
 * `theano_rnn.layers`, `theano_rnn.network`: base classes of recurrent layers and of networks with named parameters;
-* `theano_rnn.updates`, `theano_rnn.step_function`: updates that change nothing if the loss is not finite, and the
-  compiled training step.
+* `theano_rnn.step_function`: the compiled training step.
 """

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from bayes_rnn.config import EXAMPLES, describe_positions, parse_config
+from bayes_rnn.config import EXAMPLE_CONFIGS, describe_positions, parse_config
 
 from .config import (
     CONFIG_DIALECT,
@@ -52,7 +52,7 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples):
     network = NETWORKS[kind]
     settings = [
         Setting("config", None, partial(_config, network=network),
-                "%d letters, for example %s" % (len(EXAMPLES[network]), EXAMPLES[network]), "CONFIG"),
+                "%d letters, for example %s" % (len(EXAMPLE_CONFIGS[network]), EXAMPLE_CONFIGS[network]), "CONFIG"),
         Setting("seed", 0, seed, "random seed (default 0)"),
         Setting("data_dir", None, path, "prepared data (default: data/prepared)")]
     fixed = dict(kind=kind)

@@ -11,8 +11,9 @@ import theano.tensor as T
 from .base import BayesianLayer
 from .embedding import GatheredRows, OneHotTokens, find_factors, token_scale
 
-__all__ = ["BayesianLSTMLayer", "PerGate"]
+__all__ = ["BayesianLSTMLayer", "PerGate", "GATES"]
 
+#: Order of the gates in stacked weights and biases.
 GATES = ("input", "forget", "cell", "output")
 
 

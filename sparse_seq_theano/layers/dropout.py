@@ -42,8 +42,8 @@ class DropoutLayer(lasagne.layers.Layer):
 
     @staticmethod
     def mask_shape(input):
-        """Return the shape of the mask for a symbolic input: 1 for axes along which the mask is shared."""
-        return tuple(input.shape[axis] for axis in range(input.ndim))
+        """Return the argument `mask_shape` of `dropped` for a symbolic input; None for the shape of the input."""
+        return None
 
 
 class LockedDropoutLayer(DropoutLayer):

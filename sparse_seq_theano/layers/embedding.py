@@ -2,6 +2,7 @@
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.expressions import concatenate
 
 import numpy as np
 import theano
@@ -89,7 +90,7 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
 
     def get_output_for(self, input, deterministic=False, **kwargs):
         tokens = T.cast(input, "int32").flatten()
-        output = _concatenate([self._look_up(number, tokens) for number in range(len(self.blocks))], axis=1)
+        output = concatenate([self._look_up(number, tokens) for number in range(len(self.blocks))], axis=1)
         if self.word_dropout and not deterministic:
             keep = self.noise.keep_mask((self.geometry.vocabulary_size,), self.word_dropout)
             output = output * keep[tokens].dimshuffle(0, "x")
@@ -137,9 +138,9 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
             for segment, piece in zip(range(first, len(segments)), pieces):
                 matrices[segment].append(piece)
                 hidden_parts[segment].append((left, right))
-        logits = [T.dot(_columns(hidden, columns), _concatenate(pieces, axis=1).T)
+        logits = [T.dot(_columns(hidden, columns), concatenate(pieces, axis=1).T)
                   for columns, pieces in zip(hidden_parts, matrices)]
-        logits = _concatenate(logits, axis=1)
+        logits = concatenate(logits, axis=1)
         if bias is None:
             return logits
         # The gradient of this product is a product as well, which is faster than Theano's sum over rows.
@@ -199,13 +200,9 @@ class SparseDecoderLayer(lasagne.layers.Layer):
         return logits.reshape([input.shape[axis] for axis in range(input.ndim - 1)] + [geometry.vocabulary_size])
 
 
-def _concatenate(parts, axis):
-    return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=axis)
-
-
 def _columns(matrix, ranges):
     """Return columns of a matrix, given by (begin, end) from left to right, as one slice if there is no gap."""
     begin, end = ranges[0][0], ranges[-1][1]
     if sum(right - left for left, right in ranges) == end - begin:
         return matrix[:, begin:end]
-    return _concatenate([matrix[:, left:right] for left, right in ranges], axis=1)
+    return concatenate([matrix[:, left:right] for left, right in ranges], axis=1)

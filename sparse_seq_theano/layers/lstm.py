@@ -2,6 +2,7 @@
 
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.layers import LSTMState, RecurrentLayer
+from theano_rnn.ops.expressions import concatenate
 from theano_rnn.ops.lstm import lstm_recurrence
 
 import numpy as np
@@ -105,11 +106,10 @@ class SparseLSTMLayer(RecurrentLayer):
 
     def get_sequences_for(self, inputs, deterministic=False, **kwargs):
         probability = 0. if deterministic else self.weight_drop
-        W_hid = [dropped(component["W_hid"], probability, self.noise, component["W_hid"].shape)
-                 for component in self.components]
+        W_hid = [dropped(component["W_hid"], probability, self.noise) for component in self.components]
         b = [component["b_in"] + component["b_hid"] for component in self.components]
         return LSTMState(*lstm_recurrence(
-            self._project(inputs[0].dimshuffle(1, 0, 2)), W_hid, b[0] if len(b) == 1 else T.concatenate(b),
+            self._project(inputs[0].dimshuffle(1, 0, 2)), W_hid, concatenate(b, axis=0),
             gate_nonlinearity="sigmoid", backwards=self.backwards, **self.initial_state_and_mask(inputs)))
 
     def _project(self, input):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_rnn.config import EXAMPLES, Config, describe_positions, parse_config
+from bayes_rnn.config import EXAMPLE_CONFIGS, Config, describe_positions, parse_config
 
 CLASSIFICATION, LANGUAGE_MODEL = "classification", "language model"
 # Valid letters of each position.
@@ -36,7 +36,7 @@ CHANGES = [(task, index, letter) for task in sorted(ALLOWED) for index in range(
 
 def changed(task, index, letter):
     """Return a valid CONFIG with one letter replaced."""
-    text = EXAMPLES[task]
+    text = EXAMPLE_CONFIGS[task]
     return text[:index] + letter + text[index + 1:]
 
 
@@ -49,7 +49,7 @@ def test_named_settings(text, task, kinds):
 def test_every_valid_letter(task, index, letter):
     text = changed(task, index, letter)
     field = FIELDS[task][index]
-    expected = parse_config(EXAMPLES[task], task)._replace(text=text)
+    expected = parse_config(EXAMPLE_CONFIGS[task], task)._replace(text=text)
     if field is None:
         z_in, z_hid = {"I": "LC", "R": "CL"}.get(letter, 2 * letter)
         expected = expected._replace(z_in=z_in, z_hid=z_hid)

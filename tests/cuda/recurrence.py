@@ -10,7 +10,7 @@ import sys
 from collections import OrderedDict, namedtuple
 
 import numpy as np
-from training import begin
+from run_scripts import begin
 
 #: sizes: units of each component. z_gates, z_hid: their rows, or 0 for none.
 Case = namedtuple("Case", "sizes steps rows mask z_gates z_hid nonlinearity backwards")

@@ -5,8 +5,8 @@ import os
 import sys
 
 import pytest
+from run_scripts import HERE, compile_library, train
 from train import NETWORKS
-from training import HERE, compile_library, train
 
 BACKEND = os.path.join(sys.prefix, "cuda")
 PTXAS = os.path.join(BACKEND, "ptxas", "nvidia", "cuda_nvcc", "bin", "ptxas")

@@ -8,8 +8,8 @@ from theano_rnn.runtime.configuration import EXCLUDED
 
 import numpy as np
 import pytest
+from run_scripts import compile_library, run_script, train
 from train import NETWORKS
-from training import compile_library, run_script, train
 
 # libgpuarray's OpenCL cannot run these two: the scan's inner function, and Theano's fused cross-entropy.
 FLAGS = "optimizer_excluding=" + ":".join([
@@ -66,8 +66,8 @@ def test_the_recurrence_and_its_gradient_are_those_of_the_cpu(plain_names, tmp_p
 
 def test_rewritten_graphs_give_the_same_results(plain_names, tmp_path):
     files = [str(tmp_path / "cpu.npz"), str(tmp_path / "gpu.npz")]
-    run_script("rewriting.py", files[:1], "cpu")
-    run_script("rewriting.py", files[1:] + plain_names, "opencl0:0", FLAGS)
+    run_script("gpu_rewrites.py", files[:1], "cpu")
+    run_script("gpu_rewrites.py", files[1:] + plain_names, "opencl0:0", FLAGS)
     with np.load(files[0]) as expected, np.load(files[1]) as found:
         assert {"GpuRange", "GpuAdvancedIncSubtensor1_dev20"} <= set(found["operations"])
         assert "SoftmaxGrad" not in found["operations"]

@@ -14,7 +14,7 @@ import sys
 from collections import OrderedDict
 
 import numpy as np
-from training import begin
+from run_scripts import begin
 
 TEXT = dict(config="LLLCCL", embedding_units=6, hidden_units=5, length=7, batch_size=4, words_kept=30,
             validation_fraction=0.25, clip=1.)

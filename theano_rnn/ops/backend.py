@@ -10,12 +10,12 @@ import os
 
 import theano
 
-__all__ = ["BACKENDS", "VARIABLE", "select_backend", "use_fused", "on_gpu"]
+__all__ = ["BACKENDS", "BACKEND_VARIABLE", "FORMER_VARIABLE", "select_backend", "use_fused", "on_gpu"]
 
 BACKENDS = ("reference", "fused")
 
 #: Environment variable that selects the backend, and its former name.
-VARIABLE = "THEANO_RNN_BACKEND"
+BACKEND_VARIABLE = "THEANO_RNN_BACKEND"
 FORMER_VARIABLE = "BAYES_RNN_RECURRENCE"
 
 
@@ -61,7 +61,7 @@ def select_backend(variables=(), serves_gpu=False):
 
 def _environment():
     """Return the name of the environment variable, and its value in the current terms."""
-    name, reference = VARIABLE, "reference"
+    name, reference = BACKEND_VARIABLE, "reference"
     if name not in os.environ and FORMER_VARIABLE in os.environ:
         name, reference = FORMER_VARIABLE, "scan"
     choice = os.environ.get(name, "auto")

@@ -4,8 +4,8 @@ import time
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.ops.finite_guard import guarded_updates
 from theano_rnn.step_function import stacked, step_function
-from theano_rnn.updates import guarded_updates
 
 import numpy as np
 import theano

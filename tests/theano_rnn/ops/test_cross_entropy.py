@@ -1,6 +1,6 @@
 """The fused cross-entropy against the reference implementation, and both against the properties of a softmax."""
 
-from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.backend import BACKEND_VARIABLE
 from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 from theano_rnn.ops.cross_entropy.fused import SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient
 
@@ -300,8 +300,8 @@ def test_the_environment_variable_selects_the_backend(monkeypatch):
         return "fused" if isinstance(nll.owner.op, SoftmaxCrossEntropy) else "reference"
 
     x, y, b = variables("float32", True)
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(BACKEND_VARIABLE, raising=False)
     assert chosen(x, y, b) == chosen(x, y) == ("fused" if HAVE_FUSED else "reference")
     assert chosen(x, y, T.dvector()) == "reference"
-    monkeypatch.setenv(VARIABLE, "reference")
+    monkeypatch.setenv(BACKEND_VARIABLE, "reference")
     assert chosen(x, y, b) == "reference"

@@ -1,7 +1,7 @@
 """The fused look-up of scaled rows against the reference implementation, and both against the formula."""
 
 from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import VARIABLE
+from theano_rnn.ops.backend import BACKEND_VARIABLE
 from theano_rnn.ops.gather import gather, one_per_row
 from theano_rnn.ops.gather.fused import Gather
 
@@ -141,7 +141,7 @@ def test_wrong_arguments_of_the_operation(arguments, message):
 @needs_fused
 @pytest.mark.parametrize("choice, count", [("fused", 1), ("reference", 0)])
 def test_the_lstm_looks_up_projected_rows(monkeypatch, choice, count):
-    monkeypatch.setenv(VARIABLE, choice)
+    monkeypatch.setenv(BACKEND_VARIABLE, choice)
     tokens = T.imatrix()
     embedding = BayesianEmbeddingLayer(lasagne.layers.InputLayer((None, 6), tokens), 20, 4, group_kind="L")
     output = lasagne.layers.get_output(BayesianLSTMLayer(embedding, 3), deterministic=True)

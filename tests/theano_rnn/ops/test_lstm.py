@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from theano_rnn.ops.backend import FORMER_VARIABLE, VARIABLE, select_backend
+from theano_rnn.ops.backend import BACKEND_VARIABLE, FORMER_VARIABLE, select_backend
 from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
@@ -488,21 +488,21 @@ def test_preactivations_and_matrices_belong_together(preactivations, matrices, m
 
 
 def test_selection(monkeypatch):
-    for name in (VARIABLE, FORMER_VARIABLE):
+    for name in (BACKEND_VARIABLE, FORMER_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     singles, doubles = variables("float32").values(), variables("float64").values()
     assert select_backend(list(singles) + list(doubles)) == "reference"
     if HAVE_FUSED:
         assert select_backend() == select_backend(singles) == select_backend(doubles) == "fused"
-    monkeypatch.setenv(VARIABLE, "reference")
+    monkeypatch.setenv(BACKEND_VARIABLE, "reference")
     assert select_backend(singles) == "reference"
-    monkeypatch.setenv(VARIABLE, "fused")
+    monkeypatch.setenv(BACKEND_VARIABLE, "fused")
     with pytest.raises(ValueError, match="THEANO_RNN_BACKEND=fused, but its arguments are float32 and float64"):
         select_backend(list(singles) + list(doubles))
-    monkeypatch.setenv(VARIABLE, "quick")
+    monkeypatch.setenv(BACKEND_VARIABLE, "quick")
     with pytest.raises(ValueError, match="THEANO_RNN_BACKEND must be reference, fused or auto, got 'quick'"):
         select_backend()
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(BACKEND_VARIABLE)
     monkeypatch.setenv(FORMER_VARIABLE, "scan")
     assert select_backend(singles) == "reference"
     monkeypatch.setenv(FORMER_VARIABLE, "quick")
@@ -510,5 +510,5 @@ def test_selection(monkeypatch):
         select_backend()
     if HAVE_FUSED:
         monkeypatch.setenv(FORMER_VARIABLE, "scan")
-        monkeypatch.setenv(VARIABLE, "auto")        # the new name takes precedence
+        monkeypatch.setenv(BACKEND_VARIABLE, "auto")        # the new name takes precedence
         assert select_backend(singles) == "fused"

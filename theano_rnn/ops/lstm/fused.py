@@ -45,8 +45,8 @@ class _RecurrenceOp(CompiledOp):
 
     def _entry_point(self, name, node):
         """Return the C++ name of the function `name` for these inputs."""
-        return "lstm::{}<{}, {}>".format(name, C_TYPES[node.inputs[0].dtype],
-                                         "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
+        return "{}::{}<{}, {}>".format(self.namespace, name, C_TYPES[node.inputs[0].dtype],
+                                       "true" if self.gate_nonlinearity == "hard_sigmoid" else "false")
 
     def _leading_arguments(self, sub):
         """Return the first arguments of the entry points, which depend on the device."""

@@ -43,10 +43,11 @@ class _GpuRecurrenceOp(GpuKernelBase):
     namespace = "lstm_gpu"
 
     def _entry_point(self, name, node):
-        return "lstm_gpu::" + name
+        return "{}::{}".format(self.namespace, name)
 
     def _leading_arguments(self, sub):
-        kernels = "lstm_gpu::kernels{{{}}}".format(", ".join("&" + k.objvar for k in self.gpu_kernels(None, None)))
+        kernels = "{}::kernels{{{}}}".format(
+            self.namespace, ", ".join("&" + k.objvar for k in self.gpu_kernels(None, None)))
         return [sub["params"], kernels, str(int(self.gate_nonlinearity == "hard_sigmoid"))]
 
     def _check(self, inputs):

@@ -4,6 +4,8 @@ import numpy as np
 import theano
 import theano.tensor as T
 
+from ..expressions import concatenate
+
 __all__ = ["GATE_NONLINEARITIES", "reference_recurrence"]
 
 
@@ -29,9 +31,6 @@ def reference_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_
     begins = [sum(sizes[:c]) for c in range(len(sizes))]
     given = W_hid + [variable for variable in (b, z_gates, z_hid) if variable is not None]
 
-    def join(parts, axis=1):
-        return parts[0] if len(parts) == 1 else T.concatenate(parts, axis=axis)
-
     def split(hid):
         return [hid] if len(W_hid) == 1 else [hid[:, begin:begin + units] for begin, units in zip(begins, sizes)]
 
@@ -45,11 +44,11 @@ def reference_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_
         z_gates_ = None if z_gates is None else rest.pop(0)
         z_hid_ = None if z_hid is None else rest.pop(0)
 
-        a = x + join([T.dot(part, matrix) for part, matrix in zip(split(hid), W_hid_)])
+        a = x + concatenate([T.dot(part, matrix) for part, matrix in zip(split(hid), W_hid_)], axis=1)
         a = (a if z_gates_ is None else a * z_gates_) + b_
         a_in, a_forget, a_cell, a_out = [
-            join([a[:, 4 * begin + g * units:4 * begin + (g + 1) * units] for begin, units in zip(begins, sizes)])
-            for g in range(4)]
+            concatenate([a[:, 4 * begin + g * units:4 * begin + (g + 1) * units]
+                         for begin, units in zip(begins, sizes)], axis=1) for g in range(4)]
         new_cell = gate(a_forget) * cell + gate(a_in) * T.tanh(a_cell)
         new_hid = gate(a_out) * T.tanh(new_cell)
         new_hid = new_hid if z_hid_ is None else new_hid * z_hid_
@@ -60,7 +59,8 @@ def reference_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_
     # scan requires that a state has the same type before and after a step, even if B or H is known to be 1.
     (hid, cell), _ = theano.scan(
         step,
-        sequences=[T.unbroadcast(join(preactivations, axis=2), 1, 2)] + ([] if mask is None else [T.eq(mask, 0)]),
+        sequences=[T.unbroadcast(concatenate(preactivations, axis=2), 1, 2)] +
+                  ([] if mask is None else [T.eq(mask, 0)]),
         outputs_info=[T.unbroadcast(hid_init, 0, 1), T.unbroadcast(cell_init, 0, 1)],
         non_sequences=given, go_backwards=backwards, strict=False)
     return (hid[::-1], cell[::-1]) if backwards else (hid, cell)

@@ -9,7 +9,7 @@ from .reference import Unique
 
 __all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS", "fused_unique"]
 
-C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
+NUMPY_C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
 
 
 def fused_unique(values):
@@ -42,7 +42,7 @@ class UniqueWithInverse(CompiledOp):
 
     def make_node(self, values):
         values = T.as_tensor_variable(values)
-        if values.ndim != 1 or values.dtype not in C_TYPES:
+        if values.ndim != 1 or values.dtype not in NUMPY_C_TYPES:
             raise TypeError("unique: values are {}-dimensional {}, but a vector of int32 or int64 was expected".format(
                 values.ndim, values.dtype))
         return gof.Apply(self, [values], [T.TensorType(values.dtype, (False,))(), T.lvector()])
@@ -55,7 +55,7 @@ class UniqueWithInverse(CompiledOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         dtype = node.inputs[0].dtype
-        return self.call("unique::run<%s>" % C_TYPES[dtype], [
+        return self.call("unique::run<%s>" % NUMPY_C_TYPES[dtype], [
             inputs[0], "NPY_" + dtype.upper(), "&" + outputs[0], "&" + outputs[1]], sub)
 
 

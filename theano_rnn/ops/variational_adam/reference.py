@@ -8,11 +8,12 @@ References
 
 from collections import OrderedDict
 
-from theano_rnn.updates import guarded
-
 import numpy as np
 import theano.tensor as T
 from theano import scalar
+
+from ..expressions import number_like
+from ..finite_guard import guarded
 
 __all__ = ["BETA_1", "BETA_2", "EPSILON", "LOG_ALPHA_RANGE", "log_alpha", "log_uniform_kl", "normal_kl",
            "reference_norms", "reference_updates"]
@@ -159,13 +160,8 @@ def reference_updates(groups, gradients, state, kl_weight, factor, step_size, fi
     for parameter, gradient in gradients.items():
         gradient = gradient if factor is None else gradient * factor
         mean, square = state.means[parameter], state.squares[parameter]
-        updates[mean] = _like(BETA_1, mean) * mean + _like(1 - BETA_1, mean) * gradient
-        updates[square] = _like(BETA_2, square) * square + _like(1 - BETA_2, square) * gradient ** 2
+        updates[mean] = number_like(BETA_1, mean) * mean + number_like(1 - BETA_1, mean) * gradient
+        updates[square] = number_like(BETA_2, square) * square + number_like(1 - BETA_2, square) * gradient ** 2
         updates[parameter] = parameter - step_size * updates[mean] / (
-            T.sqrt(updates[square]) + _like(EPSILON, square))
+            T.sqrt(updates[square]) + number_like(EPSILON, square))
     return guarded(updates, finite)
-
-
-def _like(number, variable):
-    """Return a number in the precision of a variable."""
-    return np.asarray(number, dtype=variable.dtype)

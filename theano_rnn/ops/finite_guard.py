@@ -2,8 +2,6 @@
 
 from collections import OrderedDict
 
-from theano_rnn import ops  # noqa: F401  (configures Theano)
-
 import numpy as np
 import theano.tensor as T
 
@@ -43,7 +41,7 @@ def guarded_updates(updates, loss, norm):
     >>> import numpy as np
     >>> import theano
     >>> import theano.tensor as T
-    >>> from theano_rnn.updates import guarded_updates
+    >>> from theano_rnn.ops.finite_guard import guarded_updates
     >>> p, loss = theano.shared(1.), T.dscalar()
     >>> step = theano.function([loss], updates=guarded_updates({p: p - loss}, loss, norm=0.))
     >>> _ = step(np.nan)

@@ -1,6 +1,6 @@
 """Compute the expressions of `theano_rnn.ops.gpu_rewrites` on the device in THEANO_FLAGS, in a separate process.
 
-    python tests/cuda/rewriting.py FILE [LIBRARY ...]
+    python tests/cuda/gpu_rewrites.py FILE [LIBRARY ...]
 
 FILE, an npz, gets an array for each, and ``operations``, the names of the compiled operations. The libraries are loaded
 before anything else.
@@ -10,7 +10,7 @@ import sys
 from collections import OrderedDict
 
 import numpy as np
-from training import begin
+from run_scripts import begin
 
 
 def expressions():
