@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.networks import compiled
+from helpers.networks import Ones, compiled
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -300,13 +300,6 @@ def test_rows_are_sampled_with_their_own_parameters():
     index = T.ivector()
     sample, = compiled([index], [variable.rows(index).value(NormalNoise(3))])([1])
     assert_moments(sample[0], -5., np.exp(-4.))
-
-
-class Ones(object):
-    """Random number source of ones: each sample is mean + sigma."""
-
-    def normal(self, shape):
-        return T.ones(shape)
 
 
 def test_rows_that_the_minibatch_does_not_touch_get_no_gradient_from_the_data():

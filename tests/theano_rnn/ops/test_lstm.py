@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, OPTIMISED, both, needs_fused
+from helpers.backends import HAVE_FUSED, OPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -130,14 +130,6 @@ def cases():
     return dict((name, Case(name)) for name in CASES)
 
 
-def assert_close(actual, expected, dtype):
-    """Compare arrays; the tolerance is relative to the largest element."""
-    assert actual.shape == expected.shape
-    assert actual.dtype == expected.dtype == dtype
-    if expected.size:
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * max(1, abs(expected).max()))
-
-
 def shapes(components=1):
     """Strategy of T, B, H (a tuple for several components) and a seed."""
     units = st.integers(1, 40)
@@ -157,7 +149,7 @@ def test_fused_equals_reference(cases, name):
         arrays, upstream = values(case.variables, *shape)
         expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
-            assert_close(actual[key], expected[key], case.dtype)
+            assert_close(actual[key], expected[key], case.dtype, TOLERANCE[case.dtype])
 
     check()
 
@@ -169,7 +161,7 @@ def test_fused_equals_reference_with_many_units_and_rows(cases, shape):
         arrays, upstream = values(case.variables, *(shape + (1,)))
         expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
-            assert_close(actual[key], expected[key], case.dtype)
+            assert_close(actual[key], expected[key], case.dtype, TOLERANCE[case.dtype])
 
 
 @needs_fused
@@ -227,7 +219,7 @@ def test_components_are_separate_recurrences(cases, backend):
         alone = single(backend, [component(given_, key) for key in single.variables] +
                        [g[..., own] for g in upstream])
         for key, expected in alone.items():
-            assert_close(component(joint, key), expected, single.dtype)
+            assert_close(component(joint, key), expected, single.dtype, TOLERANCE[single.dtype])
 
 
 @both
@@ -258,8 +250,8 @@ def test_formulas_and_direction(cases, backend, name):
     if case.options["backwards"]:
         hid, cell = hid[::-1], cell[::-1]
     result = case(backend, arrays + upstream)
-    assert_close(result["hid"], hid.astype(case.dtype), case.dtype)
-    assert_close(result["cell"], cell.astype(case.dtype), case.dtype)
+    assert_close(result["hid"], hid.astype(case.dtype), case.dtype, TOLERANCE[case.dtype])
+    assert_close(result["cell"], cell.astype(case.dtype), case.dtype, TOLERANCE[case.dtype])
 
 
 @both
@@ -276,7 +268,7 @@ def test_mask_carries_the_state(cases, backend):
         np.testing.assert_array_equal(result["cell"][t, :3], given_["cell_init"][:3])
     assert np.all(result["preactivation"][:2, :3] == 0)
     assert np.all(result["z_gates"][5] == 0)
-    assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype)
+    assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype, TOLERANCE[case.dtype])
     # The content of the padding has no effect.
     given_["preactivation"][:2, :3] = np.nan
     padded = case(backend, arrays + upstream)
@@ -296,7 +288,8 @@ def test_not_finite_numbers_come_through(cases, backend, bad):
         assert np.isnan(result["W_hid"]).any() and np.isnan(result["b"]).any()
     else:
         assert np.all(np.isfinite(result["hid"]))   # tanh of it is 1 or -1
-        assert_close(result["cell"], numpy_lstm(*arrays, hard=False)[1].astype(case.dtype), case.dtype)
+        assert_close(result["cell"], numpy_lstm(*arrays, hard=False)[1].astype(case.dtype), case.dtype,
+                     TOLERANCE[case.dtype])
     others = [0, 1, 3, 4]                           # rows do not touch each other
     np.testing.assert_array_equal(result["hid"][:, others], good["hid"][:, others])
 
@@ -393,7 +386,8 @@ def test_components_may_share_a_preactivation(cases):
         result = f(*([given_["preactivation_0"] / 2] + [given_[name] for name in list(v)[1:]] + upstream))
         np.testing.assert_array_equal(result[0], expected["hid"])
         np.testing.assert_array_equal(result[1], expected["cell"])
-        assert_close(result[2], expected["preactivation_0"] + expected["preactivation_1"], case.dtype)
+        assert_close(result[2], expected["preactivation_0"] + expected["preactivation_1"], case.dtype,
+                     TOLERANCE[case.dtype])
 
 
 @needs_fused
