@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 
-from theano_rnn.ops.backend import FORMER_VARIABLE, VARIABLE, select_backend
 from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, OPTIMISED, assert_close, both, needs_fused
+from helpers.backends import OPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -479,30 +478,3 @@ def test_preactivations_and_matrices_belong_together(preactivations, matrices, m
             v[name] = [v[name]] * count
     with pytest.raises(ValueError, match="^" + message):
         lstm_recurrence(**v)
-
-
-def test_selection(monkeypatch):
-    for name in (VARIABLE, FORMER_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
-    singles, doubles = variables("float32").values(), variables("float64").values()
-    assert select_backend(list(singles) + list(doubles)) == "reference"
-    if HAVE_FUSED:
-        assert select_backend() == select_backend(singles) == select_backend(doubles) == "fused"
-    monkeypatch.setenv(VARIABLE, "reference")
-    assert select_backend(singles) == "reference"
-    monkeypatch.setenv(VARIABLE, "fused")
-    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND=fused, but its arguments are float32 and float64"):
-        select_backend(list(singles) + list(doubles))
-    monkeypatch.setenv(VARIABLE, "quick")
-    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND must be reference, fused or auto, got 'quick'"):
-        select_backend()
-    monkeypatch.delenv(VARIABLE)
-    monkeypatch.setenv(FORMER_VARIABLE, "scan")
-    assert select_backend(singles) == "reference"
-    monkeypatch.setenv(FORMER_VARIABLE, "quick")
-    with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE must be scan, fused or auto, got 'quick'"):
-        select_backend()
-    if HAVE_FUSED:
-        monkeypatch.setenv(FORMER_VARIABLE, "scan")
-        monkeypatch.setenv(VARIABLE, "auto")        # the new name takes precedence
-        assert select_backend(singles) == "fused"
