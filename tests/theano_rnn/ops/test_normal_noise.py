@@ -106,7 +106,8 @@ def test_either_backend_continues_the_stream_of_the_other(choices, monkeypatch):
 
 @needs_fused
 @pytest.mark.parametrize("state, shape, message", [
-    (np.ones((3, 6), "int32"), (-1,), "length -1"), (np.ones((3, 5), "int32"), (4,), "6 columns"),
+    (np.ones((3, 6), "int32"), (-1,), "axis lengths must be at least 0, got -1"),
+    (np.ones((3, 5), "int32"), (4,), "6 columns"),
     (np.ones((0, 6), "int32"), (4,), "at least one row")])
 def test_invalid_states_and_shapes(state, shape, message):
     with pytest.raises(ValueError, match=message):
