@@ -1,14 +1,12 @@
 """Data and finished runs that many tests share; each is created once."""
 
-import collections
 import os
+import shutil
 
 import pytest
-from helpers import corpora, running
+from helpers import prepared_corpora, running
 
 from Experiments.shared import cli
-
-FinishedRun = collections.namedtuple("FinishedRun", "dataset path output data")
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +17,7 @@ def data(tmp_path_factory):
     def prepared(dataset):
         path = os.path.join(folder, dataset)
         if not os.path.isdir(path):
-            corpora.prepare(dataset, path)
+            prepared_corpora.prepare(dataset, path)
         return path
     return prepared
 
@@ -28,7 +26,7 @@ def data(tmp_path_factory):
 def other_data(tmp_path_factory):
     """Prepared IMDB data with another vocabulary."""
     path = str(tmp_path_factory.mktemp("data") / "other")
-    corpora.prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
+    prepared_corpora.prepare("IMDB", path, things=("plot", "cast", "music", "hero", "start"))
     return path
 
 
@@ -40,15 +38,21 @@ def finished(tmp_path_factory, data):
     def finished_run(dataset):
         if dataset not in runs:
             out = str(tmp_path_factory.mktemp("runs") / dataset)
-            extra = ["--vectors", corpora.write_vectors(out + "-vectors.txt")] if dataset == "AGNews" else []
+            extra = ["--vectors", prepared_corpora.write_vectors(out + "-vectors.txt")] if dataset == "AGNews" else []
             arguments = running.tiny_arguments(dataset, data(dataset), out, *extra)
             if dataset == "IMDB":
                 output = running.succeed(running.script(dataset), arguments)
             else:       # faster in this process
                 output = running.call_for_output(cli.main, running.load_experiment(dataset), arguments)
-            runs[dataset] = FinishedRun(dataset, out, output, data(dataset))
+            runs[dataset] = running.FinishedRun(out, output, data(dataset))
         return runs[dataset]
     return finished_run
+
+
+@pytest.fixture
+def a_run(trained, tmp_path):
+    """A copy of the finished run `trained` of a test module."""
+    return shutil.copytree(trained.path, str(tmp_path / "run"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from theano_rnn.npz_store import load_arrays, save_arrays
 
 import pytest
 from helpers import running
-from helpers.corpora import write_vectors
+from helpers.prepared_corpora import write_vectors
 
 from Experiments.shared import cli
 from Experiments.shared.checkpoints import load_checkpoint

@@ -8,7 +8,7 @@ from theano_rnn.npz_store import load_arrays, save_arrays
 
 import pytest
 from helpers import running
-from helpers.corpora import prepare
+from helpers.prepared_corpora import prepare
 
 from Experiments.shared import cli
 

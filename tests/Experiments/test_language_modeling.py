@@ -1,6 +1,7 @@
 """The command lines of the language model and its task; all networks are tiny."""
 
 import collections
+import functools
 import itertools
 import json
 import math
@@ -73,33 +74,17 @@ def run_options(data, path, **changed):
     return values
 
 
-FinishedRun = collections.namedtuple("FinishedRun", "path output data")
-
-
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
     """A finished run of main.py that nothing interrupted."""
     path = str(tmp_path_factory.mktemp("runs") / "trained")
     output = running.call_for_output(cli.main, MAIN, running.options(**run_options(corpus, path)))
-    return FinishedRun(path, output, corpus)
+    return running.FinishedRun(path, output, corpus)
 
 
-@pytest.fixture
-def a_run(trained, tmp_path):
-    """A copy of the finished run."""
-    return shutil.copytree(trained.path, str(tmp_path / "run"))
-
-
-def train(*flags, **values):
-    return running.call(cli.main, MAIN, flags=flags, **values)
-
-
-def recite(*flags, **values):
-    return running.call(cli.main, RECITING, flags=flags, **values)
-
-
-def fine_tune(*flags, **values):
-    return running.call(cli.fine_tune, FINE_TUNING, MAIN, flags=flags, **values)
+train = running.command(cli.main, MAIN)
+recite = running.command(cli.main, RECITING)
+fine_tune = running.command(cli.fine_tune, FINE_TUNING, MAIN)
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
@@ -303,8 +288,7 @@ def test_fine_tuning_keeps_the_best_model_if_it_finds_none_better(a_run):
 
 
 def test_fine_tuning_refuses(refused_without_theano, a_run, tmp_path):
-    def refused(*rest):
-        return refused_without_theano(EXPERIMENT, "finetune.py", *rest)
+    refused = functools.partial(refused_without_theano, EXPERIMENT, "finetune.py")
     line = refused(*running.options(save=a_run, emsize=9, sparse_mode="direct"))
     assert line == ("error: %s was trained with other settings: emsize 8, not 9; give the same settings, or another "
                     "folder with --save" % a_run)
@@ -359,8 +343,7 @@ def test_reciting_has_no_regularisation(name, refused_without_theano):
 
 
 def test_missing_data(refused_without_theano, corpus, tmp_path):
-    def refused(folder):
-        return refused_without_theano(EXPERIMENT, "main.py", "--data", folder, "--save", tmp_path / "run")
+    refused = functools.partial(refused_without_theano, EXPERIMENT, "main.py", "--save", tmp_path / "run", "--data")
     assert "no corpus in %s: run ./getdata.sh" % (tmp_path / "none") in refused(tmp_path / "none")
     folder = shutil.copytree(corpus, str(tmp_path / "copy"))
     os.remove(os.path.join(folder, "valid.txt"))

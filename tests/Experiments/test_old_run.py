@@ -1,7 +1,7 @@
 """A run of an earlier version, stopped within an epoch, is resumed and ends as that version ended it.
 
 The folder old_run has its files at the stop (IMDB, CONFIG LCDCCD, commit 2ee5394; the data are those of
-`helpers.corpora.prepare`), and in ``end.npz`` the state of an uninterrupted run after the last epoch.
+`helpers.prepared_corpora.prepare`), and in ``end.npz`` the state of an uninterrupted run after the last epoch.
 """
 
 import hashlib

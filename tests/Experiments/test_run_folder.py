@@ -11,7 +11,7 @@ from theano_rnn.npz_store import load_arrays
 import numpy as np
 import pytest
 from helpers import running
-from helpers.corpora import OPINIONS
+from helpers.prepared_corpora import OPINIONS
 
 from bayes_rnn.predictor import load_model
 from Experiments.shared import run_folder

@@ -1,6 +1,7 @@
 """The command line of the tagger and its task; all networks are tiny."""
 
 import collections
+import functools
 import os
 import re
 import shutil
@@ -50,25 +51,15 @@ def corpus(tmp_path_factory):
     return write_tagged(tmp_path_factory.mktemp("corpus") / "tiny")
 
 
-FinishedRun = collections.namedtuple("FinishedRun", "path output data")
-
-
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
     """A finished run that nothing interrupted."""
     path = str(tmp_path_factory.mktemp("runs") / "trained")
     output = running.call_for_output(cli.main, MAIN, running.options(data=corpus, save=path, **TINY))
-    return FinishedRun(path, output, corpus)
+    return running.FinishedRun(path, output, corpus)
 
 
-@pytest.fixture
-def a_run(trained, tmp_path):
-    """A copy of the finished run."""
-    return shutil.copytree(trained.path, str(tmp_path / "run"))
-
-
-def tag(*flags, **values):
-    return running.call(cli.main, MAIN, flags=flags, **values)
+tag = running.command(cli.main, MAIN)
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
@@ -180,8 +171,7 @@ def test_wrong_option(given, message, refused_without_theano, corpus, tmp_path):
 
 
 def test_missing_or_damaged_data(refused_without_theano, corpus, tmp_path):
-    def refused(folder):
-        return refused_without_theano(EXPERIMENT, "main.py", "--data", folder, "--save", tmp_path / "run")
+    refused = functools.partial(refused_without_theano, EXPERIMENT, "main.py", "--save", tmp_path / "run", "--data")
     assert "no tagged sentences in %s: run 'python prepare_data.py'" % (tmp_path / "none") in refused(tmp_path / "none")
     folder = shutil.copytree(corpus, str(tmp_path / "copy"))
     with open(os.path.join(folder, "wsj_test.conll"), "a") as stream:
@@ -193,8 +183,7 @@ def test_missing_or_damaged_data(refused_without_theano, corpus, tmp_path):
 
 
 def test_a_folder_with_a_run(refused_without_theano, trained, a_run, tmp_path):
-    def refused(*given):
-        return refused_without_theano(EXPERIMENT, "main.py", "--save", a_run, *given)
+    refused = functools.partial(refused_without_theano, EXPERIMENT, "main.py", "--save", a_run)
     assert "%s already holds a run: continue it with --continue_train" % a_run in refused("--data", trained.data)
     assert refused("--continue_train", "--vocab_order", "down", "--l2", "1", "--lr", "0.02") == (
         "error: %s was trained with other settings: vocab_order up, not down, l2 0.0, not 1.0; give the same settings, "

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.networks import compiled, randomise
+from helpers.networks import Ones, compiled, randomise, token_input
+from helpers.recurrent import (
+    OPTIONS,
+    check_backwards_is_forwards_on_the_reversed_input,
+    check_final_is_the_last_of_all,
+    masked_outputs,
+)
 
 from bayes_rnn.layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer, PerGate
 from bayes_rnn.layers.embedding import GatheredRows, OneHotTokens, find_factors
@@ -23,17 +29,6 @@ LEFT_PADDED = np.array([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 1]], dtyp
 
 
 pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
-
-
-class Ones(object):
-    """Noise that is 1 everywhere: every sample is mean + sigma."""
-
-    def normal(self, shape):
-        return T.ones(shape)
-
-
-def token_input():
-    return layers.InputLayer((None, None), T.imatrix("tokens"), name="tokens")
 
 
 def mask_input():
@@ -281,27 +276,19 @@ def masked(double_precision):
     """LSTM layers with equal parameters on one masked input, all compiled together."""
     x, mask = layers.InputLayer((None, None, E), T.tensor3()), mask_input()
     make = Copying(hid_kind="L", gates_kind="L", mask_input=mask)
-    made = [make(x), make(x, only_return_final=True), make(x, backwards=True),
-            make(x, backwards=True, only_return_final=True)]
-    function = compiled([x.input_var, mask.input_var],
-                        [layers.get_output(layer, deterministic=True) for layer in made])
-    return lambda *arrays: dict(zip(("all", "final", "back", "back final"), function(*arrays)))
+    made = {name: make(x, **options) for name, options in OPTIONS.items()}
+    return masked_outputs(made, x, mask, deterministic=True)
 
 
 X = np.random.RandomState(2).randn(3, 5, E)
 
 
 def test_final_is_the_last_of_all(masked):
-    out = masked(X, LEFT_PADDED)
-    np.testing.assert_array_equal(out["final"], out["all"][:, -1])
-    np.testing.assert_array_equal(out["back final"], out["back"][:, 0])
-    assert not np.allclose(out["final"], out["back final"])
+    check_final_is_the_last_of_all(masked, X, LEFT_PADDED)
 
 
 def test_backwards_is_forwards_on_the_reversed_input(masked):
-    there, back = masked(X, LEFT_PADDED), masked(X[:, ::-1], LEFT_PADDED[:, ::-1])
-    np.testing.assert_allclose(there["back"], back["all"][:, ::-1], rtol=1e-12)
-    np.testing.assert_allclose(there["back final"], back["final"], rtol=1e-12)
+    check_backwards_is_forwards_on_the_reversed_input(masked, X, LEFT_PADDED)
 
 
 def test_padding_on_the_left_changes_nothing(masked):

@@ -6,7 +6,6 @@ import sys
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
-from theano_rnn.tokens import character_tokens, tokenize, word_tokens
 
 import numpy as np
 import pytest
@@ -60,24 +59,7 @@ def paths(models, tmpdir_factory):
     return paths
 
 
-# -- tokens ------------------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("text, tokens", [
-    ("It's <br />GOOD.", ["It", "s", "br", "GOOD"]), ("", []), (" ... ", []),
-    ("caf\u00e9 no_1", ["caf\u00e9", "no_1"])])
-def test_tokenize(text, tokens):
-    assert tokenize(text) == tokens
-
-
-@pytest.mark.parametrize("text, characters, words", [
-    ("a b", ["a", "_", "b"], ["a", "b", "<eos>"]),
-    (" a \n b\n", ["a", "\n", "b", "\n"], ["a", "<eos>", "b", "<eos>"]),
-    ("a\n\nb", ["a", "\n", "\n", "b"], ["a", "<eos>", "<eos>", "b", "<eos>"]),
-    ("", [], [])])
-def test_tokens_of_language_models(text, characters, words):
-    assert character_tokens(text) == characters
-    assert word_tokens(text) == words
-
+# -- numbers -----------------------------------------------------------------------------------------------------------
 
 def test_log_softmax_of_any_size():
     values = log_softmax(np.array([[0., 0.], [1000., -1000.], [-1e5, -1e5 + np.log(3)]]))

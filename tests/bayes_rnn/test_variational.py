@@ -1,160 +1,18 @@
-"""Random variables: formulas, gradients, distribution of samples, and which elements share a sample."""
+"""Random variables: parameters, divergence, distribution of samples, and which elements share a sample."""
 
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.normal_noise import NormalNoise
-from theano_rnn.ops.variational_adam import log_alpha, log_uniform_kl, normal_kl
 
 import numpy as np
 import pytest
-import theano
 import theano.tensor as T
-from helpers.networks import compiled
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from helpers.networks import Ones, compiled
+from helpers.variational import reference_kl
 
 from bayes_rnn.layers.embedding import token_scale
 from bayes_rnn.variational import KINDS, random_variable
 
-quickly = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-# Not st.floats: it insists on denormal numbers, which are switched off here (theano_rnn.runtime.configuration).
-means = st.builds(lambda sign, exponent: sign * 10. ** (exponent / 100.),
-                  st.sampled_from([-1, 0, 1]), st.integers(-600, 100))
-log_sigmas = st.integers(-12000, 3000).map(lambda thousandths: thousandths / 1000.)
-# Where log alpha reaches its limits of -8 and 8: log sigma = -+4 at mu = 1.
-AT_THE_LIMITS = [(1., side * (4 + offset)) for side in (-1, 1) for offset in (-1e-6, 0., 1e-6)]
-
-
 pytestmark = pytest.mark.usefixtures("double_precision")
-
-
-# -- formulas ----------------------------------------------------------------------------------------------------------
-
-def reference_kl(mean, log_sigma):
-    """Return the KL divergence by the formula of the paper."""
-    with np.errstate(divide="ignore"):
-        a = np.clip(2 * log_sigma - np.log(np.square(mean)), -8, 8)
-    return 0.5 * np.log(1 + np.exp(-a)) - (0.03 + 0.64 / (1 + np.exp(-1.5 * (a + 1.3))))
-
-
-def reference_slope(mean, log_sigma):
-    """Return the derivative of `reference_kl` with respect to log alpha."""
-    with np.errstate(divide="ignore"):
-        a = 2 * log_sigma - np.log(np.square(mean))
-    s = 1 / (1 + np.exp(-1.5 * (np.clip(a, -8, 8) + 1.3)))
-    return np.where(abs(a) < 8, -0.5 / (1 + np.exp(np.clip(a, -8, 8))) - 0.64 * 1.5 * s * (1 - s), 0)
-
-
-class KLFunctions(object):
-    """Functions of the KL divergence of vectors and its gradients: `python` (float64), `c64` and `c32` (C code)."""
-
-    def __init__(self):
-        self.python = self.build("float64", "FAST_COMPILE")
-        if theano.config.cxx:
-            self.c64, self.c32 = self.build("float64", "FAST_RUN"), self.build("float32", "FAST_RUN")
-
-    @staticmethod
-    def build(dtype, mode):
-        mean, log_sigma = T.vector(dtype=dtype), T.vector(dtype=dtype)
-        kl = log_uniform_kl(mean, log_sigma)
-        return theano.function([mean, log_sigma], [kl] + T.grad(kl.sum(), [mean, log_sigma]), mode=mode)
-
-
-@pytest.fixture(scope="module")
-def kl_functions(double_precision):
-    return KLFunctions()
-
-
-needs_c = pytest.mark.skipif(not theano.config.cxx, reason="no C++ compiler")
-code = pytest.mark.parametrize(
-    "name, tolerance", [("python", 1e-9), pytest.param("c64", 1e-9, marks=needs_c),
-                        pytest.param("c32", 2e-4, marks=needs_c)])
-
-
-@code
-def test_log_uniform_kl_and_gradient(kl_functions, name, tolerance):
-    function = getattr(kl_functions, name)
-
-    @quickly
-    @given(st.lists(st.tuples(means, log_sigmas), min_size=1, max_size=8))
-    @example([(0., -3.), (0., 3.), (-0., 0.)])
-    def check(pairs):
-        mean, log_sigma = np.array(pairs).T
-        if name == "c32":
-            mean, log_sigma = mean.astype("float32"), log_sigma.astype("float32")
-        value, by_mean, by_log_sigma = function(mean, log_sigma)
-        mean, log_sigma = mean.astype("float64"), log_sigma.astype("float64")
-        np.testing.assert_allclose(value, reference_kl(mean, log_sigma), rtol=tolerance, atol=tolerance)
-        slope = reference_slope(mean, log_sigma)
-        with np.errstate(divide="ignore"):
-            distance = abs(abs(2 * log_sigma - np.log(np.square(mean))) - 8)
-        sure = distance > 1e-4                      # nearer to the limit, the side depends on rounding
-        np.testing.assert_allclose(by_log_sigma[sure], 2 * slope[sure], rtol=tolerance, atol=tolerance)
-        expected = np.where(slope == 0, 0, -2 * slope / np.where(mean == 0, 1, mean))
-        np.testing.assert_allclose(by_mean[sure], expected[sure], rtol=tolerance, atol=tolerance)
-        assert np.all(np.isfinite(by_mean)) and np.all(np.isfinite(by_log_sigma))
-
-    check()
-
-
-@code
-def test_at_the_limits_of_log_alpha(kl_functions, name, tolerance):
-    mean, log_sigma = np.array(AT_THE_LIMITS).T.astype("float32" if name == "c32" else "float64")
-    value, by_mean, by_log_sigma = getattr(kl_functions, name)(mean, log_sigma)
-    np.testing.assert_allclose(value, reference_kl(mean, log_sigma), rtol=1e-5)
-    if name != "c32":
-        assert by_log_sigma[2] == by_log_sigma[5] == by_mean[2] == by_mean[5] == 0      # outside
-        assert by_log_sigma[0] < -0.9 and by_log_sigma[3] < -1e-4                       # inside: about -1, -3e-4
-        np.testing.assert_allclose(by_mean[[0, 3]], -by_log_sigma[[0, 3]])
-
-
-def test_the_gradient_is_that_of_finite_differences(kl_functions):
-    function = kl_functions.python
-    mean, log_sigma = np.array([0.3, -2., 1e-3, 5.]), np.array([-2., 1., -6., -1.])
-    _, by_mean, by_log_sigma = function(mean, log_sigma)
-    step = 1e-6
-    np.testing.assert_allclose(
-        by_mean, (function(mean * (1 + step), log_sigma)[0] - function(mean * (1 - step), log_sigma)[0])
-        / (2 * step * mean), rtol=1e-6)
-    np.testing.assert_allclose(
-        by_log_sigma, (function(mean, log_sigma + step)[0] - function(mean, log_sigma - step)[0]) / (2 * step),
-        rtol=1e-6)
-
-
-@code
-def test_not_a_number_is_not_hidden(kl_functions, name, tolerance):
-    dtype = "float32" if name == "c32" else "float64"
-    mean, log_sigma = np.array([np.nan, 1, 1], dtype=dtype), np.array([0, np.nan, 0], dtype=dtype)
-    for result in getattr(kl_functions, name)(mean, log_sigma):
-        assert np.isnan(result[:2]).all() and np.isfinite(result[2])
-
-
-def test_kl_of_extreme_posteriors(kl_functions):
-    value = kl_functions.python(np.array([1., 1.]), np.array([-30., 30.]))[0]
-    # Small sigma: 0.5 log(1 + e^8) - 0.03. Pruned: -0.67, which is negative.
-    np.testing.assert_allclose(value, [3.97016, -0.66983], atol=1e-4)
-
-
-def test_normal_kl():
-    mean, log_sigma = T.vectors(2)
-    function = compiled([mean, log_sigma], normal_kl(mean, log_sigma))
-
-    @quickly
-    @given(st.lists(st.tuples(means, log_sigmas), min_size=1, max_size=8))
-    def check(pairs):
-        mu, log_s = np.array(pairs).T
-        sigma = np.exp(log_s)
-        np.testing.assert_allclose(function(mu, log_s), -np.log(sigma) + 0.5 * (sigma ** 2 + mu ** 2) - 0.5,
-                                   rtol=1e-9, atol=1e-9)
-
-    check()
-    np.testing.assert_allclose(function([0.], [0.]), [0.])      # the prior itself
-
-
-def test_log_alpha_of_numpy_and_theano():
-    mean, log_sigma = np.array([0.5, -2., 1.]), np.array([-3., 0., 1.5])
-    np.testing.assert_allclose(log_alpha(mean, log_sigma), np.log(np.exp(log_sigma) ** 2 / mean ** 2))
-    symbols = T.vectors(2)
-    np.testing.assert_allclose(compiled(symbols, log_alpha(*symbols))(mean, log_sigma), log_alpha(mean, log_sigma))
 
 
 # -- random variables --------------------------------------------------------------------------------------------------
@@ -302,13 +160,6 @@ def test_rows_are_sampled_with_their_own_parameters():
     assert_moments(sample[0], -5., np.exp(-4.))
 
 
-class Ones(object):
-    """Random number source of ones: each sample is mean + sigma."""
-
-    def normal(self, shape):
-        return T.ones(shape)
-
-
 def test_rows_that_the_minibatch_does_not_touch_get_no_gradient_from_the_data():
     variable, layer = make("L", np.full((4, 2), 0.5), -1.)
     index = T.ivector()
@@ -398,39 +249,3 @@ def test_sample_product_of_deterministic_weights():
     symbol = T.matrix()
     x = np.eye(3)
     np.testing.assert_allclose(compiled([symbol], variable.sample_product(symbol, NormalNoise(1)))(x), WEIGHTS)
-
-
-# -- noise -------------------------------------------------------------------------------------------------------------
-
-def test_noise_with_restored_states_repeats_itself():
-    noise = NormalNoise(3)
-    draw = compiled([], [noise.normal((T.constant(3), T.constant(2))), noise.normal([T.constant(5)])])
-    assert len(noise.states()) == 2
-    draw()
-    saved = [state.get_value() for state in noise.states()]
-    expected = draw() + draw()
-    for state, value in zip(noise.states(), saved):
-        state.set_value(value)
-    again = draw() + draw()
-    for a, b in zip(again, expected):
-        np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(expected[0], expected[2])
-
-
-def test_noise_is_determined_by_its_seed():
-    def sample(noise):
-        return compiled([], noise.normal([T.constant(4)]))()
-
-    np.testing.assert_array_equal(sample(NormalNoise(3)), sample(NormalNoise(3)))
-    assert not np.array_equal(sample(NormalNoise(3)), sample(NormalNoise(4)))
-    before = lasagne.random.get_rng()
-    try:
-        drawn = []
-        for _ in range(2):
-            lasagne.random.set_rng(np.random.RandomState(7))
-            drawn.append(sample(NormalNoise()))
-        np.testing.assert_array_equal(*drawn)
-        assert not np.array_equal(drawn[1], sample(NormalNoise()))
-    finally:
-        lasagne.random.set_rng(before)
-    assert sample(NormalNoise(3)).dtype == theano.config.floatX

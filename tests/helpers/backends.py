@@ -5,6 +5,7 @@ from unittest import mock
 
 from theano_rnn.ops.compiled_op import CompiledOp
 
+import numpy as np
 import pytest
 import theano
 
@@ -28,3 +29,11 @@ def theano_in_python():
         return make_c_thunk(self, *arguments, **options)
     with mock.patch.object(theano.gof.Op, "make_c_thunk", only_ours):
         yield
+
+
+def assert_close(actual, expected, dtype, tolerance):
+    """Compare an array of a backend with the expected one; the tolerance is relative to the largest element."""
+    assert actual.shape == expected.shape
+    assert actual.dtype == expected.dtype == dtype
+    if expected.size:
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1, abs(expected).max()))

@@ -2,10 +2,25 @@
 
 import contextlib
 
+from theano_rnn.lasagne_compat import lasagne
+
 import numpy as np
 import theano
+import theano.tensor as T
 
-__all__ = ["compiled", "floatx", "randomise"]
+__all__ = ["Ones", "compiled", "floatx", "randomise", "token_input"]
+
+
+class Ones(object):
+    """Random number source of ones: each sample is mean + sigma."""
+
+    def normal(self, shape):
+        return T.ones(shape)
+
+
+def token_input():
+    """Return the input layer of a network of token ids ``(batch, time)``."""
+    return lasagne.layers.InputLayer((None, None), T.imatrix("tokens"), name="tokens")
 
 
 def compiled(inputs, outputs, **options):

@@ -120,11 +120,3 @@ def _run(command, arguments, **options):
                                stderr=subprocess.PIPE, universal_newlines=True, **options)
     output, errors = process.communicate()
     return process.returncode, output, errors
-
-
-def folder_bytes(folder):
-    contents = {}
-    for name in sorted(os.listdir(str(folder))):
-        with open(os.path.join(str(folder), name), "rb") as stream:
-            contents[name] = stream.read()
-    return contents

@@ -1,5 +1,6 @@
 """Run the real scripts of the experiments on tiny networks, in separate processes or in this one."""
 
+import collections
 import contextlib
 import csv
 import importlib.util
@@ -34,6 +35,8 @@ SETTINGS = {
     "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=3e-3, evaluate_every=20, save_every=50,
                      epochs=60),
 }
+#: Folder, printed lines and data of a finished run.
+FinishedRun = collections.namedtuple("FinishedRun", "path output data")
 # Save after (nearly) every minibatch.
 SAVE_OFTEN = ["--set", "checkpoint_minutes=1e-6"]
 
@@ -140,6 +143,11 @@ def call(command_line, *experiments, flags=(), **values):
     except SystemExit as ending:
         return ending.code
     return 0
+
+
+def command(command_line, *experiments):
+    """Return a function of flags and values that runs a command line; see `call`."""
+    return lambda *flags, **values: call(command_line, *experiments, flags=flags, **values)
 
 
 def call_for_output(command_line, experiment, arguments):

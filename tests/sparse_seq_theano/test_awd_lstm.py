@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.dropouts import assert_fraction, pass_through, passed
 from helpers.networks import compiled, randomise
 
 from sparse_seq_theano.architecture import SPARSE_MODES, language_model_architecture
@@ -36,29 +37,7 @@ def assert_locked(pattern):
     assert len(np.unique(pattern[:, 0], axis=0)) == len(pattern)
 
 
-def assert_fraction(pattern, probability, independent):
-    """Check the fraction of true elements to four standard deviations of `independent` draws."""
-    assert abs(pattern.mean() - probability) < 4 * np.sqrt(probability * (1 - probability) / independent)
-
-
 # -- dropouts ----------------------------------------------------------------------------------------------------------
-
-def pass_through(lstm):
-    """Make a dense LSTM forget everything and pass its input on: h = tanh(tanh(x)), unit by unit."""
-    component, = lstm.components
-    inputs, units = component["W_in"].get_value().shape[0], component["W_hid"].get_value().shape[0]
-    zeros = np.zeros((inputs, units))
-    cell_gate = [zeros, zeros, np.eye(inputs, units), zeros]
-    for name, value in (("W_in", np.concatenate(cell_gate, axis=1)), ("W_hid", np.zeros((units, 4 * units))),
-                        ("b_in", np.repeat([50., -50., 0., 50.], units)), ("b_hid", np.zeros(4 * units))):
-        component[name].set_value(value.astype(theano.config.floatX))
-
-
-def passed(values, lstms):
-    for _ in range(2 * lstms):
-        values = np.tanh(values)
-    return values
-
 
 def kept(values, expected):
     """Return which values are equal to the expected one. The others must be 0."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.networks import token_input
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -29,10 +30,6 @@ def pytest_generate_tests(metafunc):
 
 
 pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
-
-
-def token_input():
-    return layers.InputLayer((None, None), T.imatrix("tokens"), name="tokens")
 
 
 @pytest.mark.core

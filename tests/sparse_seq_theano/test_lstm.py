@@ -8,6 +8,12 @@ import pytest
 import theano
 import theano.tensor as T
 from helpers.networks import compiled
+from helpers.recurrent import (
+    OPTIONS,
+    check_backwards_is_forwards_on_the_reversed_input,
+    check_final_is_the_last_of_all,
+    masked_outputs,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -135,25 +141,19 @@ def test_equals_its_dense_components_side_by_side(arguments, seed):
 def masked(double_precision):
     """Layers with equal parameters on one masked input, all compiled together."""
     x, mask = input_layer(), layers.InputLayer((None, None), T.matrix(dtype="uint8"))
-    options = [{}, dict(only_return_final=True), dict(backwards=True), dict(backwards=True, only_return_final=True)]
-    made = [SparseLSTMLayer(x, UNITS, mask_input=mask, **dict(SPARSE, **option)) for option in options]
-    for layer in made[1:]:
-        copy_parameters(made[0], layer)
-    function = compiled([x.input_var, mask.input_var], [layers.get_output(layer) for layer in made])
-    return lambda *arrays: dict(zip(("all", "final", "back", "back final"), function(*arrays)))
+    made = {name: SparseLSTMLayer(x, UNITS, mask_input=mask, **dict(SPARSE, **options))
+            for name, options in OPTIONS.items()}
+    for layer in made.values():
+        copy_parameters(made["all"], layer)
+    return masked_outputs(made, x, mask)
 
 
 def test_final_is_the_last_of_all(masked):
-    out = masked(X, MASK)
-    np.testing.assert_array_equal(out["final"], out["all"][:, -1])
-    np.testing.assert_array_equal(out["back final"], out["back"][:, 0])
-    assert not np.allclose(out["final"], out["back final"])
+    check_final_is_the_last_of_all(masked, X, MASK)
 
 
 def test_backwards_is_forwards_on_the_reversed_input(masked):
-    there, back = masked(X, MASK), masked(X[:, ::-1], MASK[:, ::-1])
-    np.testing.assert_allclose(there["back"], back["all"][:, ::-1], rtol=1e-12)
-    np.testing.assert_allclose(there["back final"], back["final"], rtol=1e-12)
+    check_backwards_is_forwards_on_the_reversed_input(masked, X, MASK)
 
 
 def test_the_mask_carries_the_state(masked):

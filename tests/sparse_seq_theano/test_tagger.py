@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.dropouts import assert_fraction, pass_through, passed
 from helpers.networks import compiled, randomise
 
 from sparse_seq_theano.architecture import tagger_architecture
@@ -141,23 +142,6 @@ UNITS = 20
 WORDS = np.random.RandomState(5).randint(0, V, (6, 7)).astype("int32")
 
 
-def pass_through(lstm):
-    """Make an LSTM forget everything and pass on its first inputs: h = tanh(tanh(x)), unit by unit."""
-    component, = lstm.components
-    inputs, units = component["W_in"].get_value().shape[0], component["W_hid"].get_value().shape[0]
-    zeros = np.zeros((inputs, units))
-    component["W_in"].set_value(np.concatenate([zeros, zeros, np.eye(inputs, units), zeros], axis=1))
-    component["W_hid"].set_value(np.zeros((units, 4 * units)))
-    component["b_in"].set_value(np.repeat([50., -50., 0., 50.], units))
-    component["b_hid"].set_value(np.zeros(4 * units))
-
-
-def passed(value, layers):
-    for _ in range(2 * layers):
-        value = np.tanh(value)
-    return value
-
-
 def pattern_of_scores(expected, layers=1, **dropouts):
     """Return which scores ``(batch, time, units)`` were kept in a tagger that passes on an embedding of ones.
 
@@ -178,11 +162,6 @@ def pattern_of_scores(expected, layers=1, **dropouts):
     pattern = scores > 0.01
     np.testing.assert_allclose(scores, np.where(pattern, expected, 0), rtol=1e-9, atol=1e-12)
     return pattern
-
-
-def assert_fraction(pattern, probability, independent):
-    """Check the fraction of true elements to four standard deviations of `independent` draws."""
-    assert abs(pattern.mean() - probability) < 4 * np.sqrt(probability * (1 - probability) / independent)
 
 
 def test_dropoute_drops_words_wherever_they_stand():

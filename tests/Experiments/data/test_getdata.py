@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from helpers import raw_corpora
+from helpers import raw_corpora, running
 
 from Experiments.language_modeling import prepare_data as getdata
 from Experiments.shared.data import download
@@ -36,12 +36,12 @@ def test_getdata_sh_end_to_end(tmp_path):
     status, output, errors = getdata_sh(*arguments, cwd=str(tmp_path))
     assert (status, errors) == (0, "") and "wikitext-2 written:" in output
     folder = tmp_path / "data" / "wikitext-2"
-    before = raw_corpora.folder_bytes(folder), os.stat(str(folder / "train.txt")).st_mtime
+    before = running.folder_bytes(folder), os.stat(str(folder / "train.txt")).st_mtime
     assert len(load_corpus(str(folder)).vocabulary) == 5
     os.remove(source)
     status, output, errors = getdata_sh("wikitext-2", "--data-dir", tmp_path / "data")
     assert (status, output, errors) == (0, "%s is there and intact: nothing to do\n" % folder, "")
-    assert (raw_corpora.folder_bytes(folder), os.stat(str(folder / "train.txt")).st_mtime) == before
+    assert (running.folder_bytes(folder), os.stat(str(folder / "train.txt")).st_mtime) == before
     status, output, errors = getdata_sh(*arguments, cwd=str(tmp_path))
     assert (status, output, errors) == (2, "", "error: source not found: wikitext-2-v1.zip; give an existing folder "
                                                "or file\n")

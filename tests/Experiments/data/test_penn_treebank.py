@@ -1,7 +1,6 @@
 """Penn Treebank: the raw format, the character version."""
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.tokens import character_tokens
 
 import pytest
 from helpers import raw_corpora
@@ -12,7 +11,6 @@ from Experiments.shared.data.prepare import PUBLISHED_SOURCE
 
 def test_character_version():
     assert ptb.character_version(" a bc \n d \n") == "a _ b c \n d \n "
-    assert character_tokens(" a bc \n d \n") == ["a", "_", "b", "c", "\n", "d", "\n"]
 
 
 def test_character_files_are_written(tmp_path):

@@ -7,7 +7,7 @@ import time
 import types
 
 import pytest
-from helpers import raw_corpora
+from helpers import raw_corpora, running
 
 from Experiments.shared.config import default_data_dir
 from Experiments.shared.data import download
@@ -55,7 +55,7 @@ def test_scripts_prepare_the_same_bytes_whatever_the_hash_seed(tmp_path, dataset
         for line in expected:
             assert line in output
         assert "  vocabulary.txt" in output
-    assert raw_corpora.folder_bytes(folders[0]) == raw_corpora.folder_bytes(folders[1])
+    assert running.folder_bytes(folders[0]) == running.folder_bytes(folders[1])
     assert sorted(os.listdir(str(tmp_path / "deep"))) == ["a", "b"]
     (load_text if dataset in ("IMDB", "AGNews") else load_language)(folders[0], dataset)
 
@@ -69,7 +69,7 @@ def test_bytes_do_not_depend_on_the_form_of_the_source(tmp_path, capsys, dataset
         work.mkdir()
         main(find_data_set(dataset),
              ["--source", sources(kind, work), "--data-dir", str(work / "out"), "--no-checksum"])
-        contents.append(raw_corpora.folder_bytes(work / "out"))
+        contents.append(running.folder_bytes(work / "out"))
     assert all(content == contents[0] for content in contents)
 
 

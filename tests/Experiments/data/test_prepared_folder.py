@@ -5,7 +5,7 @@ import os
 from theano_rnn.errors import ReportedError
 
 import pytest
-from helpers import raw_corpora
+from helpers import raw_corpora, running
 
 from Experiments.shared.data import prepared_folder as prepared
 from Experiments.shared.data.vocabulary import Vocabulary
@@ -18,7 +18,7 @@ def write_arrays(folder, label=0, files=None):
 
 def test_failed_preparation_leaves_the_old_folder(tmp_path, monkeypatch):
     write_arrays(tmp_path / "p")
-    before = raw_corpora.folder_bytes(tmp_path / "p")
+    before = running.folder_bytes(tmp_path / "p")
 
     def fail(*_arguments, **_options):
         raise KeyboardInterrupt
@@ -27,7 +27,7 @@ def test_failed_preparation_leaves_the_old_folder(tmp_path, monkeypatch):
         write_arrays(tmp_path / "p", label=1)
     with pytest.raises(KeyboardInterrupt):
         write_arrays(tmp_path / "q")
-    assert raw_corpora.folder_bytes(tmp_path / "p") == before
+    assert running.folder_bytes(tmp_path / "p") == before
     assert os.listdir(str(tmp_path)) == ["p"]
 
 
@@ -73,7 +73,7 @@ def test_files_of_others_are_not_replaced(tmp_path):
     folder = raw_corpora.write_tree(tmp_path / "penn", {"test.txt": "a", "train.txt": "b"})
     with pytest.raises(ReportedError, match="penn holds test.txt, which is not prepared data"):
         prepared.write_text_folder(folder, {"train.txt": b"x"}, "a test")
-    assert raw_corpora.folder_bytes(folder) == {"test.txt": b"a", "train.txt": b"b"}
+    assert running.folder_bytes(folder) == {"test.txt": b"a", "train.txt": b"b"}
     with pytest.raises(ReportedError, match="train.txt is not a folder"):
         prepared.write_text_folder(os.path.join(folder, "train.txt"), {}, "a test")
 

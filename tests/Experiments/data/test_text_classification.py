@@ -4,7 +4,6 @@ import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
-from theano_rnn.tokens import tokenize
 
 import numpy as np
 import pytest
@@ -15,11 +14,6 @@ from Experiments.shared.data import text_classification as text
 def prepare(folder, documents=("b a a", "a b c", "c d")):
     corpus = {"train": (documents, [0, 1, 1]), "test": (["d a"], [0])}
     return text.prepare_text(corpus, str(folder), "IMDB", 2, {"source": "test"})
-
-
-def test_tokens_are_the_pieces_between_runs_of_non_word_characters():
-    assert tokenize(" It's <br />caf\u00e9_1 ...9") == ["It", "s", "br", "caf\u00e9_1", "9"]
-    assert tokenize(" ... ") == []
 
 
 def test_vocabulary_order_and_the_two_documents_rule():

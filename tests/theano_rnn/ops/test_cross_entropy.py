@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, OPTIMISED, both, needs_fused
+from helpers.backends import HAVE_FUSED, OPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ def variables(dtype, with_bias):
     return [T.matrix(dtype=dtype), T.ivector()] + ([T.vector(dtype=dtype)] if with_bias else [])
 
 
-def compiled(dtype, with_bias, backend):
+def loss_function(dtype, with_bias, backend):
     """Return a function of the arguments and the gradient of nll: nll, most_probable, the gradients. Compiled once."""
     key = (dtype, with_bias, backend)
     if key not in COMPILED:
@@ -45,13 +45,12 @@ def values(dtype, with_bias, rows, columns, seed=0):
     return [scores, rng.randint(columns, size=rows).astype("int32")] + bias + [rng.randn(rows).astype(dtype)]
 
 
-def assert_close(actual, expected, dtype):
-    """Compare nll, most_probable and the gradients; the tolerance is relative to the largest element."""
+def assert_same_results(actual, expected, dtype):
+    """Compare nll, most_probable and the gradients."""
     np.testing.assert_array_equal(actual[1], expected[1])
     assert actual[1].dtype == "int64"
     for a, e in zip(actual[:1] + actual[2:], expected[:1] + expected[2:]):
-        assert a.shape == e.shape and a.dtype == e.dtype == dtype
-        np.testing.assert_allclose(a, e, rtol=0, atol=TOLERANCE[dtype] * max(1, abs(e).max()))
+        assert_close(a, e, dtype, TOLERANCE[dtype])
 
 
 @needs_fused
@@ -61,8 +60,8 @@ def test_fused_equals_reference(dtype, with_bias):
     @given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 2 ** 32 - 1))
     def check(rows, columns, seed):
         arguments = values(dtype, with_bias, rows, columns, seed)
-        assert_close(compiled(dtype, with_bias, "fused")(*arguments),
-                     compiled(dtype, with_bias, "reference")(*arguments), dtype)
+        assert_same_results(loss_function(dtype, with_bias, "fused")(*arguments),
+                            loss_function(dtype, with_bias, "reference")(*arguments), dtype)
 
     check()
 
@@ -72,14 +71,14 @@ def test_fused_equals_reference(dtype, with_bias):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (3, 1024), (50, 2049)])
 def test_fused_equals_reference_for_many_columns(dtype, with_bias, shape):
     arguments = values(dtype, with_bias, *shape)
-    assert_close(compiled(dtype, with_bias, "fused")(*arguments),
-                 compiled(dtype, with_bias, "reference")(*arguments), dtype)
+    assert_same_results(loss_function(dtype, with_bias, "fused")(*arguments),
+                        loss_function(dtype, with_bias, "reference")(*arguments), dtype)
 
 
 @both
 def test_formula(backend):
     scores, targets, bias, g = values("float64", True, 6, 37)
-    nll, most_probable, d_scores, d_bias = compiled("float64", True, backend)(scores, targets, bias, g)
+    nll, most_probable, d_scores, d_bias = loss_function("float64", True, backend)(scores, targets, bias, g)
     p = np.exp(scores + bias) / np.exp(scores + bias).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(nll, -np.log(p[np.arange(6), targets]), rtol=1e-12)
     np.testing.assert_array_equal(most_probable, p.argmax(axis=1))
@@ -92,7 +91,7 @@ def test_gradient_of_the_bias_is_accurate_for_many_rows():
     rows = 200000
     scores, targets, bias, _ = values("float32", True, rows, 3)
     targets[:] = 0
-    d_bias = compiled("float32", True, "fused")(scores, targets, bias, np.ones(rows, "float32"))[3]
+    d_bias = loss_function("float32", True, "fused")(scores, targets, bias, np.ones(rows, "float32"))[3]
     p = np.exp(scores.astype("float64") + bias)
     p /= p.sum(axis=1, keepdims=True)
     # Row after row, the sums would be wrong by 6e-5.
@@ -106,7 +105,7 @@ def test_of_equal_scores_the_first_is_most_probable(backend):
     scores[2, [2500, 2501]] = 2
     scores[3, 17:] = -1e-3
     scores[3, :17] = -np.inf
-    result = compiled("float32", False, backend)(scores, np.zeros(4, "int32"), np.ones(4, "float32"))
+    result = loss_function("float32", False, backend)(scores, np.zeros(4, "int32"), np.ones(4, "float32"))
     np.testing.assert_array_equal(result[1], [0, 1023, 2500, 17])
 
 
@@ -119,7 +118,7 @@ def test_extreme_scores(backend, dtype, with_bias):
     arguments[0][2] += 1e4                                  # far from 0, but close together
     arguments[0][3] -= 1e4
     arguments[1][:2] = 7, 8
-    result = compiled(dtype, with_bias, backend)(*arguments)
+    result = loss_function(dtype, with_bias, backend)(*arguments)
     scores = (arguments[0] + arguments[2] if with_bias else arguments[0]).astype("float64")
     scores -= scores.max(axis=1, keepdims=True)
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -134,12 +133,12 @@ def test_extreme_scores(backend, dtype, with_bias):
 def test_not_finite_scores(backend, dtype, with_bias):
     arguments = values(dtype, with_bias, 5, 40)
     arguments[1][:] = 20
-    expected = compiled(dtype, with_bias, backend)(*arguments)
+    expected = loss_function(dtype, with_bias, backend)(*arguments)
     arguments[0][0, 3] = np.nan
     arguments[0][1, 39] = np.inf
     arguments[0][2] = -np.inf                               # no distribution
     arguments[0][3, 20] = -np.inf                           # its own target is impossible
-    result = compiled(dtype, with_bias, backend)(*arguments)
+    result = loss_function(dtype, with_bias, backend)(*arguments)
     assert np.isnan(result[0][:3]).all() and result[0][3] == np.inf
     assert np.isnan(result[2][:3]).all() and np.isfinite(result[2][3]).all()
     assert result[2][3, 20] == -arguments[-1][3]
@@ -153,9 +152,9 @@ def test_not_finite_scores(backend, dtype, with_bias):
 @both
 def test_impossible_words_change_nothing(backend):
     scores, targets, g = values("float64", False, 5, 40)
-    expected = compiled("float64", False, backend)(scores, targets, g)
+    expected = loss_function("float64", False, backend)(scores, targets, g)
     more = np.concatenate([scores, np.full((5, 30), -np.inf)], axis=1)
-    nll, most_probable, d_scores = compiled("float64", False, backend)(more, targets, g)
+    nll, most_probable, d_scores = loss_function("float64", False, backend)(more, targets, g)
     np.testing.assert_allclose(nll, expected[0], rtol=1e-13)
     np.testing.assert_array_equal(most_probable, expected[1])
     np.testing.assert_allclose(d_scores[:, :40], expected[2], rtol=0, atol=1e-14)
@@ -166,14 +165,14 @@ def test_impossible_words_change_nothing(backend):
 def test_impossible_words_get_no_gradient_in_float32():
     scores, targets, g = values("float32", False, 5, 40)
     scores[:, 30:], targets[:] = -np.inf, 3
-    assert np.all(compiled("float32", False, "fused")(scores, targets, g)[2][:, 30:] == 0)
+    assert np.all(loss_function("float32", False, "fused")(scores, targets, g)[2][:, 30:] == 0)
 
 
 @needs_fused
 @pytest.mark.parametrize("shape", [(601, 1001), (7, 100003), (100003, 7)])
 def test_fused_does_not_depend_on_threads_or_memory_order(monkeypatch, shape):
     scores, targets, bias, g = values("float32", True, *shape)
-    function, results = compiled("float32", True, "fused"), []
+    function, results = loss_function("float32", True, "fused"), []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         results.append(function(scores, targets, bias, g))
@@ -198,9 +197,9 @@ def test_the_gradient_is_written_over_the_scores_where_nobody_needs_them():
     alone = theano.function([x, y, b], d_scores, mode=OPTIMISED)
     beside = theano.function([x, y, b], [d_scores, doubled, T.exp(doubled)], mode=OPTIMISED)
     assert gradient_op(alone).inplace
-    assert not gradient_op(beside).inplace and not gradient_op(compiled("float32", True, "fused")).inplace
+    assert not gradient_op(beside).inplace and not gradient_op(loss_function("float32", True, "fused")).inplace
     before = scores.copy()
-    expected = compiled("float32", True, "fused")(2 * scores, targets, bias, np.ones(30, "float32"))[2]
+    expected = loss_function("float32", True, "fused")(2 * scores, targets, bias, np.ones(30, "float32"))[2]
     np.testing.assert_array_equal(alone(scores, targets, bias), expected)
     actual, kept, exponentials = beside(scores, targets, bias)
     np.testing.assert_array_equal(actual, expected)
@@ -249,7 +248,7 @@ def test_wrong_shapes_are_named():
         arguments = values("float32", True, 30, 45)
         arguments[position] = np.concatenate([arguments[position]] * 2)
         with pytest.raises(ValueError, match=message):
-            compiled("float32", True, "fused")(*arguments)
+            loss_function("float32", True, "fused")(*arguments)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
@@ -259,13 +258,13 @@ def test_integers_of_any_type(backend, dtype):
     x, y = T.dmatrix(), T.vector(dtype=dtype)
     nll, _ = softmax_cross_entropy(x, y, backend=backend)
     function = theano.function([x, y], nll, mode="FAST_COMPILE")
-    expected = compiled("float64", False, "reference")(scores, targets, g)[0]
+    expected = loss_function("float64", False, "reference")(scores, targets, g)[0]
     np.testing.assert_allclose(function(scores, targets.astype(dtype)), expected, rtol=1e-12)
 
 
 @both
 def test_no_rows(backend):
-    results = compiled("float32", True, backend)(*values("float32", True, 0, 5))
+    results = loss_function("float32", True, backend)(*values("float32", True, 0, 5))
     assert [result.shape for result in results] == [(0,), (0,), (0, 5), (5,)]
     np.testing.assert_array_equal(results[3], 0)
 

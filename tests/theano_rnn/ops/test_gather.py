@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import OPTIMISED, both, needs_fused
+from helpers.backends import OPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ every_case = pytest.mark.parametrize("dtype, scaled", [("float32", True), ("floa
 COMPILED = {}
 
 
-def compiled(dtype, scaled, backend):
+def gather_function(dtype, scaled, backend):
     """Return a function of rows, index, the scale if `scaled`, and the output's gradient: output, gradients."""
     key = (dtype, scaled, backend)
     if key not in COMPILED:
@@ -40,16 +40,15 @@ def values(dtype, scaled, rows, shape, columns, seed=0):
             + ([rng.randn(*shape).astype(dtype)] if scaled else []) + [rng.randn(*(shape + (columns,))).astype(dtype)])
 
 
-def assert_close(actual, expected, dtype):
+def assert_same_results(actual, expected, dtype):
     for a, e in zip(actual, expected):
-        assert a.shape == e.shape and a.dtype == e.dtype == dtype
-        np.testing.assert_allclose(a, e, rtol=0, atol=TOLERANCE[dtype] * max(1, abs(e).max() if e.size else 0))
+        assert_close(a, e, dtype, TOLERANCE[dtype])
 
 
 @both
 def test_formula(backend):
     rows, index, scale, g = values("float64", True, 7, (3, 4), 5)
-    output, d_rows, d_scale = compiled("float64", True, backend)(rows, index, scale, g)
+    output, d_rows, d_scale = gather_function("float64", True, backend)(rows, index, scale, g)
     np.testing.assert_allclose(output, rows[index] * scale[:, :, None], rtol=1e-14)
     one_hot = np.eye(7)[index]
     np.testing.assert_allclose(d_rows, np.einsum("abu,ab,abn->un", one_hot, scale, g), atol=1e-13)
@@ -64,8 +63,8 @@ def test_fused_equals_reference(dtype, scaled):
            st.integers(0, 2 ** 32 - 1))
     def check(rows, shape, columns, seed):
         arguments = values(dtype, scaled, rows, shape, columns, seed)
-        assert_close(compiled(dtype, scaled, "fused")(*arguments),
-                     compiled(dtype, scaled, "reference")(*arguments), dtype)
+        assert_same_results(gather_function(dtype, scaled, "fused")(*arguments),
+                            gather_function(dtype, scaled, "reference")(*arguments), dtype)
 
     check()
 
@@ -75,13 +74,14 @@ def test_fused_equals_reference(dtype, scaled):
 @pytest.mark.parametrize("rows, shape, columns", [(3, (40, 6), 1024), (40, (5, 6), 2600), (500, (2, 3), 1025)])
 def test_fused_equals_reference_for_many_columns(dtype, scaled, rows, shape, columns):
     arguments = values(dtype, scaled, rows, shape, columns)
-    assert_close(compiled(dtype, scaled, "fused")(*arguments), compiled(dtype, scaled, "reference")(*arguments), dtype)
+    assert_same_results(gather_function(dtype, scaled, "fused")(*arguments),
+                        gather_function(dtype, scaled, "reference")(*arguments), dtype)
 
 
 @needs_fused
 @every_case
 def test_no_places(dtype, scaled):
-    results = compiled(dtype, scaled, "fused")(*values(dtype, scaled, 4, (0, 3), 5))
+    results = gather_function(dtype, scaled, "fused")(*values(dtype, scaled, 4, (0, 3), 5))
     assert results[0].shape == (0, 3, 5)
     assert results[1].shape == (4, 5) and not results[1].any()
 
@@ -89,7 +89,7 @@ def test_no_places(dtype, scaled):
 @needs_fused
 def test_fused_does_not_depend_on_threads_or_memory_order(monkeypatch):
     rows, index, scale, g = values("float32", True, 60, (70, 50), 1500)
-    function, results = compiled("float32", True, "fused"), []
+    function, results = gather_function("float32", True, "fused"), []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         results.append(function(rows, index, scale, g))
@@ -106,7 +106,7 @@ def test_an_index_that_is_no_row_is_named(bad):
     index[2, 1] = bad
     message = r"index \(2, 1\) must be in \[0, 7\), got %d" % bad
     with pytest.raises(IndexError, match=message):
-        compiled("float32", True, "fused")(rows, index, scale, g)
+        gather_function("float32", True, "fused")(rows, index, scale, g)
 
 
 @needs_fused
@@ -116,7 +116,7 @@ def test_wrong_shapes_are_named():
         arguments = values("float32", True, 7, (3, 4), 5)
         arguments[position] = np.concatenate([arguments[position]] * 2)
         with pytest.raises(ValueError, match=message):
-            compiled("float32", True, "fused")(*arguments)
+            gather_function("float32", True, "fused")(*arguments)
 
 
 @pytest.mark.parametrize("arguments, message", [

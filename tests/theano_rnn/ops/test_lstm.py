@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 
-from theano_rnn.ops.backend import BACKEND_VARIABLE, FORMER_VARIABLE, select_backend
 from theano_rnn.ops.lstm import lstm_recurrence
 from theano_rnn.ops.lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, OPTIMISED, both, needs_fused
+from helpers.backends import OPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -130,14 +129,6 @@ def cases():
     return dict((name, Case(name)) for name in CASES)
 
 
-def assert_close(actual, expected, dtype):
-    """Compare arrays; the tolerance is relative to the largest element."""
-    assert actual.shape == expected.shape
-    assert actual.dtype == expected.dtype == dtype
-    if expected.size:
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * max(1, abs(expected).max()))
-
-
 def shapes(components=1):
     """Strategy of T, B, H (a tuple for several components) and a seed."""
     units = st.integers(1, 40)
@@ -157,7 +148,7 @@ def test_fused_equals_reference(cases, name):
         arrays, upstream = values(case.variables, *shape)
         expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
-            assert_close(actual[key], expected[key], case.dtype)
+            assert_close(actual[key], expected[key], case.dtype, TOLERANCE[case.dtype])
 
     check()
 
@@ -169,7 +160,7 @@ def test_fused_equals_reference_with_many_units_and_rows(cases, shape):
         arrays, upstream = values(case.variables, *(shape + (1,)))
         expected, actual = case("reference", arrays + upstream), case("fused", arrays + upstream)
         for key in expected:
-            assert_close(actual[key], expected[key], case.dtype)
+            assert_close(actual[key], expected[key], case.dtype, TOLERANCE[case.dtype])
 
 
 @needs_fused
@@ -227,7 +218,7 @@ def test_components_are_separate_recurrences(cases, backend):
         alone = single(backend, [component(given_, key) for key in single.variables] +
                        [g[..., own] for g in upstream])
         for key, expected in alone.items():
-            assert_close(component(joint, key), expected, single.dtype)
+            assert_close(component(joint, key), expected, single.dtype, TOLERANCE[single.dtype])
 
 
 @both
@@ -258,8 +249,8 @@ def test_formulas_and_direction(cases, backend, name):
     if case.options["backwards"]:
         hid, cell = hid[::-1], cell[::-1]
     result = case(backend, arrays + upstream)
-    assert_close(result["hid"], hid.astype(case.dtype), case.dtype)
-    assert_close(result["cell"], cell.astype(case.dtype), case.dtype)
+    assert_close(result["hid"], hid.astype(case.dtype), case.dtype, TOLERANCE[case.dtype])
+    assert_close(result["cell"], cell.astype(case.dtype), case.dtype, TOLERANCE[case.dtype])
 
 
 @both
@@ -276,7 +267,7 @@ def test_mask_carries_the_state(cases, backend):
         np.testing.assert_array_equal(result["cell"][t, :3], given_["cell_init"][:3])
     assert np.all(result["preactivation"][:2, :3] == 0)
     assert np.all(result["z_gates"][5] == 0)
-    assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype)
+    assert_close(result["hid_init"][5], upstream[0][:, 5].sum(axis=0), case.dtype, TOLERANCE[case.dtype])
     # The content of the padding has no effect.
     given_["preactivation"][:2, :3] = np.nan
     padded = case(backend, arrays + upstream)
@@ -296,7 +287,8 @@ def test_not_finite_numbers_come_through(cases, backend, bad):
         assert np.isnan(result["W_hid"]).any() and np.isnan(result["b"]).any()
     else:
         assert np.all(np.isfinite(result["hid"]))   # tanh of it is 1 or -1
-        assert_close(result["cell"], numpy_lstm(*arrays, hard=False)[1].astype(case.dtype), case.dtype)
+        assert_close(result["cell"], numpy_lstm(*arrays, hard=False)[1].astype(case.dtype), case.dtype,
+                     TOLERANCE[case.dtype])
     others = [0, 1, 3, 4]                           # rows do not touch each other
     np.testing.assert_array_equal(result["hid"][:, others], good["hid"][:, others])
 
@@ -393,7 +385,8 @@ def test_components_may_share_a_preactivation(cases):
         result = f(*([given_["preactivation_0"] / 2] + [given_[name] for name in list(v)[1:]] + upstream))
         np.testing.assert_array_equal(result[0], expected["hid"])
         np.testing.assert_array_equal(result[1], expected["cell"])
-        assert_close(result[2], expected["preactivation_0"] + expected["preactivation_1"], case.dtype)
+        assert_close(result[2], expected["preactivation_0"] + expected["preactivation_1"], case.dtype,
+                     TOLERANCE[case.dtype])
 
 
 @needs_fused
@@ -485,30 +478,3 @@ def test_preactivations_and_matrices_belong_together(preactivations, matrices, m
             v[name] = [v[name]] * count
     with pytest.raises(ValueError, match="^" + message):
         lstm_recurrence(**v)
-
-
-def test_selection(monkeypatch):
-    for name in (BACKEND_VARIABLE, FORMER_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
-    singles, doubles = variables("float32").values(), variables("float64").values()
-    assert select_backend(list(singles) + list(doubles)) == "reference"
-    if HAVE_FUSED:
-        assert select_backend() == select_backend(singles) == select_backend(doubles) == "fused"
-    monkeypatch.setenv(BACKEND_VARIABLE, "reference")
-    assert select_backend(singles) == "reference"
-    monkeypatch.setenv(BACKEND_VARIABLE, "fused")
-    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND=fused, but its arguments are float32 and float64"):
-        select_backend(list(singles) + list(doubles))
-    monkeypatch.setenv(BACKEND_VARIABLE, "quick")
-    with pytest.raises(ValueError, match="THEANO_RNN_BACKEND must be reference, fused or auto, got 'quick'"):
-        select_backend()
-    monkeypatch.delenv(BACKEND_VARIABLE)
-    monkeypatch.setenv(FORMER_VARIABLE, "scan")
-    assert select_backend(singles) == "reference"
-    monkeypatch.setenv(FORMER_VARIABLE, "quick")
-    with pytest.raises(ValueError, match="BAYES_RNN_RECURRENCE must be scan, fused or auto, got 'quick'"):
-        select_backend()
-    if HAVE_FUSED:
-        monkeypatch.setenv(FORMER_VARIABLE, "scan")
-        monkeypatch.setenv(BACKEND_VARIABLE, "auto")        # the new name takes precedence
-        assert select_backend(singles) == "fused"

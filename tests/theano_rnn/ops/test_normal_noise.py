@@ -1,5 +1,6 @@
 """Normal noise: the fused backend against Theano's generator, and both against the normal distribution."""
 
+from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.ops.normal_noise import NormalNoise
 from theano_rnn.ops.normal_noise.fused import MRGNormal
 
@@ -8,6 +9,7 @@ import pytest
 import theano
 import theano.tensor as T
 from helpers.backends import OPTIMISED, both, needs_fused
+from helpers.networks import compiled
 from scipy import stats
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 
@@ -104,7 +106,8 @@ def test_either_backend_continues_the_stream_of_the_other(choices, monkeypatch):
 
 @needs_fused
 @pytest.mark.parametrize("state, shape, message", [
-    (np.ones((3, 6), "int32"), (-1,), "length -1"), (np.ones((3, 5), "int32"), (4,), "6 columns"),
+    (np.ones((3, 6), "int32"), (-1,), "axis lengths must be at least 0, got -1"),
+    (np.ones((3, 5), "int32"), (4,), "6 columns"),
     (np.ones((0, 6), "int32"), (4,), "at least one row")])
 def test_invalid_states_and_shapes(state, shape, message):
     with pytest.raises(ValueError, match=message):
@@ -123,3 +126,37 @@ def test_invalid_inputs_of_the_operations(make):
 @needs_fused
 def test_no_numbers():
     assert theano.function([], MRGNormal("float32", (False, False))(state_of(3), 0, 5)[1])().shape == (0, 5)
+
+
+def test_noise_with_restored_states_repeats_itself(float64):
+    noise = NormalNoise(3)
+    draw = compiled([], [noise.normal((T.constant(3), T.constant(2))), noise.normal([T.constant(5)])])
+    assert len(noise.states()) == 2
+    draw()
+    saved = [state.get_value() for state in noise.states()]
+    expected = draw() + draw()
+    for state, value in zip(noise.states(), saved):
+        state.set_value(value)
+    again = draw() + draw()
+    for a, b in zip(again, expected):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(expected[0], expected[2])
+
+
+def test_noise_is_determined_by_its_seed(float64):
+    def sample(noise):
+        return compiled([], noise.normal([T.constant(4)]))()
+
+    np.testing.assert_array_equal(sample(NormalNoise(3)), sample(NormalNoise(3)))
+    assert not np.array_equal(sample(NormalNoise(3)), sample(NormalNoise(4)))
+    before = lasagne.random.get_rng()
+    try:
+        drawn = []
+        for _ in range(2):
+            lasagne.random.set_rng(np.random.RandomState(7))
+            drawn.append(sample(NormalNoise()))
+        np.testing.assert_array_equal(*drawn)
+        assert not np.array_equal(drawn[1], sample(NormalNoise()))
+    finally:
+        lasagne.random.set_rng(before)
+    assert sample(NormalNoise(3)).dtype == theano.config.floatX

@@ -1,0 +1,64 @@
+"""Errors of command lines: one line, and the exit status."""
+
+from theano_rnn.errors import EXIT_ERROR, EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
+
+import pytest
+
+
+def ending(action):
+    """Return the exit status of an action within `reported_errors`."""
+    with pytest.raises(SystemExit) as ended, reported_errors():
+        action()
+    return ended.value.code
+
+
+def raising(error):
+    def action():
+        raise error
+    return action
+
+
+def test_exit_statuses():
+    assert (EXIT_ERROR, EXIT_INTERRUPTED) == (2, 130)
+
+
+def test_a_reported_error_is_one_line(capsys):
+    assert ending(raising(ReportedError("batch_size must be at least 1, got 0"))) == 2
+    assert capsys.readouterr() == ("", "error: batch_size must be at least 1, got 0\n")
+
+
+def test_an_interruption(capsys):
+    assert ending(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "\ninterrupted\n")
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), OSError("a defect"), SystemExit(7)])
+def test_other_exceptions_pass(error, capsys):
+    with pytest.raises(type(error)) as raised, reported_errors():
+        raise error
+    assert raised.value is error
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_an_error_nothing_happens(capsys):
+    with reported_errors():
+        print("result")
+    assert capsys.readouterr() == ("result\n", "")
+
+
+def test_a_reported_error_is_a_value_error():
+    assert issubclass(ReportedError, ValueError)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--size", "x"], "error: argument --size: invalid int value: 'x'; see --help\n"),
+    (["--sise", "1"], "error: unrecognized arguments: --sise 1; see --help\n"),
+])
+def test_the_parser_states_an_error_in_one_line(arguments, message, capsys):
+    parser = ArgumentParser(prog="main.py")
+    parser.add_argument("--size", type=int)
+    assert parser.parse_args(["--size", "3"]).size == 3
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", message)
