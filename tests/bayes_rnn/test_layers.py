@@ -28,7 +28,7 @@ TOKENS = np.array([[1, 5, 5, 2, 0], [8, 8, 1, 8, 3], [4, 0, 2, 1, 1]], dtype="in
 LEFT_PADDED = np.array([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 1]], dtype="uint8")
 
 
-pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "double_precision", "seeded")
 
 
 def mask_input():

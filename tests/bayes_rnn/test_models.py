@@ -13,7 +13,7 @@ from bayes_rnn.models import LanguageModel, TextClassifier
 V, E, H = 7, 3, 2
 
 
-pytestmark = pytest.mark.usefixtures("double_precision")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "double_precision")
 
 
 def classifier(config="LLLCCL", classes=2, **options):

@@ -23,7 +23,7 @@ TOKENS = np.random.RandomState(0).randint(0, V, (6, 7)).astype("int32")
 TARGETS = np.random.RandomState(1).randint(0, V, (6, 7)).astype("int32")
 
 
-pytestmark = pytest.mark.usefixtures("seeded")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "seeded")
 
 
 def with_dropouts(architecture, **dropouts):

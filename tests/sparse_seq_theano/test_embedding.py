@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("path", files, ids=[os.path.basename(file)[:-4] for file in files])
 
 
-pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "double_precision", "seeded")
 
 
 @pytest.mark.core

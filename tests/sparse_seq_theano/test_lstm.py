@@ -29,7 +29,7 @@ MASK = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [1, 1, 1, 1, 1]], dtype="uint
 X = np.random.RandomState(2).randn(3, 5, INPUTS)
 
 
-pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "double_precision", "seeded")
 
 
 def input_layer(features=INPUTS):

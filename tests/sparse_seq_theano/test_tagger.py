@@ -21,7 +21,7 @@ TOKENS = np.where(REAL, np.random.RandomState(0).randint(0, V, REAL.shape), 0).a
 TAG_IDS = np.where(REAL, np.random.RandomState(1).randint(0, TAGS, REAL.shape), 0).astype("int32")
 
 
-pytestmark = pytest.mark.usefixtures("double_precision", "seeded")
+pytestmark = pytest.mark.usefixtures("only_fused_in_c", "double_precision", "seeded")
 
 
 def architecture(**options):

@@ -1,6 +1,6 @@
 """A step whose loss or gradient is not finite changes nothing."""
 
-from theano_rnn.updates import guarded_updates, is_finite
+from theano_rnn.ops.finite_guard import guarded_updates, is_finite
 
 import numpy as np
 import pytest
