@@ -7,7 +7,6 @@ import os
 import theano
 import theano.tensor as T
 from theano import gof
-from theano.gof.cmodule import gcc_version
 
 __all__ = ["CompiledOp", "C_TYPES", "COMMON_SOURCES", "listed", "read_source", "register_inplace", "with_properties"]
 
@@ -116,11 +115,7 @@ class CompiledOp(gof.Op):
         # No -ffast-math: NaN and infinity must be preserved. Contraction to fused multiply-add makes the products fast.
         # The user's flags must not contain -std=c++.., which disables it. We set no -std, because precompiled headers
         # require the same language standard, and the default of g++ 6 and later is new enough.
-        flags = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
-        # For AMD processors, GCC contracts in some loops only, and a sum would depend on the division of the work among
-        # threads. GCC has this parameter since version 8.
-        major = gcc_version().partition(".")[0]
-        return flags + (["--param=avoid-fma-max-bits=0"] if major.isdigit() and int(major) >= 8 else [])
+        return ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
     def c_code_cache_version(self):
         # Theano's cache of modules compares versions, not the support code.

@@ -154,7 +154,9 @@ template <typename T> struct problem {
         threads = (int)std::max<long>(1, by_units ? threads_by_units : threads_by_rows);
     }
     range own_rows(int i, int n) const { return by_units ? range{0, rows} : part_of(rows, GROUP_ROWS, i, n); }
-    range own_panels(int i, int n) const { return by_units ? part_of(panels, 1, i, n) : range{0, panels}; }
+    // In pairs, whatever the number of threads: the compiler may round the product of a single panel differently (GCC
+    // for AMD processors).
+    range own_panels(int i, int n) const { return by_units ? part_of(panels, 2, i, n) : range{0, panels}; }
     long time(long s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
     bool active(long t, long i) const { return !mask || mask[t * rows + i] != 0; }
     const T* before(const T* states, const T* init, long s, long i) const {    // the state before step s
@@ -214,7 +216,7 @@ static bool forward(const problem<T>& q, T* hid, T* cell, T* total) {
     if (!packed.p) return false;
     in_team(q.threads, [&](int thread, team& others) {
         const range rows = q.own_rows(thread, others.size), panels = q.own_panels(thread, others.size);
-        pack_forward(q, part_of(q.panels, 1, thread, others.size), packed.p);
+        pack_forward(q, q.by_units ? panels : part_of(q.panels, 1, thread, others.size), packed.p);
         if (!q.by_units) others.barrier();
         const long begin = panels.begin * N, units = std::min(H, panels.end * N) - begin;
         std::vector<long> active;
