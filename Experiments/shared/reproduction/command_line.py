@@ -11,9 +11,9 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from ..cli import add_device_option
 from ..config import experiment_folder, positive_integer
 from ..run_folder import PROJECT
-from . import local
+from . import cluster, report
 from .durations import duration_text, remaining_seconds
-from .runs import CONFIG_EXPERIMENTS, FINISHED, command, source, state
+from .runs import CONFIG_EXPERIMENTS, FINISHED, command, state
 from .tables import CORPORA, TABLES, make_table
 
 __all__ = ["main", "select_rows", "planned_runs"]
@@ -48,15 +48,34 @@ def main(argv=None):
         if options.demo:
             table = _demonstration(table)
         seeds = _seeds(table, options.seeds)
-        runs = planned_runs(table, seeds, options)
+        runs, root = planned_runs(table, seeds, options), root_of_runs(options)
         if options.dry_run:
             _print_plan(runs, options)
             return
-        failed = {} if options.table_only else _train(runs, options)
-    if failed:
-        sys.stderr.write("error: %d of %d runs are not finished: %s\n" % (
-            len(failed), len(runs), ", ".join("%s (exit status %d)" % item for item in sorted(failed.items()))))
+        try:
+            failures = [] if options.table_only else cluster.run_all(
+                runs, root, options.executor, options.max_jobs, options.cpus, options.minutes, options.sbatch)
+        except KeyboardInterrupt:
+            _write(table, root, seeds, options)
+            raise
+        _write(table, root, seeds, options)
+    if failures:
         sys.exit(1)
+
+
+def _write(table, root, seeds, options):
+    """Write the table, and print it."""
+    collected = report.collect(table, root, seeds, options.epochs, published=not options.demo)
+    paths = report.write_table(table, collected, options.out or root, file_name(table, options.corpus))
+    for section, rows, other in collected:
+        print("\n%s\n" % report.section_markdown(section, rows, other))
+    print("Written: %s" % ", ".join(paths))
+
+
+def file_name(table, corpus):
+    """Return the name of the files of a table: its name, and the corpus of the tagger if it is not the default."""
+    uses_corpus = any(section.experiment == "sequence_labeling" for section in table.sections)
+    return "%s-%s" % (table.name, corpus) if uses_corpus and corpus != CORPORA[0] else table.name
 
 
 def _parser():
@@ -86,6 +105,7 @@ def _parser():
                         help="further arguments of the training programs: --arguments='--vectors google-news'")
     parser.add_argument("--demo", action="store_true", help="train small networks on generated data")
     add_device_option(parser)
+    cluster.add_options(parser)
     return parser
 
 
@@ -193,16 +213,7 @@ def _data_option(row, options):
     return ["--data-dir" if row.experiment in CONFIG_EXPERIMENTS else "--data", folder]
 
 
-# -- training ----------------------------------------------------------------------------------------------------------
-
-def _train(runs, options):
-    """Train the runs, then those that continue them; return the exit statuses of those that are not finished: dict."""
-    root, failed = root_of_runs(options), {}
-    for stage in ([run for run in runs if not source(run)], [run for run in runs if source(run)]):
-        ready = [run for run in stage if source(run) not in failed and state(run, root).name != FINISHED]
-        failed.update(local.run_all(ready, root))
-    return failed
-
+# -- plan -------------------------------------------------------------------------------------------------------------
 
 def _print_plan(runs, options):
     """Print the runs that are not finished, their commands, and how long they take."""
