@@ -28,6 +28,17 @@ _one_cache_per_worker()
 configuration.configure()
 
 
+def pytest_collection_modifyitems(items):
+    """Tell ``pytest -n 2 --dist loadgroup`` which tests one process must run, because they share compiled functions.
+
+    Each file is a group. The files that use the fixture `finished`, which trains the tiny runs, are one group.
+    """
+    sharing = {item.location[0] for item in items if "finished" in getattr(item, "fixturenames", ())}
+    for item in items:
+        file_name = item.location[0]
+        item.add_marker(pytest.mark.xdist_group("finished runs" if file_name in sharing else file_name))
+
+
 def pytest_addoption(parser):
     parser.addoption("--golden-dir", default=os.path.join(os.path.dirname(__file__), "golden"),
                      help="folder with bayes_rnn/*.npz and other golden values (default: tests/golden)")
