@@ -124,8 +124,8 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 
 #: Spelling of the command line and of ``config.json`` of an experiment.
 #:
-#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
-#: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
+#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level, if the
+#: experiment has them; all others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
 #: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option, demo: spellings
 #: of options and of the command of a demonstration, for messages.
 Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
@@ -133,7 +133,7 @@ Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data",
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"),
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm"),
     ("config", "seed", "data_dir", "vectors", "vectors_norm"), "data_dir", "--resume", "--out", "--data-dir",
     "python main.py CONFIG --demo")
 #: ``main.py --name value``
@@ -214,7 +214,7 @@ class Settings(object):
         config = {dialect.identity: self.experiment.name}
         if dialect is OPTION_DIALECT:
             config["entry"] = self.experiment.entry
-        config.update(self.select(dialect.top_level))
+        config.update(self.select(name for name in dialect.top_level if name in self))
         config["settings"] = {name: value for name, value in self._values.items() if name not in dialect.top_level}
         return config
 
