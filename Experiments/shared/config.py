@@ -92,7 +92,7 @@ probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1
 
 # -- settings ----------------------------------------------------------------------------------------------------------
 
-class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar"])):
+class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar", "added"])):
     """One setting of an experiment.
 
     Attributes
@@ -105,12 +105,14 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
         For ``--help``.
     metavar : str or None
         Placeholder of the value in ``--help``.
+    added : bool
+        Whether runs of earlier versions lack the setting. Such a run has the default.
     """
 
     __slots__ = ()
 
-    def __new__(cls, name, default, read, help="", metavar=None):
-        return super(Setting, cls).__new__(cls, name, default, read, help, metavar)
+    def __new__(cls, name, default, read, help="", metavar=None, added=False):
+        return super(Setting, cls).__new__(cls, name, default, read, help, metavar, added)
 
     def checked(self, value):
         """Return the value as `read` returns it; the error message begins with the name of the setting."""
@@ -131,8 +133,9 @@ Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data",
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"), ("config", "seed", "data_dir", "vectors"),
-    "data_dir", "--resume", "--out", "--data-dir", "python main.py CONFIG --demo")
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"),
+    ("config", "seed", "data_dir", "vectors", "vectors_norm"), "data_dir", "--resume", "--out", "--data-dir",
+    "python main.py CONFIG --demo")
 #: ``main.py --name value``
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data",
                          "python main.py --demo")
@@ -424,6 +427,7 @@ class Experiment(object):
         values = dict(config.get("settings", {}))
         values.update((name, config[name]) for name in self.dialect.top_level if name in config)
         names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
+        values = dict(((setting.name, setting.default) for setting in self.settings if setting.added), **values)
         wrong = sorted(set(names).symmetric_difference(values))
         if wrong:
             raise ReportedError("%s is damaged: it %s setting %s" % (

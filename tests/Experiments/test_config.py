@@ -88,6 +88,15 @@ def test_the_two_layouts_of_config_json():
     assert {"data", "save", "seed", "entry", "recite", "save_every"} <= set(sparse["settings"])
 
 
+def test_a_run_of_an_earlier_version_has_no_vectors_and_the_defaults_of_newer_settings(tmp_path):
+    contents = settings_of("IMDB", vectors_norm=3, kl_warmup=2).to_config()
+    contents["vectors"] = None
+    del contents["settings"]["vectors_norm"], contents["settings"]["kl_warmup"]
+    (tmp_path / "config.json").write_text(json.dumps(contents))
+    read = running.load_experiment("IMDB").read_settings(RunFolder(str(tmp_path)))
+    assert (read.vectors, read.vectors_norm, read.kl_warmup) == ("none", None, 0)
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda settings: settings.pop("length"), "it lacks the setting length"),
     (lambda settings: settings.update(lenght=3), "it has the unknown setting lenght"),

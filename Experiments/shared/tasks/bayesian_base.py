@@ -62,7 +62,8 @@ class BayesianTask(NetworkTask):
     def _make_step(self, profile=False):
         data_loss, final_state = self._training_loss()
         step = training_step(self.network, data_loss, self.train_size, self.settings.learning_rate,
-                             clip=self.settings.clip)
+                             clip=self.settings.clip,
+                             kl_warmup=self.settings.kl_warmup * self.minibatch_count(1))
         self._keep_optimiser_state(step.updates)
         diagnostics = stacked([data_loss] + list(step.kl.values()) + list(step.squares.values()))
         updates = OrderedDict(step.updates)
