@@ -12,6 +12,10 @@ EXPERIMENT = bayesian_experiment(
         epochs=800, evaluate_every=20, save_every=200, checkpoint_minutes=5.),
     demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, clip=1., epochs=40,
               evaluate_every=1),
+    recipes={
+        "quick": dict(words_kept=3000, embedding_units=100, hidden_units=32, length=60, epochs=15, evaluate_every=5),
+        "fast": dict(clip=5., rate_schedule="0:1,8:1,12:8,50:8,80:0.2", epochs=80, evaluate_every=2),
+    },
     examples=("A wonderful film, the best I have seen this year.",
               "What a boring film. The plot is dull and the ending is terrible."),
 )

@@ -13,6 +13,7 @@ from .config import (
     positive_integer,
     positive_number,
     positive_number_or_none,
+    rate_schedule,
     seed,
 )
 from .data.demo import prepare_demo
@@ -27,9 +28,14 @@ NETWORKS = {"text": "classification", "characters": "language model", "words": "
 TASKS = {"text": "classification:TextTask", "characters": "bayesian_lm:CharacterTask", "words": "bayesian_lm:WordTask"}
 #: Settings that are not positive numbers of the type of their default.
 READERS = {"clip": positive_number_or_none, "validation_fraction": open_share}
+#: Settings of the optimiser that all experiments have, with the published values.
+OPTIMISER_SETTINGS = (
+    Setting("rate_schedule", None, rate_schedule, "factors of the learning rate: epoch:factor,epoch:factor",
+            added=True),
+    Setting("log_sigma_rate", 1., positive_number, "factor of the learning rate of log sigma", added=True))
 
 
-def bayesian_experiment(name, kind, hyperparameters, demo, examples):
+def bayesian_experiment(name, kind, hyperparameters, demo, examples, recipes=()):
     """Return the `Experiment` of a data set.
 
     Parameters
@@ -44,6 +50,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples):
         The hyperparameters that ``--demo`` changes.
     examples : sequence of str
         Texts that the compressed model classifies or continues at the end of training.
+    recipes : dict of str to dict
+        The settings that ``--recipe NAME`` changes.
 
     Returns
     -------
@@ -64,12 +72,14 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples):
     for setting, value in hyperparameters.items():
         number = positive_integer if isinstance(value, int) else positive_number
         settings.append(Setting(setting, value, READERS.get(setting, number)))
+    settings.extend(OPTIMISER_SETTINGS)
+    optimiser = {setting.name: setting.default for setting in OPTIMISER_SETTINGS}
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
-        "Experiments.shared.tasks." + TASKS[kind], _load_data, _prepare_demo, demo=demo, fixed=fixed,
+        "Experiments.shared.tasks." + TASKS[kind], _load_data, _prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
         free=("epochs", "data_dir"), dialect=CONFIG_DIALECT, read_initial=_read_vectors, examples=examples,
         epilog="%s\n\nsettings: %s" % (describe_positions(network), ", ".join(
-            "%s=%s" % item for item in sorted(hyperparameters.items()))))
+            "%s=%s" % item for item in sorted(dict(hyperparameters, **optimiser).items()))))
 
 
 def _config(text, network):
