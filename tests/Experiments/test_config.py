@@ -88,12 +88,16 @@ def test_the_two_layouts_of_config_json():
     assert {"data", "save", "seed", "entry", "recite", "save_every"} <= set(sparse["settings"])
 
 
-def test_a_run_of_an_earlier_version_has_the_defaults_of_newer_settings(tmp_path):
-    config = settings_of("IMDB", rate_schedule="0:2", log_sigma_rate=3).to_config()
-    del config["recipe"], config["settings"]["rate_schedule"], config["settings"]["log_sigma_rate"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
+def test_a_run_of_an_earlier_version_has_no_vectors_and_the_defaults_of_newer_settings(tmp_path):
+    newer = dict(vectors_norm=None, kl_warmup=0, rate_schedule=None, log_sigma_rate=1.)
+    contents = settings_of("IMDB", vectors_norm=3, kl_warmup=2, rate_schedule="0:2", log_sigma_rate=3).to_config()
+    contents["vectors"] = None
+    del contents["recipe"]
+    for name in newer:
+        del contents["settings"][name]
+    (tmp_path / "config.json").write_text(json.dumps(contents))
     read = running.load_experiment("IMDB").read_settings(RunFolder(str(tmp_path)))
-    assert (read.recipe, read.rate_schedule, read.log_sigma_rate) == (None, None, 1.)
+    assert (read.vectors, read.recipe) == ("none", None) and read.select(newer) == newer
 
 
 @pytest.mark.parametrize("value, expected", [

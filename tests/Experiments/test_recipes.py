@@ -66,7 +66,7 @@ def test_a_resumed_run_follows_the_schedule_to_the_same_bits(data, tmp_path):
     assert settings["clip"] == IMDB.recipes["fast"]["clip"]
 
 
-@pytest.mark.skipif(not os.path.isfile(REVIEWS), reason="takes minutes: only if the folder REAL_DATA has aclImdb.tar.xz")
+@pytest.mark.skipif(not os.path.isfile(REVIEWS), reason="takes minutes: only if REAL_DATA has aclImdb.tar.xz")
 def test_the_quick_recipe_learns_imdb(tmp_path):
     folder = str(tmp_path / "prepared")
     prepare_text(read_imdb(REVIEWS), folder, "IMDB", 2, {"source": "real"})

@@ -60,12 +60,12 @@ class Network(object):
 class Training(object):
     """A network with its compiled step; `spoiled` makes the loss infinite or NaN."""
 
-    def __init__(self, kinds, clip, dtype, backend, **schedule):
+    def __init__(self, kinds, clip, dtype, backend, kl_warmup=0, **schedule):
         theano.config.floatX = dtype
         self.network = Network(kinds)
         self.spoiled = theano.shared(np.asarray(0, dtype))
         self.step = training_step(self.network, self.network.data_loss + self.spoiled, TRAIN_SIZE, LEARNING_RATE,
-                                  clip, backend, **schedule)
+                                  clip, backend, kl_warmup=kl_warmup, **schedule)
         self.function = theano.function(
             [self.network.tokens, self.network.targets],
             [self.step.loss, self.step.norm] + list(self.step.kl.values()) + list(self.step.squares.values()),
@@ -82,13 +82,17 @@ class Training(object):
     def run(self, steps, seed=0):
         """Train from the initial state; return the values of each step and the final state."""
         self.set_state(self.initial)
-        rng = np.random.RandomState(seed)
-        values = [self.function(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"),
-                                rng.randint(3, size=5).astype("int32")) for _ in range(steps)]
+        values = [self.function(*minibatch) for minibatch in minibatches(steps, seed)]
         return np.array(values), self.state()
 
     def ops(self, kind):
         return [node.op for node in self.function.maker.fgraph.toposort() if isinstance(node.op, kind)]
+
+
+def minibatches(count, seed=0):
+    rng = np.random.RandomState(seed)
+    return [(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"), rng.randint(3, size=5).astype("int32"))
+            for _ in range(count)]
 
 
 TRAININGS = {}
@@ -120,6 +124,32 @@ def test_fused_equals_reference(kinds, clip, dtype):
     np.testing.assert_allclose(values, expected_values, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     assert_same(state, expected, TOLERANCE[dtype])
     assert not any(np.array_equal(state[name], fused.initial[name]) for name in state)
+
+
+@both
+def test_the_weight_of_the_divergence_grows_linearly_from_zero(backend):
+    """The loss is data loss + min(1, (t - 1) / 3) * KL / train_size in step t; the state alone determines t."""
+    growing, complete = training("LLL", None, "float64", backend, 3), training("LLL", None, "float64", backend)
+    growing.set_state(growing.initial)
+    for step, minibatch in enumerate(minibatches(5)):
+        state = growing.state()
+        complete.set_state(state)
+        whole_loss, _, embedding_kl, dense_kl = complete.function(*minibatch)[:4]
+        expected = whole_loss + (min(1, step / 3.) - 1) * (embedding_kl + dense_kl) / TRAIN_SIZE
+        np.testing.assert_allclose(growing.function(*minibatch)[0], expected, rtol=1e-10)
+        after = growing.state()
+        growing.set_state(state)
+        growing.function(*minibatch)
+        for name, array in growing.state().items():
+            np.testing.assert_array_equal(array, after[name], err_msg=name)
+
+
+@needs_fused
+def test_fused_equals_reference_while_the_weight_grows():
+    (values, state), (expected_values, expected) = [training("LLL", None, "float64", backend, 3).run(4)
+                                                    for backend in ("fused", "reference")]
+    np.testing.assert_allclose(values, expected_values, rtol=1e-8, atol=1e-8)
+    assert_same(state, expected, 1e-8)
 
 
 @needs_fused

@@ -43,7 +43,7 @@ def objective_norms(data_loss, groups, kl_weight, backend=None):
     ----------
     data_loss : symbolic scalar
     groups : list of Group
-    kl_weight : numpy scalar array
+    kl_weight : numpy scalar array or symbolic scalar
         In the precision of the parameters.
     backend : {None, 'reference', 'fused'}
         None for the result of `theano_rnn.ops.backend.select_backend`.

@@ -46,7 +46,7 @@ def fused_norms(data_loss, groups, kl_weight):
 
 def fused_updates(groups, gradients, state, kl_weight, factor, step_size, finite, log_sigma_rate=1.):
     """Return the updates of a step of Adam, by one operation per group; see `adam_updates`."""
-    scalars = [kl_weight] + [T.cast(number, kl_weight.dtype.name)
+    scalars = [kl_weight] + [T.cast(number, str(kl_weight.dtype))
                              for number in (1 if factor is None else factor, step_size)]
     updates = OrderedDict()
     for prior, group in groups:
