@@ -14,7 +14,8 @@ from ..config import CONFIG_DIALECT, OPTION_DIALECT
 from ..run_folder import PROJECT
 from ..sparse_experiments import FINE_TUNED
 
-__all__ = ["Run", "State", "MISSING", "UNFINISHED", "FINISHED", "state", "command", "environment", "source"]
+__all__ = ["Run", "State", "MISSING", "UNFINISHED", "FINISHED", "state", "is_complete", "command", "environment",
+           "source"]
 
 MISSING, UNFINISHED, FINISHED = "missing", "unfinished", "finished"
 
@@ -69,15 +70,20 @@ def state(run, root):
     folder = os.path.join(root, run.folder)
     if not os.path.isfile(os.path.join(folder, "config.json")):
         return State(MISSING, 0)
-    epoch, complete = _read_log(os.path.join(folder, "log.txt"))
+    epoch, complete = _read_log(folder)
     if epoch > run.epochs or complete and max(epoch, _epochs_of(folder)) >= run.epochs:
         return State(FINISHED, epoch)
     return State(UNFINISHED, epoch)
 
 
-def _read_log(path):
-    """Return the epochs done, and whether the last process wrote its results without being stopped."""
-    epoch, complete, stopped = 0, False, False
+def is_complete(folder):
+    """Return whether the last process that trained in a folder wrote its results without being stopped."""
+    return _read_log(folder)[1]
+
+
+def _read_log(folder):
+    """Return the epochs done, and whether the run `is_complete`."""
+    epoch, complete, stopped, path = 0, False, False, os.path.join(folder, "log.txt")
     if os.path.isfile(path):
         with io.open(path, encoding="utf-8") as stream:
             for line in stream:
