@@ -15,6 +15,7 @@ from .config import (
     positive_integer,
     positive_number,
     positive_number_or_none,
+    rate_schedule,
     seed,
 )
 from .data.demo import prepare_demo
@@ -30,9 +31,16 @@ NETWORKS = {"text": "classification", "characters": "language model", "words": "
 TASKS = {"text": "classification:TextTask", "characters": "bayesian_lm:CharacterTask", "words": "bayesian_lm:WordTask"}
 #: Settings that are not positive numbers of the type of their default.
 READERS = {"clip": positive_number_or_none, "validation_fraction": open_share}
+#: Settings of the optimiser that all experiments have, with the published values.
+OPTIMISER_SETTINGS = (
+    Setting("rate_schedule", None, rate_schedule, "factors of the learning rate: epoch:factor,epoch:factor",
+            added=True),
+    Setting("log_sigma_rate", 1., positive_number, "factor of the learning rate of log sigma", added=True),
+    Setting("kl_warmup", 0, non_negative_integer,
+            "epochs in which the weight of the KL divergence grows linearly from 0", added=True))
 
 
-def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None):
+def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None, recipes=()):
     """Return the `Experiment` of a data set.
 
     Parameters
@@ -50,6 +58,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     vectors_norm : float, optional
         For text classification: the norm to which the vectors that ``prepare_data.py`` trained are rescaled. Their own
         norms if omitted.
+    recipes : dict of str to dict
+        The settings that ``--recipe NAME`` changes.
 
     Returns
     -------
@@ -75,11 +85,10 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     for setting, value in hyperparameters.items():
         number = positive_integer if isinstance(value, int) else positive_number
         settings.append(Setting(setting, value, READERS.get(setting, number)))
-    settings.append(Setting("kl_warmup", 0, non_negative_integer,
-                            "epochs in which the weight of the KL divergence grows linearly from 0", added=True))
+    settings.extend(OPTIMISER_SETTINGS)
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
-        "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed,
+        "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
         free=("epochs", "data_dir"), dialect=CONFIG_DIALECT,
         read_initial=partial(_read_vectors, norm=vectors_norm), examples=examples,
         epilog="%s\n\nsettings: %s" % (describe_positions(network), ", ".join(

@@ -14,8 +14,8 @@ from theano_rnn.errors import ReportedError
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "number", "choice", "text", "path", "positive_integer", "non_negative_integer",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "probability", "probability_or_unset", "read_assignments", "refuse_other_settings",
-           "experiment_folder", "default_data_dir"]
+           "share", "open_share", "probability", "probability_or_unset", "rate_schedule", "read_assignments",
+           "refuse_other_settings", "experiment_folder", "default_data_dir"]
 
 
 # -- readers: from text or a value to a checked value -----------------------------------------------------------------
@@ -70,6 +70,45 @@ def choice(choices):
 def text(value):
     """Return text as it is."""
     return value
+
+
+def rate_schedule(value):
+    """Return a schedule of the learning rate as it is stored, or None for a constant rate.
+
+    Parameters
+    ----------
+    value : str, sequence of (float, float) or None
+        Pairs of epochs done and factor of the learning rate, as text ``epoch:factor,epoch:factor``.
+
+    Returns
+    -------
+    list of [float, float] or None
+
+    Raises
+    ------
+    ReportedError
+        If an epoch is negative or not larger than the one before, or a factor is not positive.
+
+    Examples
+    --------
+    >>> from Experiments.shared.config import rate_schedule
+    >>> rate_schedule("0:1,10:8,80:0.5")
+    [[0.0, 1.0], [10.0, 8.0], [80.0, 0.5]]
+    """
+    if value is None or str(value).lower() == "none":
+        return None
+    try:
+        pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
+        pairs = [[float(epoch), float(factor)] for epoch, factor in pairs]
+    except (TypeError, ValueError):
+        pairs = []
+    epochs = [epoch for epoch, _ in pairs]
+    valid = pairs and epochs[0] >= 0 and all(before < after for before, after in zip(epochs, epochs[1:])) \
+        and all(0 < factor < math.inf for _, factor in pairs) and epochs[-1] < math.inf
+    if not valid:
+        raise ReportedError("must be none or epoch:factor,epoch:factor with increasing epochs and positive factors, "
+                            "got %s" % (value,))
+    return pairs
 
 
 def path(value):
@@ -133,8 +172,8 @@ Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data",
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm"),
-    ("config", "seed", "data_dir", "vectors", "vectors_norm"), "data_dir", "--resume", "--out", "--data-dir",
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm", "recipe"),
+    ("config", "seed", "data_dir", "vectors", "vectors_norm", "recipe"), "data_dir", "--resume", "--out", "--data-dir",
     "python main.py CONFIG --demo")
 #: ``main.py --name value``
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data",
@@ -298,6 +337,8 @@ class Experiment(object):
         Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict
         Settings that ``--demo`` changes.
+    recipes : dict of str to dict
+        Named groups of settings. ``--recipe NAME`` changes them, after ``--demo``. The setting ``recipe`` is added.
     fixed : dict
         Settings that the user cannot change. Those of `LOOP_SETTINGS` that are neither here nor in `settings` are
         added.
@@ -322,9 +363,11 @@ class Experiment(object):
 
     def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
                  dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
-                 examples=(), folder=None, epilog=""):
+                 examples=(), folder=None, epilog="", recipes=()):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
-        self.settings = tuple(settings)
+        self.settings, self.recipes = tuple(setting for setting in settings if setting.name != "recipe"), dict(recipes)
+        if self.recipes:
+            self.settings += (_recipe_setting(self.recipes),)
         self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
         self.fixed = {name: value for name, value in LOOP_SETTINGS.items() if name not in self._by_name}
         self.fixed.update(fixed)
@@ -377,7 +420,8 @@ class Experiment(object):
         demo : bool
             Whether the changes of ``--demo`` apply.
         **given
-            Settings that differ from the defaults, as text or as values. Fixed ones may be given too.
+            Settings that differ from the defaults, as text or as values. Fixed ones may be given too. They take
+            precedence over those of the recipe.
 
         Returns
         -------
@@ -394,7 +438,7 @@ class Experiment(object):
         if "save" in values:
             values["save"] = path(values["save"])
         settings = Settings(self, values)
-        for changes in (self.demo if demo else {}, given):
+        for changes in (self.demo if demo else {}, self._recipe(given.get("recipe")), given):
             for name, value in changes.items():
                 if name not in settings:
                     raise ReportedError(settings._unknown(name))
@@ -402,6 +446,11 @@ class Experiment(object):
         if self.dialect.data in settings and self.dialect.data not in given:
             setattr(settings, self.dialect.data, self.data_folder(settings))
         return settings
+
+    def _recipe(self, name):
+        """Return the settings of a recipe; none without a name."""
+        setting = self.setting("recipe")
+        return self.recipes[setting.checked(name)] if setting and name is not None else {}
 
     def read_settings(self, run):
         """Return the settings of a run in a folder.
@@ -444,6 +493,14 @@ class Experiment(object):
             return self.task
         module, _, name = self.task.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def _recipe_setting(recipes):
+    known = ", ".join("%s (%s)" % (name, ", ".join("%s=%s" % item for item in sorted(changes.items())))
+                      for name, changes in sorted(recipes.items()))
+    read = choice(sorted(recipes))
+    return Setting("recipe", None, lambda value: value if value is None else read(value),
+                   "change a group of settings: " + known, "NAME", added=True)
 
 
 def experiment_folder(name):

@@ -1,4 +1,4 @@
-"""The training step: fused against reference backend, Adam against Lasagne's, no change if the loss is not finite."""
+"""The training step: fused against reference backend, Adam against Lasagne's and NumPy, losses that are not finite."""
 
 from collections import OrderedDict
 
@@ -60,12 +60,12 @@ class Network(object):
 class Training(object):
     """A network with its compiled step; `spoiled` makes the loss infinite or NaN."""
 
-    def __init__(self, kinds, clip, dtype, backend, kl_warmup=0):
+    def __init__(self, kinds, clip, dtype, backend, kl_warmup=0, **schedule):
         theano.config.floatX = dtype
         self.network = Network(kinds)
         self.spoiled = theano.shared(np.asarray(0, dtype))
         self.step = training_step(self.network, self.network.data_loss + self.spoiled, TRAIN_SIZE, LEARNING_RATE,
-                                  clip, backend, kl_warmup=kl_warmup)
+                                  clip, backend, kl_warmup=kl_warmup, **schedule)
         self.function = theano.function(
             [self.network.tokens, self.network.targets],
             [self.step.loss, self.step.norm] + list(self.step.kl.values()) + list(self.step.squares.values()),
@@ -174,6 +174,20 @@ def test_adam_is_the_one_of_lasagne(backend):
     for _ in range(3):
         lasagnes(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"), rng.randint(3, size=5).astype("int32"))
     assert_same(state, {variable.name: variable.get_value() for variable in updates}, 1e-10)
+
+
+@both
+def test_the_rate_follows_the_schedule_and_log_sigma_has_a_rate_of_its_own(backend):
+    pairs, log_sigma_rate = [(1, 2.), (3, 0.5)], 0.25
+    mine = Training("LND", 0.5, "float64", backend, rate_schedule=pairs, log_sigma_rate=log_sigma_rate)
+    for steps in range(1, 6):
+        before = mine.run(steps - 1)[1] if steps > 1 else mine.initial
+        _, after = mine.run(steps)
+        rate = LEARNING_RATE * np.interp(steps - 1, *zip(*pairs)) * np.sqrt(1 - 0.999 ** steps) / (1 - 0.9 ** steps)
+        for name in mine.network.parameters():
+            own_rate = rate * log_sigma_rate if name.endswith(".log_sigma") else rate
+            move = own_rate * after["adam.%s.mean" % name] / (np.sqrt(after["adam.%s.square" % name]) + 1e-8)
+            np.testing.assert_allclose(before[name] - after[name], move, rtol=1e-6, atol=1e-12, err_msg=name)
 
 
 @both
