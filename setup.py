@@ -28,6 +28,7 @@ setup(
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"]},
+    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"],
+                  "Experiments.shared.reproduction": ["published/*"]},
     zip_safe=False,
 )

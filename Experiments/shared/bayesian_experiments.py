@@ -87,7 +87,7 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     settings.extend(OPTIMISER_SETTINGS)
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
-        "Experiments.shared.tasks." + TASKS[kind], _load_data, _prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
+        "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
         free=("epochs", "data_dir"), dialect=CONFIG_DIALECT,
         read_initial=partial(_read_vectors, norm=vectors_norm), examples=examples,
         epilog="%s\n\nsettings: %s" % (describe_positions(network), ", ".join(
@@ -102,10 +102,6 @@ def _config(text, network):
 def _load_data(settings):
     load = load_text if settings.kind == "text" else load_language
     return load(settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo)
-
-
-def _prepare_demo(settings):
-    prepare_demo(settings.experiment.name, settings.data_dir)
 
 
 def _vectors(value):

@@ -59,10 +59,10 @@ def number(kind, is_valid, expected, none=False):
 
 
 def choice(choices):
-    """Return a function that accepts only the given words; see `number`."""
+    """Return a function that accepts only the given words, and None if it is among them; see `number`."""
     def read(value):
         if value not in choices:
-            raise ReportedError("must be one of %s, got %r" % (", ".join(choices), value))
+            raise ReportedError("must be one of %s, got %r" % (", ".join(filter(None, choices)), value))
         return value
     return read
 
@@ -335,7 +335,7 @@ class Experiment(object):
     load_data : callable
         Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
     prepare_demo : callable, optional
-        Writes the demonstration corpus to the data folder if it does not exist; takes the `Settings`.
+        Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict
         Settings that ``--demo`` changes.
     recipes : dict of str to dict
@@ -347,7 +347,8 @@ class Experiment(object):
         Settings that may change when a run is resumed.
     dialect : Dialect
     default_data : str or callable
-        The data folder, relative to the folder of the experiment; or a function of that folder that returns it.
+        The data folder, relative to the folder of the experiment; or a function of that folder and the `Settings` that
+        returns it.
     check : callable, optional
         Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
     read_initial : callable, optional
@@ -404,12 +405,12 @@ class Experiment(object):
         """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
         return self._by_name[name].checked(value) if name in self._by_name else value
 
-    def data_folder(self, demo=False):
-        """Return the default data folder."""
-        if demo:
+    def data_folder(self, settings):
+        """Return the default data folder of some settings."""
+        if settings.demo:
             return os.path.join(self.folder, "data", "demo")
         if callable(self.default_data):
-            return self.default_data(self.folder)
+            return self.default_data(self.folder, settings)
         return os.path.join(self.folder, self.default_data)
 
     def make_settings(self, demo=False, **given):
@@ -435,8 +436,6 @@ class Experiment(object):
         values = self.defaults
         values.update(self.fixed)
         values["demo"] = demo
-        if self.dialect.data in values:
-            values[self.dialect.data] = self.data_folder(demo)
         if "save" in values:
             values["save"] = path(values["save"])
         settings = Settings(self, values)
@@ -445,6 +444,8 @@ class Experiment(object):
                 if name not in settings:
                     raise ReportedError(settings._unknown(name))
                 setattr(settings, name, value)
+        if self.dialect.data in settings and self.dialect.data not in given:
+            setattr(settings, self.dialect.data, self.data_folder(settings))
         return settings
 
     def _recipe(self, name):

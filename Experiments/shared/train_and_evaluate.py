@@ -39,18 +39,42 @@ class NotFinite(ReportedError):
 
 
 class InterruptSwitch(object):
-    """Record of Ctrl-C and SIGTERM: training stops between two minibatches. A second signal stops it at once."""
+    """Record of Ctrl-C and SIGTERM: the work stops at the next moment at which it can be resumed.
+
+    A second Ctrl-C stops it at once. SIGTERM may be repeated: Slurm sends it to all processes of a job, and the
+    process that started the training forwards it.
+
+    Parameters
+    ----------
+    signals : sequence of int
+        Signals that are ignored when the switch is entered (``nohup``) stay ignored, except Ctrl-C.
+    message : str
+        Written to stderr after the first signal.
+
+    Attributes
+    ----------
+    pressed : bool
+    by_user : bool
+        True if all signals so far were Ctrl-C.
+    """
+
+    def __init__(self, signals=(signal.SIGINT, signal.SIGTERM),
+                 message="stopping soon; everything is saved first ..."):
+        self._signals, self._message = signals, message
 
     def __enter__(self):
         self.pressed = self.by_user = False
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._note) for number in self._signals
+                        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN}
         return self
 
     def _note(self, number, frame):
-        if self.pressed:
+        if self.pressed and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.pressed, self.by_user = True, number == signal.SIGINT
-        sys.stderr.write("\nstopping soon; everything is saved first ...\n")
+        if not self.pressed:
+            sys.stderr.write("\n%s\n" % self._message)
+        self.by_user = number == signal.SIGINT
+        self.pressed = True
 
     def __exit__(self, *exception):
         for number, handler in self._before.items():
@@ -93,24 +117,23 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     >>> task = train_and_evaluate(settings, "Results/two-epochs")                # doctest: +SKIP
     """
     experiment, run = settings.experiment, RunFolder(run_folder)
-    config = {}
-    if run.has("config.json"):
-        config = run.read_config()
+    continues = run.has("config.json")
+    if continues:
         refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
                               experiment.dialect.out)
     data = load_data(settings)
-    if config:
+    if continues:
         run.check_vocabulary(data.vocabulary, settings)
     if experiment.check:
         experiment.check(settings, data)
-    resumes = bool(config) and run.has("last.npz")
+    resumes = continues and run.has("last.npz")
     initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
     run.make(experiment.dialect.out)
 
     configure_theano(device)
     task = build_task(experiment, settings, data)
     best = None if resumes else task.begin(run, initial)
-    run.start(dict(config, **settings.to_config()), data.vocabulary)
+    run.start(settings.to_config(), data.vocabulary)
     for line in task.describe():
         run.log(line)
     try:
@@ -128,7 +151,7 @@ def load_data(settings):
     """Return the data of a run; write the demonstration corpus first if the run is a demonstration."""
     experiment = settings.experiment
     if settings.demo and experiment.prepare_demo:
-        experiment.prepare_demo(settings)
+        experiment.prepare_demo(experiment.name, getattr(settings, experiment.dialect.data))
     return experiment.load_data(settings)
 
 

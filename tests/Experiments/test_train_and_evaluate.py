@@ -313,7 +313,7 @@ def test_an_interrupt_saves_after_the_minibatch(number, moment, run, capsys):
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3", "4"]
 
 
-def test_a_second_interrupt_stops_at_once(run):
+def test_a_second_ctrl_c_stops_at_once(run):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
