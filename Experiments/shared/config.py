@@ -163,17 +163,16 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 
 #: Spelling of the command line and of ``config.json`` of an experiment.
 #:
-#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
-#: others are under "settings". A name that an experiment does not have is left out. own_options: settings that have an
-#: option of their own (None: all of them); the others are changed by --set. data: name of the setting that holds the
-#: data folder. resume, out, data_option, demo: spellings of options and of the command of a demonstration, for
-#: messages.
+#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level, if the
+#: experiment has them; all others are under "settings". own_options: settings that have an option of their own (None:
+#: all of them); the others are changed by --set. data: name of the setting that holds the data folder. resume, out,
+#: data_option, demo: spellings of options and of the command of a demonstration, for messages.
 Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
                                  "demo"])
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "recipe"),
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm", "recipe"),
     ("config", "seed", "data_dir", "vectors", "vectors_norm", "recipe"), "data_dir", "--resume", "--out", "--data-dir",
     "python main.py CONFIG --demo")
 #: ``main.py --name value``
