@@ -127,9 +127,9 @@ def test_a_table_from_end_to_end(tmp_path, capsys, quick_theano):
     assert call(*(arguments + ["--epochs", 2])) == 0
     output = capsys.readouterr().out
     assert "sequence_labeling/conll2000/sparse-20-0.25/seed4: finished" in output
-    assert "| seed 4 | 2 of 50 |" in output and "96.1 ± 0.1" in output
+    assert "| seed 4 | best so far, " in output and "2 of 50" in output and "96.1 ± 0.1" in output
     assert sorted(os.listdir(str(tmp_path / "out"))) == ["conll-3.csv", "conll-3.md", "conll-3.png"]
-    assert "| seed 4 | 2 of 50 |" in running.read_text(tmp_path / "out" / "conll-3.md")
+    assert "| seed 4 | best so far, " in running.read_text(tmp_path / "out" / "conll-3.md")
 
     run = tmp_path / "runs" / "sequence_labeling" / "conll2000" / "sparse-20-0.25" / "seed4"
     before = running.folder_bytes(run)
