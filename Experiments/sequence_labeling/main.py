@@ -24,7 +24,7 @@ EXPERIMENT = Experiment(
                 "Journal part of the Penn Treebank if data/wsj exists, else CoNLL-2000.",
     task="Experiments.shared.tasks.tagging:TaggingTask",
     load_data=lambda settings: load_tagged(settings.data, settings.vocab_order, settings.seed),
-    prepare_demo=lambda settings: prepare_demo("sequence_labeling", settings.data),
+    prepare_demo=prepare_demo,
     check=architecture_of_tagger,
     default_data=default_tagged_folder,
     settings=[

@@ -66,7 +66,7 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples):
         settings.append(Setting(setting, value, READERS.get(setting, number)))
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
-        "Experiments.shared.tasks." + TASKS[kind], _load_data, _prepare_demo, demo=demo, fixed=fixed,
+        "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed,
         free=("epochs", "data_dir"), dialect=CONFIG_DIALECT, read_initial=_read_vectors, examples=examples,
         epilog="%s\n\nsettings: %s" % (describe_positions(network), ", ".join(
             "%s=%s" % item for item in sorted(hyperparameters.items()))))
@@ -79,10 +79,6 @@ def _config(text, network):
 def _load_data(settings):
     load = load_text if settings.kind == "text" else load_language
     return load(settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo)
-
-
-def _prepare_demo(settings):
-    prepare_demo(settings.experiment.name, settings.data_dir)
 
 
 def _read_vectors(settings, data):

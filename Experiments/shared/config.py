@@ -292,7 +292,7 @@ class Experiment(object):
     load_data : callable
         Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
     prepare_demo : callable, optional
-        Writes the demonstration corpus to the data folder if it does not exist; takes the `Settings`.
+        Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict
         Settings that ``--demo`` changes.
     fixed : dict

@@ -87,13 +87,15 @@ class RunFolder(object):
         Parameters
         ----------
         config : dict
-            For ``config.json``. Versions are added; those of a resumption do not replace the first ones.
+            For ``config.json``. It replaces the values of an earlier start, except the versions: those of a
+            resumption are added.
         vocabulary : list of str
             For ``vocabulary.txt``: one word per line, in the order of the ids.
         """
         for name in os.listdir(self.path):
             if name.endswith((".tmp", ".tmp.png")):
                 os.remove(self.file(name))
+        config = dict(self.read_config() if self.has("config.json") else {}, **config)
         if "versions" in config:
             config.setdefault("resumed_with", []).append(versions())
         else:

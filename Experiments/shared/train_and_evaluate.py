@@ -117,24 +117,23 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     >>> task = train_and_evaluate(settings, "Results/two-epochs")                # doctest: +SKIP
     """
     experiment, run = settings.experiment, RunFolder(run_folder)
-    config = {}
-    if run.has("config.json"):
-        config = run.read_config()
+    continues = run.has("config.json")
+    if continues:
         refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
                               experiment.dialect.out)
     data = load_data(settings)
-    if config:
+    if continues:
         run.check_vocabulary(data.vocabulary, settings)
     if experiment.check:
         experiment.check(settings, data)
-    resumes = bool(config) and run.has("last.npz")
+    resumes = continues and run.has("last.npz")
     initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
     run.make(experiment.dialect.out)
 
     configure_theano(device)
     task = build_task(experiment, settings, data)
     best = None if resumes else task.begin(run, initial)
-    run.start(dict(config, **settings.to_config()), data.vocabulary)
+    run.start(settings.to_config(), data.vocabulary)
     for line in task.describe():
         run.log(line)
     try:
@@ -152,7 +151,7 @@ def load_data(settings):
     """Return the data of a run; write the demonstration corpus first if the run is a demonstration."""
     experiment = settings.experiment
     if settings.demo and experiment.prepare_demo:
-        experiment.prepare_demo(settings)
+        experiment.prepare_demo(experiment.name, getattr(settings, experiment.dialect.data))
     return experiment.load_data(settings)
 
 
