@@ -12,7 +12,7 @@ from ..cli import add_device_option
 from ..config import experiment_folder, positive_integer
 from ..data.demo import prepare_demo
 from ..run_folder import PROJECT
-from . import cluster, report
+from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
 from .runs import CONFIG_EXPERIMENTS, FINISHED, command, state
 from .tables import CORPORA, TABLES, make_table
@@ -53,6 +53,9 @@ def main(argv=None):
         if options.dry_run:
             _print_plan(runs, options)
             return
+        if options.publish:
+            _publish(make_table(options.table, options.corpus), runs, root, seeds[0], options)
+            return
         if options.demo and not options.table_only:
             _prepare_demo_data(table, options)
         try:
@@ -75,6 +78,18 @@ def _write(table, root, seeds, options):
     print("Written: %s" % ", ".join(paths))
 
 
+def _publish(table, runs, root, first_seed, options):
+    """Copy the runs into the project, and write the whole table and the READMEs from all runs in the project."""
+    if options.demo or options.epochs is not None:
+        raise ReportedError("--publish takes neither --demo nor --epochs")
+    copied = publish.copy_runs(runs, root, publish.REFERENCE, first_seed)
+    collected = report.collect(table, publish.REFERENCE, table.seeds)
+    name = file_name(table, options.corpus)
+    paths = report.write_table(table, collected, publish.TABLE_FOLDER, name)
+    print("Copied: %s" % (", ".join(copied) or "no run"))
+    print("Written: %s" % ", ".join(paths + publish.update_readmes(name, collected)))
+
+
 def file_name(table, corpus):
     """Return the name of the files of a table: its name, and the corpus of the tagger if it is not the default."""
     uses_corpus = any(section.experiment == "sequence_labeling" for section in table.sections)
@@ -91,6 +106,9 @@ def _parser():
     parser.add_argument("--dry-run", action="store_true",
                         help="print what would run and how long it would take, and stop")
     parser.add_argument("--table-only", action="store_true", help="write the table from the runs that exist")
+    parser.add_argument("--publish", action="store_true",
+                        help="for maintainers: copy the results of the runs to Experiments/Results/reference, write "
+                             "the table from there to Experiments/Results/tables and into the READMEs, and stop")
     parser.add_argument("--rows", metavar="ROW", nargs="+",
                         help="only these rows; names or patterns such as 'IMDB/*' (default: all)")
     parser.add_argument("--seeds", metavar="SEED", nargs="+", type=int, help="seeds (default: as many as in the paper)")
