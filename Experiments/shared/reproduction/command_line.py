@@ -10,6 +10,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
 from ..config import Setting, experiment_folder, positive_integer
+from ..data.demo import prepare_demo
 from ..run_folder import PROJECT
 from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
@@ -55,6 +56,8 @@ def main(argv=None):
         if options.publish:
             _publish(make_table(options.table, options.corpus), runs, root, seeds[0], options)
             return
+        if options.demo and not options.table_only:
+            _prepare_demo_data(table, options)
         try:
             failures = [] if options.table_only else cluster.run_all(
                 runs, root, options.executor, options.max_jobs, options.cpus, options.minutes, options.sbatch)
@@ -193,6 +196,14 @@ def demonstration(table):
                             epochs=min(row.epochs, DEMO_EPOCHS[row.experiment]))
     return table._replace(sections=[section._replace(rows=[small(row) for row in section.rows])
                                     for section in table.sections])
+
+
+def _prepare_demo_data(table, options):
+    """Write the generated data before training: jobs that start at the same time must not all write them."""
+    for experiment in sorted({row.experiment for section in table.sections for row in section.rows}):
+        folder = os.path.join(os.path.abspath(options.data_dir), experiment) if options.data_dir else os.path.join(
+            experiment_folder(experiment), "data", "demo")
+        prepare_demo(experiment, folder)
 
 
 def root_of_runs(options):
