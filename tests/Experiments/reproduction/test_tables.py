@@ -3,11 +3,15 @@
 import collections
 import csv
 import os
+import sys
 
 from theano_rnn.errors import ReportedError
 
 import pytest
 from helpers import running
+
+if sys.version_info < (3, 8):
+    pytest.skip("submitit needs CPython 3.8", allow_module_level=True)
 
 from Experiments.shared.config import CONFIG_DIALECT, read_assignments
 from Experiments.shared.reproduction import command_line, published
