@@ -31,6 +31,7 @@ class AGNews(TextDataSet):
     generate_documents = staticmethod(generate_news)
 
     def add_options(self, parser):
+        super(AGNews, self).add_options(parser)
         parser.add_argument("--holdout", metavar="FRACTION", type=float,
                             help="with a single csv file: the fraction of its rows that becomes the test part")
 

@@ -12,6 +12,14 @@ EXPERIMENT = bayesian_experiment(
         epochs=800, evaluate_every=20, save_every=200, checkpoint_minutes=5.),
     demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, clip=1., epochs=40,
               evaluate_every=1),
+    # 0.12 per element, the size of Google's vectors: their norms are 1.3 to 3, and random rows of U(-0.25, 0.25), which
+    # programs of that time used for missing words, have a norm of 2.5.
+    vectors_norm=2.1,
+    recipes={
+        "quick": dict(words_kept=3000, embedding_units=100, hidden_units=32, length=60, vectors="none", epochs=15,
+                      evaluate_every=5),
+        "fast": dict(clip=5., rate_schedule="0:1,8:1,12:8,50:8,80:0.2", epochs=80, evaluate_every=2),
+    },
     examples=("A wonderful film, the best I have seen this year.",
               "What a boring film. The plot is dull and the ending is terrible."),
 )

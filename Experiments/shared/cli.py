@@ -44,7 +44,8 @@ def main(experiment, argv=None):
             _evaluate_only(experiment, arguments, device)
             return
         given = _given_config(experiment, arguments)
-        name = given["config"] + ("-demo" if arguments.demo else "")
+        parts = [given["config"], "demo" if arguments.demo else None, given.get("recipe")]
+        name = "-".join(part for part in parts if part)
         out = arguments.out or os.path.join(experiment.folder, "Results", name)
         _train(experiment, given, out, arguments.resume, device)
 

@@ -14,8 +14,8 @@ from theano_rnn.errors import ReportedError
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "number", "choice", "text", "path", "positive_integer", "non_negative_integer",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "probability", "probability_or_unset", "read_assignments", "refuse_other_settings",
-           "experiment_folder", "default_data_dir"]
+           "share", "open_share", "probability", "probability_or_unset", "rate_schedule", "read_assignments",
+           "refuse_other_settings", "experiment_folder", "default_data_dir"]
 
 
 # -- readers: from text or a value to a checked value -----------------------------------------------------------------
@@ -72,6 +72,45 @@ def text(value):
     return value
 
 
+def rate_schedule(value):
+    """Return a schedule of the learning rate as it is stored, or None for a constant rate.
+
+    Parameters
+    ----------
+    value : str, sequence of (float, float) or None
+        Pairs of epochs done and factor of the learning rate, as text ``epoch:factor,epoch:factor``.
+
+    Returns
+    -------
+    list of [float, float] or None
+
+    Raises
+    ------
+    ReportedError
+        If an epoch is negative or not larger than the one before, or a factor is not positive.
+
+    Examples
+    --------
+    >>> from Experiments.shared.config import rate_schedule
+    >>> rate_schedule("0:1,10:8,80:0.5")
+    [[0.0, 1.0], [10.0, 8.0], [80.0, 0.5]]
+    """
+    if value is None or str(value).lower() == "none":
+        return None
+    try:
+        pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
+        pairs = [[float(epoch), float(factor)] for epoch, factor in pairs]
+    except (TypeError, ValueError):
+        pairs = []
+    epochs = [epoch for epoch, _ in pairs]
+    valid = pairs and epochs[0] >= 0 and all(before < after for before, after in zip(epochs, epochs[1:])) \
+        and all(0 < factor < math.inf for _, factor in pairs) and epochs[-1] < math.inf
+    if not valid:
+        raise ReportedError("must be none or epoch:factor,epoch:factor with increasing epochs and positive factors, "
+                            "got %s" % (value,))
+    return pairs
+
+
 def path(value):
     """Return an absolute path; None stays None."""
     return value if value is None else os.path.abspath(value)
@@ -92,7 +131,7 @@ probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1
 
 # -- settings ----------------------------------------------------------------------------------------------------------
 
-class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar"])):
+class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar", "added"])):
     """One setting of an experiment.
 
     Attributes
@@ -105,12 +144,14 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
         For ``--help``.
     metavar : str or None
         Placeholder of the value in ``--help``.
+    added : bool
+        Whether runs of earlier versions lack the setting. Such a run has the default.
     """
 
     __slots__ = ()
 
-    def __new__(cls, name, default, read, help="", metavar=None):
-        return super(Setting, cls).__new__(cls, name, default, read, help, metavar)
+    def __new__(cls, name, default, read, help="", metavar=None, added=False):
+        return super(Setting, cls).__new__(cls, name, default, read, help, metavar, added)
 
     def checked(self, value):
         """Return the value as `read` returns it; the error message begins with the name of the setting."""
@@ -123,16 +164,18 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 #: Spelling of the command line and of ``config.json`` of an experiment.
 #:
 #: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
-#: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
-#: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option, demo: spellings
-#: of options and of the command of a demonstration, for messages.
+#: others are under "settings". A name that an experiment does not have is left out. own_options: settings that have an
+#: option of their own (None: all of them); the others are changed by --set. data: name of the setting that holds the
+#: data folder. resume, out, data_option, demo: spellings of options and of the command of a demonstration, for
+#: messages.
 Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
                                  "demo"])
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"), ("config", "seed", "data_dir", "vectors"),
-    "data_dir", "--resume", "--out", "--data-dir", "python main.py CONFIG --demo")
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "recipe"),
+    ("config", "seed", "data_dir", "vectors", "vectors_norm", "recipe"), "data_dir", "--resume", "--out", "--data-dir",
+    "python main.py CONFIG --demo")
 #: ``main.py --name value``
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data",
                          "python main.py --demo")
@@ -211,7 +254,7 @@ class Settings(object):
         config = {dialect.identity: self.experiment.name}
         if dialect is OPTION_DIALECT:
             config["entry"] = self.experiment.entry
-        config.update(self.select(dialect.top_level))
+        config.update(self.select(name for name in dialect.top_level if name in self))
         config["settings"] = {name: value for name, value in self._values.items() if name not in dialect.top_level}
         return config
 
@@ -295,6 +338,8 @@ class Experiment(object):
         Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict
         Settings that ``--demo`` changes.
+    recipes : dict of str to dict
+        Named groups of settings. ``--recipe NAME`` changes them, after ``--demo``. The setting ``recipe`` is added.
     fixed : dict
         Settings that the user cannot change. Those of `LOOP_SETTINGS` that are neither here nor in `settings` are
         added.
@@ -318,9 +363,11 @@ class Experiment(object):
 
     def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
                  dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
-                 examples=(), folder=None, epilog=""):
+                 examples=(), folder=None, epilog="", recipes=()):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
-        self.settings = tuple(settings)
+        self.settings, self.recipes = tuple(setting for setting in settings if setting.name != "recipe"), dict(recipes)
+        if self.recipes:
+            self.settings += (_recipe_setting(self.recipes),)
         self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
         self.fixed = {name: value for name, value in LOOP_SETTINGS.items() if name not in self._by_name}
         self.fixed.update(fixed)
@@ -373,7 +420,8 @@ class Experiment(object):
         demo : bool
             Whether the changes of ``--demo`` apply.
         **given
-            Settings that differ from the defaults, as text or as values. Fixed ones may be given too.
+            Settings that differ from the defaults, as text or as values. Fixed ones may be given too. They take
+            precedence over those of the recipe.
 
         Returns
         -------
@@ -392,12 +440,17 @@ class Experiment(object):
         if "save" in values:
             values["save"] = path(values["save"])
         settings = Settings(self, values)
-        for changes in (self.demo if demo else {}, given):
+        for changes in (self.demo if demo else {}, self._recipe(given.get("recipe")), given):
             for name, value in changes.items():
                 if name not in settings:
                     raise ReportedError(settings._unknown(name))
                 setattr(settings, name, value)
         return settings
+
+    def _recipe(self, name):
+        """Return the settings of a recipe; none without a name."""
+        setting = self.setting("recipe")
+        return self.recipes[setting.checked(name)] if setting and name is not None else {}
 
     def read_settings(self, run):
         """Return the settings of a run in a folder.
@@ -424,6 +477,7 @@ class Experiment(object):
         values = dict(config.get("settings", {}))
         values.update((name, config[name]) for name in self.dialect.top_level if name in config)
         names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
+        values = dict(((setting.name, setting.default) for setting in self.settings if setting.added), **values)
         wrong = sorted(set(names).symmetric_difference(values))
         if wrong:
             raise ReportedError("%s is damaged: it %s setting %s" % (
@@ -439,6 +493,14 @@ class Experiment(object):
             return self.task
         module, _, name = self.task.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def _recipe_setting(recipes):
+    known = ", ".join("%s (%s)" % (name, ", ".join("%s=%s" % item for item in sorted(changes.items())))
+                      for name, changes in sorted(recipes.items()))
+    read = choice(sorted(recipes))
+    return Setting("recipe", None, lambda value: value if value is None else read(value),
+                   "change a group of settings: " + known, "NAME", added=True)
 
 
 def experiment_folder(name):

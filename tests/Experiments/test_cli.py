@@ -151,9 +151,17 @@ def test_vectors_that_are_missing_or_of_another_length(refused, data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_vectors_of_the_training_texts_are_the_default(refused, data, tmp_path):
+    line = refused("IMDB", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "run"])
+    assert line.startswith("error: %s has no word vectors vectors-train-300.npz: run 'python prepare_data.py --vectors "
+                           "train --dimensions 300' to add them" % data("IMDB"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
     (tmp_path / "file").write_text(u"")
-    line = refused("IMDB", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "file" / "run"])
+    line = refused("IMDB", ["DCDCCD", "--vectors", "none", "--data-dir", data("IMDB"), "--out",
+                            tmp_path / "file" / "run"])
     assert "cannot make the folder of the run" in line and "--out" in line
 
 
@@ -185,6 +193,7 @@ def test_settings_start_from_the_published_ones():
 def test_settings_are_the_published_ones(dataset, published):
     settings = running.hyperparameters(running.load_experiment(dataset))
     settings.pop("checkpoint_minutes")
+    assert settings.pop("kl_warmup") == 0
     assert settings == published
 
 

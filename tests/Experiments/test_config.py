@@ -88,6 +88,53 @@ def test_the_two_layouts_of_config_json():
     assert {"data", "save", "seed", "entry", "recite", "save_every"} <= set(sparse["settings"])
 
 
+def test_a_run_of_an_earlier_version_has_no_vectors_and_the_defaults_of_newer_settings(tmp_path):
+    newer = dict(vectors_norm=None, kl_warmup=0, rate_schedule=None, log_sigma_rate=1.)
+    contents = settings_of("IMDB", vectors_norm=3, kl_warmup=2, rate_schedule="0:2", log_sigma_rate=3).to_config()
+    contents["vectors"] = None
+    del contents["recipe"]
+    for name in newer:
+        del contents["settings"][name]
+    (tmp_path / "config.json").write_text(json.dumps(contents))
+    read = running.load_experiment("IMDB").read_settings(RunFolder(str(tmp_path)))
+    assert (read.vectors, read.recipe) == ("none", None) and read.select(newer) == newer
+
+
+@pytest.mark.parametrize("value, expected", [
+    ("none", None), (None, None), ("0:1", [[0., 1.]]), ("2:1,10:8.5,80:.5", [[2., 1.], [10., 8.5], [80., 0.5]]),
+    ([[0, 1], [3, 2]], [[0., 1.], [3., 2.]])])
+def test_schedules_of_the_learning_rate(value, expected):
+    settings = settings_of("IMDB", rate_schedule=value)
+    assert settings.rate_schedule == expected
+    assert settings.replace(rate_schedule=settings.rate_schedule).rate_schedule == expected
+
+
+@pytest.mark.parametrize("value", ["", "1", "0:0", "0:-1", "-1:1", "0:1,0:2", "5:1,2:1", "0:nan", "0:inf", "inf:1",
+                                   "0:1:2", "a:b", 3, [3], [[0]]])
+def test_invalid_schedules(value):
+    with pytest.raises(ReportedError, match="^rate_schedule must be none or epoch:factor"):
+        settings_of("IMDB", rate_schedule=value)
+
+
+def test_a_recipe_changes_settings_and_given_ones_take_precedence():
+    experiment = running.load_experiment("IMDB").derive(recipes={"short": dict(epochs=3, length=7, clip=2.)})
+    settings = experiment.make_settings(demo=True, config="LLLCCL", recipe="short", length=9)
+    assert (settings.epochs, settings.length, settings.clip, settings.recipe) == (3, 9, 2., "short")
+    assert settings.embedding_units == experiment.demo["embedding_units"]
+    assert settings.to_config()["recipe"] == "short" and "recipe" not in settings.to_config()["settings"]
+    assert experiment.make_settings(config="LLLCCL").epochs == 800
+    with pytest.raises(ReportedError, match="^recipe must be one of short, got 'long'$"):
+        experiment.make_settings(config="LLLCCL", recipe="long")
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_all_recipes_have_known_settings(dataset):
+    experiment = running.load_experiment(dataset)
+    for name, changes in experiment.recipes.items():
+        settings = settings_of(dataset, recipe=name)
+        assert settings.select(changes) == {key: experiment.check_setting(key, value) for key, value in changes.items()}
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda settings: settings.pop("length"), "it lacks the setting length"),
     (lambda settings: settings.update(lenght=3), "it has the unknown setting lenght"),

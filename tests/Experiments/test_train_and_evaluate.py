@@ -16,6 +16,7 @@ from helpers import running
 
 from Experiments.shared import checkpoints, cli
 from Experiments.shared import train_and_evaluate as training
+from Experiments.shared.data.prepared_vectors import WordVectors
 from Experiments.shared.run_folder import RunFolder
 from Experiments.shared.tasks import base, build_task
 
@@ -385,7 +386,7 @@ def test_pretrained_vectors_become_rows_of_the_embedding(data, run):
     task = make_task(data)
     before = task.network.parameters()["embedding.W"].get_value()
     vectors = np.arange(16, dtype=np.float32).reshape(2, 8)
-    task.begin(run, (np.array([0, 5]), vectors))
+    task.begin(run, WordVectors(np.array([0, 5]), vectors, "a file"))
     after = task.network.parameters()["embedding.W"].get_value()
     np.testing.assert_array_equal(after[[3, 8]], vectors)       # padding, start and outside stand before the words
     others = np.setdiff1d(np.arange(len(before)), [3, 8])

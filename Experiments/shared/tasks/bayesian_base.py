@@ -61,8 +61,12 @@ class BayesianTask(NetworkTask):
 
     def _make_step(self, profile=False):
         data_loss, final_state = self._training_loss()
-        step = training_step(self.network, data_loss, self.train_size, self.settings.learning_rate,
-                             clip=self.settings.clip)
+        schedule, steps = self.settings.rate_schedule, self.minibatch_count(1)
+        step = training_step(
+            self.network, data_loss, self.train_size, self.settings.learning_rate, clip=self.settings.clip,
+            kl_warmup=self.settings.kl_warmup * steps,
+            rate_schedule=schedule and [(epoch * steps, factor) for epoch, factor in schedule],
+            log_sigma_rate=self.settings.log_sigma_rate)
         self._keep_optimiser_state(step.updates)
         diagnostics = stacked([data_loss] + list(step.kl.values()) + list(step.squares.values()))
         updates = OrderedDict(step.updates)
