@@ -326,6 +326,20 @@ def test_a_second_ctrl_c_stops_at_once(run):
     assert task.trained_on() == all_steps(4)
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_sigterm_may_be_repeated_and_wins(numbers, run, capsys):
+    """Slurm sends it to all processes of a job, and the process that started the training forwards it."""
+    def signals():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        return 7.
+    task = Task(at={(2, 1): signals})
+    with pytest.raises(training.Interrupted) as caught:
+        train(task, run, 4)
+    assert not caught.value.by_user and capsys.readouterr().err.count("stopping soon") == 1
+    assert task.trained_on() == all_steps(4)[:5]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite(value, run):
     task = Task(at={(2, 1): lambda: value})
