@@ -12,7 +12,7 @@ from collections import OrderedDict, namedtuple
 from theano_rnn.errors import ReportedError
 
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
-           "number", "choice", "text", "path", "positive_integer", "non_negative_integer",
+           "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
            "share", "open_share", "probability", "probability_or_unset", "rate_schedule", "read_assignments",
            "refuse_other_settings", "experiment_folder", "default_data_dir"]
@@ -111,6 +111,14 @@ def rate_schedule(value):
     return pairs
 
 
+def flag(value):
+    """Read True or False. On the command line, ``--name`` gives True and ``--no-name`` gives False."""
+    found = {"true": True, "false": False}.get(str(value).lower())
+    if found is None:
+        raise ReportedError("must be true or false, got %r" % (value,))
+    return found
+
+
 def path(value):
     """Return an absolute path; None stays None."""
     return value if value is None else os.path.abspath(value)
@@ -184,6 +192,10 @@ OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_trai
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
 #: checkpoint are kept.
 LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
+
+#: A setting that every experiment has. It does not affect the numbers of a run.
+TENSORBOARD = Setting("tensorboard", False, flag, "write event files for TensorBoard to the folder tensorboard of the "
+                      "run; a resumed run continues to write them", added=True)
 
 
 class Settings(object):
@@ -375,6 +387,15 @@ class Experiment(object):
         self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
+        self._add_setting(TENSORBOARD)
+
+    def _add_setting(self, setting):
+        """Add a setting that does not affect the numbers of a run, unless the experiment has it."""
+        if setting.name not in self._by_name:
+            self.settings += (setting,)
+            self._by_name[setting.name] = setting
+        if setting.name not in self.free:
+            self.free += (setting.name,)
 
     def derive(self, **changes):
         """Return a copy with other arguments of the constructor."""
@@ -398,7 +419,11 @@ class Experiment(object):
     def assignable_settings(self):
         """Return the settings that ``--set name=value`` can change: list of Setting."""
         own = self.dialect.own_options or ()
-        return [setting for setting in self.settings if setting.name not in own]
+        return [setting for setting in self.settings if setting.name not in own and setting.read is not flag]
+
+    def flags(self):
+        """Return the settings that are true or false, which have options without a value: list of Setting."""
+        return [setting for setting in self.settings if setting.read is flag]
 
     def check_setting(self, name, value):
         """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
