@@ -6,9 +6,11 @@ reported at once.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import sys
+from collections import OrderedDict
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 from theano_rnn.runtime import resolve_device
@@ -83,6 +85,7 @@ def _train(experiment, given, folder, resume, device):
     device : str
     """
     if resume:
+        RunFolder(folder).refuse_in_use(experiment.dialect.out)
         settings = experiment.read_settings(RunFolder(folder)).replace(**given)
     else:
         settings = experiment.make_settings(**given)
@@ -223,11 +226,13 @@ def run_compressed(experiment, argv=None):
                         help="name of the checkpoint: last, best, epoch_200 (default: last)")
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
     arguments = parser.parse_args(argv)
-    with reported_errors():
-        runs = [RunFolder(folder) for folder in arguments.runs] or _finished_runs(experiment)
+    with reported_errors(), contextlib.ExitStack() as locks:
+        given = OrderedDict((os.path.realpath(folder), folder) for folder in arguments.runs)
+        runs = [RunFolder(folder) for folder in given.values()] or _finished_runs(experiment)
         prepared = []
         for run in runs:
             settings = experiment.read_settings(run)
+            locks.enter_context(run.locked())
             if not run.has(arguments.checkpoint + ".npz"):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:

@@ -19,6 +19,7 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
+from .folder_lock import folder_lock, refuse_locked
 
 __all__ = ["RunFolder", "versions"]
 
@@ -65,10 +66,40 @@ class RunFolder(object):
         """Return whether the run has a file."""
         return os.path.isfile(self.file(name))
 
+    # -- lock --------------------------------------------------------------------------------------------------------
+
+    def locked(self, out=None):
+        """Return the context manager of the lock of the folder; see `Experiments.shared.folder_lock.folder_lock`.
+
+        Parameters
+        ----------
+        out : str, optional
+            The option that chooses another folder, for the message.
+        """
+        return folder_lock(*self._lock(out))
+
+    def refuse_in_use(self, out=None):
+        """Raise a `ReportedError` if another process writes into the folder; see `locked`."""
+        refuse_locked(*self._lock(out))
+
+    def _lock(self, out):
+        advice = "wait until it ends" + (", or choose another folder with %s" % out if out else "")
+        return self.file(".lock"), self.path, advice
+
     # -- settings ----------------------------------------------------------------------------------------------------
 
-    def refuse_another_run(self, resume="--resume", out="--out"):
-        """Raise a `ReportedError` if the folder holds a run; the options are for the message."""
+    def refuse_another_run(self, resume="--resume", out="--out", locked=False):
+        """Raise a `ReportedError` if the folder holds a run or is in use.
+
+        Parameters
+        ----------
+        resume, out : str
+            The options that continue the run and that choose another folder, for the message.
+        locked : bool
+            Whether this process has locked the folder.
+        """
+        if not locked:
+            self.refuse_in_use(out)
         if self.has("config.json"):
             raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
                                 % (self.path, resume, out))

@@ -69,6 +69,7 @@ def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
                           ("data",), experiment.dialect.out)
     given = dict(trained.select(kept), **given)
     given.update(save=source.file(FINE_TUNED), demo=trained.demo)
+    RunFolder(given["save"]).refuse_in_use(experiment.dialect.out)
     if not resumes and RunFolder(given["save"]).has("config.json"):
         raise ReportedError("%s is fine-tuned already, in %s: continue that with %s, or move it away"
                             % (source.path, FINE_TUNED, experiment.dialect.resume))

@@ -105,7 +105,8 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     Raises
     ------
     ReportedError
-        If the settings, the data and the run in the folder do not fit, or the loss is not finite.
+        If the settings, the data and the run in the folder do not fit, another process trains in the folder, or the
+        loss is not finite.
     Interrupted
         After Ctrl-C or SIGTERM; the state has been saved. After Ctrl-C, tasks with `finishes_early` do not raise it:
         they write the results.
@@ -129,9 +130,16 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     resumes = continues and run.has("last.npz")
     initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
     run.make(experiment.dialect.out)
+    with run.locked(experiment.dialect.out):
+        if not continues:       # another process may have trained there meanwhile
+            run.refuse_another_run(experiment.dialect.resume, experiment.dialect.out, locked=True)
+        configure_theano(device)
+        task = build_task(experiment, settings, data)
+        _train_and_finish(task, run, settings, data, resumes, initial)
+    return task
 
-    configure_theano(device)
-    task = build_task(experiment, settings, data)
+
+def _train_and_finish(task, run, settings, data, resumes, initial):
     best = None if resumes else task.begin(run, initial)
     run.start(settings.to_config(), data.vocabulary)
     for line in task.describe():
@@ -140,11 +148,11 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
         train(task, run, settings, resumes, best)
     except Interrupted as interruption:
         early = interruption.by_user and task.finishes_early
-        run.log("%s; continue with %s" % ("Training ends early" if early else "Stopped", experiment.dialect.resume))
+        run.log("%s; continue with %s" % ("Training ends early" if early else "Stopped",
+                                          settings.experiment.dialect.resume))
         if not early:
             raise
     task.finish(run)
-    return task
 
 
 def load_data(settings):

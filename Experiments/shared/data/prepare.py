@@ -7,12 +7,13 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..config import default_data_dir, experiment_folder
+from ..folder_lock import folder_lock
 from . import download
 from .archives import read_file
 from .prepared_folder import is_intact
 
-__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
-           "DOWNLOADED_SOURCE"]
+__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE",
+           "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
@@ -147,7 +148,32 @@ def main(data_set, argv=None):
     add_source_options(parser, data_set, data_set.default_folder)
     options = parser.parse_args(argv)
     with reported_errors():
-        data_set.prepare(options.data_dir, options)
+        folder = options.data_dir or os.path.join(experiment_folder(data_set.experiment), "data")
+        with preparation_lock(folder):
+            data_set.prepare(options.data_dir, options)
+
+
+def preparation_lock(folder, wait=False):
+    """Return the context manager of the lock of a prepared folder: a file beside it, because the folder is replaced.
+
+    Parameters
+    ----------
+    folder : str
+    wait : bool
+        Wait until the other process has ended instead of refusing.
+
+    Raises
+    ------
+    ReportedError
+        If another process prepares the folder.
+    """
+    folder = os.path.abspath(folder)
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+    except OSError as error:
+        raise ReportedError("cannot write %s (%s); choose another folder with --data-dir"
+                            % (folder, error.strerror)) from error
+    return folder_lock(folder + ".lock", folder, "wait until it ends, or choose another folder with --data-dir", wait)
 
 
 def find_data_set(experiment):
