@@ -4,6 +4,7 @@ Prepared data, checkpoints and compressed models all use this format: a ``.npz``
 with one extra member, ``metadata.json``. Needs NumPy only.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 
 from .errors import ReportedError
 
-__all__ = ["save_arrays", "load_arrays", "write_atomically"]
+__all__ = ["save_arrays", "load_arrays", "load_metadata", "write_atomically"]
 
 METADATA_MEMBER = "metadata.json"
 # A fixed date, so that the bytes depend on the content only. It is the earliest date of the zip format.
@@ -97,25 +98,48 @@ def load_arrays(path, what="file"):
     ReportedError
         If the file is missing, damaged, or has another format.
     """
+    with _opened(path, what) as archive:
+        metadata, arrays = _read_metadata(archive), {}
+        for name in archive.namelist():
+            if name != METADATA_MEMBER:
+                arrays[name[:-len(".npy")]] = np.lib.format.read_array(io.BytesIO(archive.read(name)),
+                                                                       allow_pickle=False)
+        return arrays, metadata
+
+
+def load_metadata(path, what="file"):
+    """Load only the metadata of a file that was written by `save_arrays`; see `load_arrays`.
+
+    Returns
+    -------
+    dict
+    """
+    with _opened(path, what) as archive:
+        return _read_metadata(archive)
+
+
+@contextlib.contextmanager
+def _opened(path, what):
+    """Context manager of a file as a `zipfile.ZipFile`, in which all errors of its content are reported."""
     if not os.path.isfile(path):
         raise ReportedError("%s not found: %s" % (what, path))
-    arrays, metadata = {}, None
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                content = archive.read(name)
-                if name == METADATA_MEMBER:
-                    metadata = json.loads(content.decode("utf-8"))
-                else:
-                    arrays[name[:-len(".npy")]] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-        if metadata is None:
-            raise ValueError("it has no member %s" % METADATA_MEMBER)
-        return arrays, metadata
-    # A damaged header can also look like a feature that zipfile does not support (RuntimeError and its subclass).
+            yield archive
+    # A damaged header can also look like a feature that zipfile does not support (RuntimeError and its subclasses).
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, KeyError, EOFError,
             OSError) as error:
         raise ReportedError("%s %s is damaged or of another format (%s); recreate it or use another copy"
                             % (what, path, error)) from error
+
+
+def _read_metadata(archive):
+    if METADATA_MEMBER not in archive.namelist():
+        raise ValueError("it has no member %s" % METADATA_MEMBER)
+    metadata = json.loads(archive.read(METADATA_MEMBER).decode("utf-8"))
+    if not isinstance(metadata, dict):
+        raise ValueError("%s must hold an object" % METADATA_MEMBER)
+    return metadata
 
 
 def _write_member(archive, name, content, method):

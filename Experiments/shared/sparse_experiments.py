@@ -4,10 +4,10 @@ import os
 from collections import namedtuple
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays
 
 from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 
+from .checkpoints import load_checkpoint
 from .config import path, refuse_other_settings
 from .run_folder import RunFolder
 
@@ -81,4 +81,4 @@ def read_best_model(settings, data):
     source = RunFolder(os.path.dirname(settings.save))
     source.check_vocabulary(data.vocabulary, settings)
     checkpoint = source.file("best.npz")
-    return BestModel(source.path, checkpoint, *load_arrays(checkpoint, "checkpoint"))
+    return BestModel(source.path, checkpoint, *load_checkpoint(checkpoint, None, source.path))

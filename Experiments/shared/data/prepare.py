@@ -1,5 +1,6 @@
 """The description of a data set, and the command line of every ``Experiments/<experiment>/prepare_data.py``."""
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -153,8 +154,9 @@ def main(data_set, argv=None):
             data_set.prepare(options.data_dir, options)
 
 
+@contextlib.contextmanager
 def preparation_lock(folder, wait=False):
-    """Return the context manager of the lock of a prepared folder: a file beside it, because the folder is replaced.
+    """Context manager of the lock of a prepared folder: a file beside it, because the folder is replaced.
 
     Parameters
     ----------
@@ -168,12 +170,19 @@ def preparation_lock(folder, wait=False):
         If another process prepares the folder.
     """
     folder = os.path.abspath(folder)
+    parent, advice = os.path.dirname(folder), "choose another folder with --data-dir"
+    makes_parent = not os.path.isdir(parent)
     try:
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        os.makedirs(parent, exist_ok=True)
     except OSError as error:
-        raise ReportedError("cannot write %s (%s); choose another folder with --data-dir"
-                            % (folder, error.strerror)) from error
-    return folder_lock(folder + ".lock", folder, "wait until it ends, or choose another folder with --data-dir", wait)
+        raise ReportedError("cannot write %s (%s); %s" % (folder, error.strerror, advice)) from error
+    try:
+        with folder_lock(folder + ".lock", folder, "wait until it ends, or " + advice, wait):
+            yield
+    finally:
+        if makes_parent:
+            with contextlib.suppress(OSError):          # it is not empty
+                os.rmdir(parent)
 
 
 def find_data_set(experiment):
