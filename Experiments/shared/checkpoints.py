@@ -231,19 +231,22 @@ def load_checkpoint(path, shapes, title, training_state=False, network=None):
     ReportedError
         If it is missing, damaged, of another model, or has a number that is not finite.
     """
-    arrays, saved = load_arrays(path, "checkpoint")
-    progress = Progress.checked(saved, path)
-    for name, value in sorted((network or {}).items()):
-        found = (progress.network or {}).get(name, value)
-        if found != value:
-            raise ReportedError("checkpoint %s does not belong to %s: its %s is %s, expected %s"
-                                % (path, title, name, found, value))
-    if shapes is not None:
-        check_shapes(arrays, shapes(progress, arrays) if callable(shapes) else shapes, path, title, training_state)
+    def check(headers, saved):
+        progress = Progress.checked(saved, path)
+        for name, value in sorted((network or {}).items()):
+            found = (progress.network or {}).get(name, value)
+            if found != value:
+                raise ReportedError("checkpoint %s does not belong to %s: its %s is %s, expected %s"
+                                    % (path, title, name, found, value))
+        if shapes is not None:
+            expected = shapes(progress, headers) if callable(shapes) else shapes
+            check_shapes(headers, expected, path, title, training_state)
+
+    arrays, saved = load_arrays(path, "checkpoint", check)
     for name, array in sorted(arrays.items()):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ReportedError("checkpoint %s cannot be used: %s has a number that is not finite" % (path, name))
-    return arrays, progress
+    return arrays, Progress.checked(saved, path)
 
 
 def check_shapes(arrays, shapes, path, title, training_state=False):
@@ -251,7 +254,7 @@ def check_shapes(arrays, shapes, path, title, training_state=False):
 
     Parameters
     ----------
-    arrays : dict of str to numpy.ndarray
+    arrays : dict of str to numpy.ndarray or theano_rnn.npz_store.ArrayHeader
     shapes : dict of str to tuple
     path, title, training_state
         See `load_checkpoint`.
