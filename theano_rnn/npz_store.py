@@ -51,6 +51,9 @@ def write_atomically(path, content):
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename, error.filename2 = path, None        # the user does not know the temporary file
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

@@ -187,8 +187,12 @@ class RunFolder(object):
 
     def append_to_log(self, text):
         """Append a line to the log of the run without printing it."""
-        with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
-            stream.write(text + "\n")
+        try:
+            with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+        except OSError as error:
+            error.filename = self.file("log.txt")
+            raise
 
     def write_metrics(self, rows):
         """Write ``metrics.csv``: one row per evaluation, with all printed numbers."""

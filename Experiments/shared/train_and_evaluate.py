@@ -187,13 +187,19 @@ class _Plots(object):
 
     def __init__(self, task, run, progress):
         self._task, self._run, self._progress, self._throttle, self._drawn = task, run, progress, Throttle(), 0
+        self._failed = False
 
     def draw(self, at_once=True):
         """Draw the rows that are new, if it is time or `at_once`."""
         rows = self._progress.rows
         if len(rows) > self._drawn and (at_once or self._throttle.is_due()):
             with self._throttle:
-                plot_run(rows, self._task.figures(), self._run.path)
+                try:
+                    plot_run(rows, self._task.figures(), self._run.path)
+                except OSError as error:
+                    if not self._failed:
+                        sys.stderr.write("warning: plots cannot be written (%s); training continues\n" % error)
+                    self._failed = True
             self._drawn = len(rows)
 
 

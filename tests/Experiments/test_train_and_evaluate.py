@@ -1,5 +1,6 @@
 """The training loop, with a task without a network, and in processes that are killed and resumed."""
 
+import errno
 import itertools
 import os
 import re
@@ -8,14 +9,15 @@ import time
 import types
 from collections import OrderedDict
 
-from theano_rnn.errors import ReportedError
+from theano_rnn import npz_store
+from theano_rnn.errors import ReportedError, reported_errors
 from theano_rnn.npz_store import load_arrays, save_arrays
 
 import numpy as np
 import pytest
 from helpers import running
 
-from Experiments.shared import checkpoints, cli
+from Experiments.shared import checkpoints, cli, run_folder
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.prepared_vectors import WordVectors
 from Experiments.shared.run_folder import RunFolder
@@ -418,6 +420,42 @@ def test_damaged_and_foreign_checkpoints(run):
     save_arrays(path, {"other": np.zeros(3)}, {"epoch": 2})
     with pytest.raises(ReportedError, match="it lacks steps"):
         train(Task(), run, 2, resume=True)
+
+
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_plots_that_cannot_be_written_are_one_warning(run, monkeypatch, capsys):
+    monkeypatch.setattr(training, "plot_run", full_disk)
+    monkeypatch.setattr(checkpoints.Throttle, "is_due", lambda throttle: True)
+    task = Task()
+    train(task, run, 3)
+    assert task.trained_on() == all_steps(3)
+    assert capsys.readouterr().err == ("warning: plots cannot be written ([Errno %d] No space left on device); "
+                                       "training continues\n" % errno.ENOSPC)
+
+
+@pytest.mark.parametrize("name", ["last.npz", "metrics.csv", "log.txt"])
+def test_training_ends_in_one_line_on_a_full_disk_and_is_resumed(name, run, monkeypatch, capsys):
+    def full_at_epoch_3():
+        if name == "log.txt":
+            monkeypatch.setattr(run_folder.io, "open", full_disk)
+        else:
+            monkeypatch.setattr(npz_store.os, "fsync", full_disk)
+            if name == "last.npz":
+                monkeypatch.setattr(run, "write_metrics", lambda rows: None)
+        return 7.
+    with pytest.raises(SystemExit) as ended, reported_errors():
+        train(Task(at={(3, 2): full_at_epoch_3}), run, 4)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: No space left on device: %s; free some space, then start again (a run: " \
+                                      "with --resume)\n" % run.file(name)
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "plot_run", lambda *arguments: None)
+    task = Task()
+    train(task, run, 4, resume=True)
+    assert task.trained_on() == all_steps(4) and len(rows_of(run)) == 4
 
 
 # -- tasks, without training -------------------------------------------------------------------------------------------
