@@ -12,7 +12,13 @@ from Experiments.shared.data.archives import check_md5, read_named_files, source
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
 from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5, WIKITEXT2_DOWNLOADS, WIKITEXT2_FILE_NAME
-from Experiments.shared.data.prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, DataSet, add_source_options
+from Experiments.shared.data.prepare import (
+    DOWNLOADED_SOURCE,
+    LOCAL_SOURCE,
+    DataSet,
+    add_source_options,
+    preparation_lock,
+)
 from Experiments.shared.data.prepared_folder import (
     PARTS,
     folder_source,
@@ -116,8 +122,9 @@ def main(argv=None):
             raise ReportedError("--source needs exactly one corpus, got %d: ./getdata.sh penn --source PATH"
                                 % len(names))
         for name in names:
-            CORPORA[name].prepare(os.path.join(options.data_dir, name), options,
-                                  os.path.join(options.data_dir, "download"))
+            folder = os.path.join(options.data_dir, name)
+            with preparation_lock(folder):
+                CORPORA[name].prepare(folder, options, os.path.join(options.data_dir, "download"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import sys
 from functools import partial
 
+from theano_rnn.errors import ReportedError
+
 from bayes_rnn.config import EXAMPLE_CONFIGS, describe_positions, parse_config
 
 from .config import (
@@ -97,6 +99,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
 
 
 def _config(text, network):
+    if not isinstance(text, str):
+        raise ReportedError("must be text, got %.40r" % (text,))
     return parse_config(text, network).text
 
 

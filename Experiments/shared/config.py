@@ -7,6 +7,7 @@ lines, which read settings by the functions of this module.
 import importlib
 import math
 import os
+import sys
 from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
@@ -14,11 +15,15 @@ from theano_rnn.errors import ReportedError
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "probability", "probability_or_unset", "rate_schedule", "read_assignments",
-           "refuse_other_settings", "experiment_folder", "default_data_dir"]
+           "share", "open_share", "any_number", "probability", "probability_or_unset", "rate_schedule",
+           "read_assignments", "refuse_other_settings", "experiment_folder", "default_data_dir"]
 
 
 # -- readers: from text or a value to a checked value -----------------------------------------------------------------
+
+#: The largest numbers that are accepted: those of int64 and float64.
+LARGEST = {int: 2 ** 63 - 1, float: sys.float_info.max}
+
 
 def number(kind, is_valid, expected, none=False):
     """Return a function that reads a number.
@@ -50,12 +55,17 @@ def number(kind, is_valid, expected, none=False):
         try:
             converted = kind(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ReportedError("must be %s, got %r" % (expected, value)) from error
+            raise ReportedError("must be %s, got %s" % (expected, _shortened(repr(value)))) from error
         is_exact = isinstance(value, str) or not isinstance(value, bool) and converted == value
-        if not is_exact or math.isinf(converted) or not is_valid(converted):
-            raise ReportedError("must be %s, got %s" % (expected, value))
+        if not is_exact or not abs(converted) <= LARGEST[kind] or not is_valid(converted):
+            raise ReportedError("must be %s, got %s" % (expected, _shortened(value)))
         return converted
     return read
+
+
+def _shortened(value):
+    text = str(value)
+    return text if len(text) <= 40 else "%s... (%d characters)" % (text[:40], len(text))
 
 
 def choice(choices):
@@ -69,6 +79,8 @@ def choice(choices):
 
 def text(value):
     """Return text as it is."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ReportedError("must be text, got %s" % _shortened(repr(value)))
     return value
 
 
@@ -115,13 +127,13 @@ def flag(value):
     """Read True or False. On the command line, ``--name`` gives True and ``--no-name`` gives False."""
     found = {"true": True, "false": False}.get(str(value).lower())
     if found is None:
-        raise ReportedError("must be true or false, got %r" % (value,))
+        raise ReportedError("must be true or false, got %s" % _shortened(repr(value)))
     return found
 
 
 def path(value):
     """Return an absolute path; None stays None."""
-    return value if value is None else os.path.abspath(value)
+    return value if value is None else os.path.abspath(text(value))
 
 
 positive_integer = number(int, lambda value: value >= 1, "a positive integer")
@@ -134,6 +146,7 @@ non_negative_number = number(float, lambda value: value >= 0, "a non-negative nu
 share = number(float, lambda value: 0 < value <= 1, "a number in (0, 1]")
 open_share = number(float, lambda value: 0 < value < 1, "a number in (0, 1)")
 probability = number(float, lambda value: 0 <= value < 1, "a number in [0, 1)")
+any_number = number(float, lambda value: True, "a finite number")
 probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1, "a number in [0, 1), or -1")
 
 
@@ -188,6 +201,9 @@ OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_trai
                          "python main.py --demo")
 
 
+#: Keys of ``config.json`` that are not settings.
+RECORDED_KEYS = ("entry", "settings", "versions", "resumed_with")
+
 #: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
 #: checkpoint are kept.
@@ -196,6 +212,25 @@ LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minute
 #: A setting that every experiment has. It does not affect the numbers of a run.
 TENSORBOARD = Setting("tensorboard", False, flag, "write event files for TensorBoard to the folder tensorboard of the "
                       "run; a resumed run continues to write them", added=True)
+
+
+def fixed_setting(name, default):
+    """Return the `Setting` of a value that the user cannot change: in ``config.json``, it has the type of the default.
+
+    Text, and None, must equal the default.
+    """
+    if name in ("evaluate_every", "save_every"):
+        return Setting(name, default, positive_integer)
+    if isinstance(default, bool):
+        return Setting(name, default, flag)
+    if isinstance(default, (int, float)):
+        return Setting(name, default, number(type(default), lambda value: value >= 0, "a non-negative number"))
+
+    def read(value):
+        if value != default:
+            raise ReportedError("must be %r, got %s" % (default, _shortened(repr(value))))
+        return value
+    return Setting(name, default, read)
 
 
 class Settings(object):
@@ -365,6 +400,8 @@ class Experiment(object):
     read_initial : callable, optional
         Maps the `Settings` and the data to the initial values of a new run (pretrained vectors, another run), for
         `Task.begin`.
+    begins_with : sequence of str
+        Names of the checkpoints that `Task.begin` writes.
     examples : sequence of str
         Texts whose predictions are logged at the end of training.
     folder : str, optional
@@ -375,7 +412,7 @@ class Experiment(object):
 
     def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
                  dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
-                 examples=(), folder=None, epilog="", recipes=()):
+                 begins_with=(), examples=(), folder=None, epilog="", recipes=()):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
         self.settings, self.recipes = tuple(setting for setting in settings if setting.name != "recipe"), dict(recipes)
         if self.recipes:
@@ -383,8 +420,11 @@ class Experiment(object):
         self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
         self.fixed = {name: value for name, value in LOOP_SETTINGS.items() if name not in self._by_name}
         self.fixed.update(fixed)
+        self._fixed_by_name = {name: fixed_setting(name, value) for name, value in self.fixed.items()}
+        self._fixed_by_name["demo"] = Setting("demo", False, flag)
         self.demo, self.free = dict(demo), tuple(free)
         self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
+        self.begins_with = tuple(begins_with)
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
         self._add_setting(TENSORBOARD)
@@ -427,7 +467,7 @@ class Experiment(object):
 
     def check_setting(self, name, value):
         """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
-        return self._by_name[name].checked(value) if name in self._by_name else value
+        return (self.setting(name) or self._fixed_by_name[name]).checked(value)
 
     def data_folder(self, settings):
         """Return the default data folder of some settings."""
@@ -499,7 +539,10 @@ class Experiment(object):
             raise ReportedError("%s is a run of %s, not of %s" % (run.path, found, self.name))
         if config.get("entry", "main") != self.entry:
             raise ReportedError("%s is a run of %s.py, not of %s.py" % (run.path, config["entry"], self.entry))
-        values = dict(config.get("settings", {}))
+        unknown = sorted(set(config) - set(RECORDED_KEYS) - set(self.dialect.top_level) - {self.dialect.identity})
+        if unknown:
+            raise ReportedError("%s is damaged: it has the unknown key %s" % (run.file("config.json"), unknown[0]))
+        values = dict(config["settings"])
         values.update((name, config[name]) for name in self.dialect.top_level if name in config)
         names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
         values = dict(((setting.name, setting.default) for setting in self.settings if setting.added), **values)
@@ -508,7 +551,10 @@ class Experiment(object):
             raise ReportedError("%s is damaged: it %s setting %s" % (
                 run.file("config.json"), "lacks the" if wrong[0] in names else "has the unknown", wrong[0]))
         try:
-            return Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
+            settings = Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
+            if values.get(self.dialect.data, "") is None:
+                raise ReportedError("%s must be a path, got null" % self.dialect.data)
+            return settings
         except ReportedError as error:
             raise ReportedError("%s is damaged: %s" % (run.file("config.json"), error)) from error
 

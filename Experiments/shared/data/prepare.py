@@ -1,5 +1,6 @@
 """The description of a data set, and the command line of every ``Experiments/<experiment>/prepare_data.py``."""
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -7,12 +8,13 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..config import default_data_dir, experiment_folder
+from ..folder_lock import folder_lock
 from . import download
 from .archives import read_file
 from .prepared_folder import is_intact
 
-__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
-           "DOWNLOADED_SOURCE"]
+__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE",
+           "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
@@ -159,7 +161,40 @@ def main(data_set, argv=None):
     if data_set.corpora:
         data_set = data_set.corpora.get(options.corpus, data_set)
     with reported_errors():
-        data_set.prepare(options.data_dir or data_set.default_folder, options)
+        folder = options.data_dir or data_set.default_folder
+        with preparation_lock(folder):
+            data_set.prepare(folder, options)
+
+
+@contextlib.contextmanager
+def preparation_lock(folder, wait=False):
+    """Context manager of the lock of a prepared folder: a file beside it, because the folder is replaced.
+
+    Parameters
+    ----------
+    folder : str
+    wait : bool
+        Wait until the other process has ended instead of refusing.
+
+    Raises
+    ------
+    ReportedError
+        If another process prepares the folder.
+    """
+    folder = os.path.abspath(folder)
+    parent, advice = os.path.dirname(folder), "choose another folder with --data-dir"
+    makes_parent = not os.path.isdir(parent)
+    try:
+        os.makedirs(parent, exist_ok=True)
+    except OSError as error:
+        raise ReportedError("cannot write %s (%s); %s" % (folder, error.strerror, advice)) from error
+    try:
+        with folder_lock(folder + ".lock", folder, "wait until it ends, or " + advice, wait):
+            yield
+    finally:
+        if makes_parent:
+            with contextlib.suppress(OSError):          # it is not empty
+                os.rmdir(parent)
 
 
 def find_data_set(experiment):

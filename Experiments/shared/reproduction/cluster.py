@@ -20,7 +20,7 @@ import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, environment_variables
 
 from ..config import choice, positive_integer
-from ..train_and_evaluate import InterruptSwitch
+from ..interruption import InterruptSwitch
 from .runs import FINISHED, command, environment, source, state
 
 __all__ = ["run_all", "add_options", "Failure", "TrainingJob", "EXECUTORS", "JOBS"]

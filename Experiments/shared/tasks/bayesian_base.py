@@ -40,6 +40,9 @@ class BayesianTask(NetworkTask):
         super(BayesianTask, self).__init__(settings, data)
         self.config = parse_config(settings.config, NETWORKS[settings.kind])
 
+    def network_name(self):
+        return dict(super(BayesianTask, self).network_name(), config=self.settings.config)
+
     def _title(self):
         return "%s %s" % (self.settings.experiment.name, self.settings.config)
 
