@@ -19,7 +19,7 @@ ALLOWED = {
     "tests": {"theano_rnn", "bayes_rnn", "sparse_seq_theano", "Experiments", "benchmarks"},
 }
 THIRD_PARTY = {"theano", "lasagne", "pygpu", "numpy", "scipy", "matplotlib", "pooch", "tqdm", "pytest", "hypothesis",
-               "torch", "jax"}
+               "torch", "jax", "tensorboardX", "sklearn", "fasttext"}
 
 
 def module_name(path):

@@ -1,8 +1,20 @@
-"""Plots of the metrics of a run against epochs."""
+"""Plots of the metrics of runs against epochs."""
 
 import os
+from collections import namedtuple
 
-__all__ = ["plot_run"]
+import numpy as np
+
+__all__ = ["Curve", "plot_run", "plot_curves"]
+
+#: Metrics of a run, or published ones, in a plot of several runs.
+#:
+#: label: for the legend. rows: list of dict of column to number, each with ``epoch``. colour: index of the colour.
+#: published: whether the line is dashed.
+Curve = namedtuple("Curve", ["label", "rows", "colour", "published"])
+
+#: A panel has a logarithmic axis if the largest value is this many times the smallest one.
+LOGARITHMIC = 20.
 
 
 def plot_run(rows, figures, folder):
@@ -16,23 +28,66 @@ def plot_run(rows, figures, folder):
         The name of the file without ``.png``, the label of the vertical axis, the columns, and the scale of the axis.
     folder : str
     """
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     epochs = [row["epoch"] for row in rows]
     for name, label, columns, scale in figures:
         figure, axes = pyplot.subplots(figsize=(6, 4))
         for column in columns:
             axes.plot(epochs, [row[column] for row in rows], marker=".", label=column)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.set_yscale(scale)
-        axes.grid(True, alpha=0.3)
+        _finish(axes, label, scale)
         if len(columns) > 1:
             axes.legend()
-        figure.tight_layout()
-        temporary = os.path.join(folder, name + ".tmp.png")
-        figure.savefig(temporary, dpi=120)
-        pyplot.close(figure)
-        os.replace(temporary, os.path.join(folder, name + ".png"))
+        _save(figure, os.path.join(folder, name + ".png"))
+
+
+def plot_curves(curves, panels, path):
+    """Draw the metrics of several runs in one figure, with a panel for each metric.
+
+    Parameters
+    ----------
+    curves : list of Curve
+        A curve without a metric is not drawn in the panel of that metric.
+    panels : list of (column, label)
+        The metrics, and the labels of the vertical axes.
+    path : str
+        The file to write, ``.png``.
+    """
+    pyplot = _pyplot()
+    figure, all_axes = pyplot.subplots(1, len(panels), squeeze=False, figsize=(5.5 * len(panels), 4.2))
+    for axes, (column, label) in zip(all_axes.flat, panels):
+        drawn = []
+        for curve in curves:
+            points = [(row["epoch"], row[column]) for row in curve.rows if column in row]
+            if points:
+                epochs, values = zip(*points)
+                axes.plot(epochs, values, "--" if curve.published else "-", color="C%d" % (curve.colour % 10),
+                          alpha=0.7 if curve.published else 1., marker="." if len(points) < 50 else None,
+                          label=curve.label)
+                drawn.extend(values)
+        positive = np.min(drawn) > 0 and np.max(drawn) / np.min(drawn) > LOGARITHMIC
+        _finish(axes, label, "log" if positive else "linear")
+        axes.legend(fontsize=7)
+    _save(figure, path)
+
+
+def _pyplot():
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    return pyplot
+
+
+def _finish(axes, label, scale):
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(label)
+    axes.set_yscale(scale)
+    axes.grid(True, alpha=0.3)
+
+
+def _save(figure, path):
+    """Write a figure atomically, and close it."""
+    temporary = os.path.splitext(path)[0] + ".tmp.png"
+    figure.tight_layout()
+    figure.savefig(temporary, dpi=120)
+    _pyplot().close(figure)
+    os.replace(temporary, path)

@@ -203,6 +203,16 @@ class RunFolder(object):
             writer.writerows(rows)
         write_atomically(self.file("metrics.csv"), text.getvalue())
 
+    def read_metrics(self):
+        """Return the rows of ``metrics.csv``: list of dict of str to float; empty without the file."""
+        if not self.has("metrics.csv"):
+            return []
+        with io.open(self.file("metrics.csv"), encoding="utf-8") as stream:
+            try:
+                return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
+
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def checkpoints(self):

@@ -30,7 +30,7 @@ def gpu_sh(tmp_path):
     def start(*parts, **variables):
         notes.write_text(u"")
         environment = dict(os.environ, PYTHON=str(python), PEERS_PYTHON=str(python), NOTES=str(notes),
-                           RESULTS=str(tmp_path / "results"), PUBLISHED=str(tmp_path))
+                           RESULTS=str(tmp_path / "results"))
         environment.update(dict({"FAIL": "nothing", "SLOW": "nothing"}, **variables))
         return subprocess.Popen(["benchmarks/gpu.sh"] + list(parts), cwd=ROOT, env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
@@ -88,9 +88,10 @@ def test_an_unknown_part_is_an_error(gpu_sh):
 
 def test_training(gpu_sh):
     status, called, output = finished(gpu_sh, "train", TRAIN="IMDB:LLLCCL", IMDB_EPOCHS="3", IMDB_OPTIONS="--seed 1")
-    assert status == 0 and len(called) == 1 and "left out: the published curves" in output
+    assert status == 0 and len(called) == 2 and "failed" not in output
     assert called[0].startswith("Experiments/IMDB/main.py LLLCCL --device cuda "
                                 "--out Experiments/IMDB/Results/LLLCCL-gpu --epochs 3 --seed 1")
+    assert called[1].startswith("Experiments/plot_runs.py Experiments/IMDB/Results/LLLCCL-gpu --table --out ")
 
 
 @pytest.mark.parametrize("part, slow", [("steps", "training_step"), ("train", "main.py")])
@@ -107,4 +108,5 @@ def test_after_sigterm_the_script_waits_until_the_program_has_saved_once(gpu_sh,
 
 def test_training_stops_before_the_limit(gpu_sh):
     status, called, output = finished(gpu_sh, "train", TRAIN="Word_PTB:LCCL", SLOW="main.py", LIMIT="33")
-    assert status == 0 and called[1:] == ["waiting", "saved"] and "left out: the published curves" in output
+    assert status == 0 and called[1:3] == ["waiting", "saved"] and "failed" not in output
+    assert len(called) == 4 and called[3].startswith("Experiments/plot_runs.py ")

@@ -11,6 +11,7 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 
 from ..config import experiment_folder
+from ..run_folder import RunFolder
 from .published import PublishedNumber, published_curve, published_numbers
 from .runs import FINISHED, is_complete, state
 
@@ -54,18 +55,6 @@ def number_text(value, decimals):
 
 # -- one run -----------------------------------------------------------------------------------------------------------
 
-def _read_metrics(folder):
-    """Return the rows of ``metrics.csv``: list of dict of str to float; empty without the file."""
-    path = os.path.join(folder, "metrics.csv")
-    if not os.path.isfile(path):
-        return []
-    with io.open(path, encoding="utf-8") as stream:
-        try:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ReportedError("%s is damaged (%s)" % (path, error)) from error
-
-
 def _read_json(path):
     if not os.path.isfile(path):
         return {}
@@ -102,7 +91,8 @@ def _measure(section, row, seed, root, limit):
     config = _read_json(os.path.join(folder, "config.json"))
     if config:
         _check_run(runs[0], folder, config)
-    rows = [values for values in _read_metrics(folder) if values["epoch"] <= min(limit or row.epochs, row.epochs)]
+    last = min(limit or row.epochs, row.epochs)
+    rows = [values for values in RunFolder(folder).read_metrics() if values["epoch"] <= last]
     if not rows:
         return None
     finished = rows[-1]["epoch"] >= row.epochs or not limit and state(runs[0], root).name == FINISHED

@@ -1,0 +1,50 @@
+"""Baselines of the text classifiers: ``python baselines.py IMDB``; see ``python baselines.py --help``."""
+
+import argparse
+import os
+
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+
+from Experiments.shared.baselines import (
+    EXPERIMENTS,
+    baselines,
+    default_words,
+    read_texts,
+    require_packages,
+    write_baselines,
+)
+from Experiments.shared.config import experiment_folder, positive_integer
+
+
+def _positive_integer(text):
+    try:
+        return positive_integer(text)
+    except ReportedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main(argv=None):
+    """Run the command line."""
+    parser = ArgumentParser(
+        description="Train Bernoulli naive Bayes, L1-regularised logistic regression and fastText on the tokens, the "
+                    "vocabulary and the split of a text classifier, and write their accuracies and sizes to a csv "
+                    "file, which reproduce.py adds to its tables. Needs: pip install --require-hashes -r "
+                    "requirements/baselines.txt")
+    parser.add_argument("experiment", metavar="EXPERIMENT", choices=EXPERIMENTS, help=" or ".join(EXPERIMENTS))
+    parser.add_argument("--words", metavar="N", nargs="+", type=_positive_integer,
+                        help="limits of the number of words of logistic regression (default: as many words as LSTMs "
+                             "kept, in the paper and in the runs in Results)")
+    parser.add_argument("--data-dir", metavar="DIR", help="prepared data (default: data/prepared of the experiment)")
+    parser.add_argument("--out", metavar="FILE", help="the csv file (default: EXPERIMENT/Results/baselines.csv)")
+    arguments = parser.parse_args(argv)
+    with reported_errors():
+        require_packages()
+        texts = read_texts(arguments.experiment, arguments.data_dir)
+        rows = baselines(texts, sorted(set(arguments.words or default_words(arguments.experiment))))
+        out = arguments.out or os.path.join(experiment_folder(arguments.experiment), "Results", "baselines.csv")
+        write_baselines(out, rows)
+        print("wrote " + out)
+
+
+if __name__ == "__main__":
+    main()
