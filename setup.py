@@ -29,7 +29,7 @@ setup(
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"],
+    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"], "bayes_rnn": ["c/*.c", "c/*.h"],
                   "Experiments.shared.reproduction": ["published/*"]},
     zip_safe=False,
 )

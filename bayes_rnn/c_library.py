@@ -46,7 +46,7 @@ def load_library(path, model):
         functions = ctypes.CDLL(library)
         digest = getattr(functions, name + "_digest")
     except (OSError, AttributeError) as error:
-        raise ReportedError("%s cannot be loaded (%s)%s" % (library, error, how))
+        raise ReportedError("%s cannot be loaded (%s)%s" % (library, error, how)) from None
     digest.restype = ctypes.c_char_p
     if digest().decode("ascii") != file_digest(path):
         raise ReportedError("%s was built from another model than %s%s" % (library, path, how))
@@ -112,10 +112,10 @@ class CompiledLanguageModel(object):
     def cross_entropy(self, text):
         """Return the sum of the cross-entropy of all tokens after the first, and their number.
 
-        Returns None if the text has a token that is not in the vocabulary.
+        Returns None if the text, a str or UTF-8 bytes, has a token that is not in the vocabulary.
         """
         try:
-            data = text.encode("utf-8")
+            data = text if isinstance(text, bytes) else text.encode("utf-8")
         except UnicodeEncodeError:                  # a surrogate, which no vocabulary contains
             return None
         nats, count = ctypes.c_double(), ctypes.c_size_t()

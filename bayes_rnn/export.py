@@ -4,7 +4,7 @@
 which needs NumPy only, a compressed model becomes C source code::
 
     python -m bayes_rnn.export compressed.npz --to c             # writes compressed.c and compressed.h
-    python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them; bayes_rnn.predictor uses the result
+    python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them, for bayes_rnn.predictor
 """
 
 import io
@@ -56,7 +56,8 @@ def compress(network, vocabulary, details):
     >>> arrays["W_out"].shape
     (4, 3)
     """
-    from .pruning import keep_masks                 # imports Theano, which the command line does not need
+    # This imports Theano, which the command line does not need.
+    from .pruning import keep_masks
     masks = keep_masks(network)
     lstm, dense, embedding = (network.layers.get(name) for name in ("lstm", "dense", "embedding"))
     hidden, rows = masks.hidden, masks.vocabulary
@@ -125,8 +126,8 @@ def main(argv=None):
                         help="path of the files without .c and .h; its last part is the prefix of the functions "
                              "(default: MODEL without .npz)")
     parser.add_argument("--build", action="store_true",
-                        help="compile the C code to a shared library (.so) with cc, or the compiler in the variable CC; "
-                             "bayes_rnn.predictor uses the library beside MODEL")
+                        help="compile the C code to a shared library (.so) with cc, or the compiler in the variable "
+                             "CC; bayes_rnn.predictor uses the library beside MODEL")
     arguments = parser.parse_args(argv)
     with reported_errors():
         for path in _export_to_c(arguments.model, arguments.out or os.path.splitext(arguments.model)[0],
@@ -137,10 +138,10 @@ def main(argv=None):
 def _export_to_c(model_path, out, build_library):
     """Write the C code of a model, and compile it on request. Return the paths of the files."""
     from .export_c import build, c_files, file_digest, identifier
+    model = load_model(model_path, backend="numpy")
     folder, name = os.path.split(out)
     if not name or not os.path.isdir(folder or "."):
         raise ReportedError("--out must be a name in an existing folder, got %s" % out)
-    model = load_model(model_path, backend="numpy")
     paths = [out + ".c", out + ".h"]
     for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(model_path))):
         with io.open(path, "w", encoding="ascii", newline="\n") as stream:

@@ -22,7 +22,7 @@ __all__ = ["c_files", "build", "identifier", "file_digest", "library_path"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
 
-#: Matrices with more elements than this, of which less than a quarter are not zero, are stored as their nonzero elements.
+#: Of matrices with more elements than this, only the nonzero ones are stored if they are less than a quarter.
 _LARGE = 1024
 #: A table of the products of embedding and input weights may have this number of elements if it saves time.
 _LARGE_TABLE = 1 << 18
@@ -32,7 +32,7 @@ _VECTOR = 4
 _NO_TOKEN = "((size_t)-1)"
 
 
-# -- C ------------------------------------------------------------------------------------------------------------------
+# -- C -----------------------------------------------------------------------------------------------------------------
 
 def identifier(name):
     """Return a prefix for the names in C: letters, digits and underscores of a name, in lower case.
@@ -116,10 +116,17 @@ def _matrix(name, values):
         "MATRIX_COLUMNS", str(columns))
 
 
-# -- characters ---------------------------------------------------------------------------------------------------------
+# -- characters --------------------------------------------------------------------------------------------------------
 
 def _all_characters():
     return [chr(code) for code in range(0x110000)]
+
+
+def _lowered(before="", after=""):
+    """Return each character in lower case, between other characters: list of str. A line feed counts as a space."""
+    characters = _all_characters()
+    characters[ord("\n")] = " "
+    return (before + (after + "\n" + before).join(characters) + after).lower().split("\n")
 
 
 def _bounds(codes):
@@ -149,11 +156,9 @@ def _lower_case_tables(alphabet, is_word_character):
 
     Characters that are in no word of the model, neither before nor after, are left out.
     """
-    characters = _all_characters()
-    pairs = []
-    for code in range(0x80, 0x110000):
-        low = characters[code].lower()
-        if low == characters[code] or code == 0x3A3:
+    lowered, pairs = _lowered(), []
+    for code, (character, low) in enumerate(zip(_all_characters(), lowered)):
+        if code < 0x80 or low == character or code == 0x3A3:
             continue
         if code in alphabet or ord(low[0]) in alphabet or is_word_character[code] != is_word_character[ord(low[0])]:
             pairs.append((code, ord(low[0])))
@@ -162,13 +167,13 @@ def _lower_case_tables(alphabet, is_word_character):
     final_sigma = bool({0x3A3, 0x3C2, 0x3C3} & alphabet)
     if final_sigma:
         # These sets are not accessible in Python, but a capital sigma behind a character shows to which it belongs.
-        cased = [code for code in range(0x110000) if (" " + characters[code] + u"\u03A3").lower()[-1] == u"\u03C2"]
-        beside = {code for code in range(0x110000) if ("a" + characters[code] + u"\u03A3").lower()[-1] == u"\u03C2"}
-        tables += [_set("cased", cased), _set("case_ignorable", sorted(beside - set(cased)))]
+        cased, beside = ({code for code, text in enumerate(_lowered(before, u"\u03A3")) if text.endswith(u"\u03C2")}
+                         for before in " a")
+        tables += [_set("cased", sorted(cased)), _set("case_ignorable", sorted(beside - cased))]
     return "\n".join(tables), final_sigma
 
 
-# -- words --------------------------------------------------------------------------------------------------------------
+# -- words -------------------------------------------------------------------------------------------------------------
 
 def _hash(data):
     value = 2166136261
@@ -195,7 +200,7 @@ def _words(words, is_reachable):
                     ("LONGEST_WORD", "%d" % max([len(data) for data in encoded] + [1]))]
 
 
-# -- the network --------------------------------------------------------------------------------------------------------
+# -- the network -------------------------------------------------------------------------------------------------------
 
 def _padded(count):
     return max(_VECTOR, -(-count // _VECTOR) * _VECTOR)
@@ -236,7 +241,7 @@ def _network(model):
     if embedding is not None:
         rows, inputs = embedding.shape
         product = rows * columns
-        if product <= rows * inputs + W_in.size or (inputs > _VECTOR and product <= _LARGE_TABLE):
+        if not inputs or product <= rows * inputs + W_in.size or (inputs > _VECTOR and product <= _LARGE_TABLE):
             W_in, embedding = embedding.dot(W_in), None
     if embedding is None:
         rows = len(W_in)
@@ -247,13 +252,14 @@ def _network(model):
                  _integers("gate_of_column", gate_of_column),
                  _array("float", "output_bias", _floats(arrays["b_out"]))]
     constants = [("ROWS", max(rows, 1)), ("UNITS", units), ("OUTPUTS", W_out.shape[1]), ("COLUMNS", columns),
-                 ("SIGMOIDS", _padded(len(sigmoids))), ("HARD_SIGMOID", int(hard)), ("EMBEDDING", int(embedding is not None))]
+                 ("SIGMOIDS", _padded(len(sigmoids))), ("HARD_SIGMOID", int(hard)),
+                 ("EMBEDDING", int(embedding is not None))]
     if embedding is not None:
         constants.append(("INPUTS", embedding.shape[1]))
     return "\n".join(matrices), constants
 
 
-# -- the files ----------------------------------------------------------------------------------------------------------
+# -- the files ---------------------------------------------------------------------------------------------------------
 
 def _classifier(model, rows):
     """Return the parts of a classifier: tables, constants, replacements in the header."""
@@ -297,9 +303,55 @@ def _language_model(model, rows):
         constants.append(("LINE_END_TOKEN", "UNKNOWN_TOKEN" if line_end is None else line_end))
     return tables, constants, {
         "TOKENS": len(vocabulary), "UNITS": max(model.num_units, 1), "KIND": model.metadata["kind"],
-        "TEXT": " A space\n * is the text of the token _." if characters else " A line\n * feed is the text of the token %s."
-        % END_OF_LINE,
+        "TEXT": " A space\n * is the text of the token _." if characters else
+                " A line\n * feed is the text of the token %s." % END_OF_LINE,
         "OPEN_LINE": "" if characters else "\n * The text continues the last line, which therefore has no end."}
+
+
+_HEADER = """\
+/* %(about)s
+ *
+ * Generated by python -m bayes_rnn.export. All functions are thread-safe, and none allocates memory. */
+
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+%(declarations)s
+/* Return the SHA-256 digest of the file of the compressed model. */
+const char *model_digest(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+"""
+
+_SOURCE = """\
+/* %(about)s
+ *
+ * Generated by python -m bayes_rnn.export. C99; needs the mathematical library only (-lm). Word characters and lower
+ * case are those of Unicode %(unicode)s. */
+
+#include "model_.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+%(constants)s
+
+static const char digest[] = "%(digest)s";
+
+%(code)s"""
 
 
 def c_files(model, file_name, prefix, digest):
@@ -332,22 +384,14 @@ def c_files(model, file_name, prefix, digest):
         model.metadata.get("dataset", ""), model.metadata["config"], len(model.row_of_word), model.num_units,
         int(model.arrays["gate_is_computed"].sum()))
     about = about.encode("ascii", "replace").decode("ascii").replace("*/", "* /").replace("?", "_").strip()
-    guard = "MODEL_H"
-    header = ("/* %s\n *\n * Generated by python -m bayes_rnn.export. All functions are thread-safe, and none allocates "
-              "memory. */\n\n#ifndef %s\n#define %s\n\n#include <stddef.h>\n\n"
-              "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" % (about, guard, guard))
-    header += _template(part + ".h")
-    header += ("\n/* Return the SHA-256 digest of the file of the compressed model. */\nconst char *model_digest(void);\n"
-               "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n")
+    header = _HEADER % {"about": about, "declarations": _template(part + ".h")}
     for key, value in replacements.items():
         header = header.replace("@%s@" % key, str(value))
-    source = ("/* %s\n *\n * Generated by python -m bayes_rnn.export. C99; needs the mathematical library only (-lm). Word "
-              "characters and\n * lower case are those of Unicode %s.\n */\n\n#include \"model_.h\"\n\n#include <math.h>\n"
-              "#include <stdint.h>\n#include <string.h>\n\n#define COUNT(array) (sizeof(array) / sizeof(array)[0])\n\n"
-              % (about, unicodedata.unidata_version))
-    source += "".join("#define %s %s\n" % pair for pair in constants + more)
-    source += "\nstatic const char digest[] = %s;\n\n" % _string(digest)
-    source += "\n".join([tables, network] + [_template(other + ".c") for other in ("characters", "words", "lstm", part)])
+    source = _SOURCE % {
+        "about": about, "unicode": unicodedata.unidata_version, "digest": digest,
+        "constants": "\n".join("#define %s %s" % pair for pair in constants + more),
+        "code": "\n".join([tables, network] + [_template(name + ".c")
+                                               for name in ("characters", "words", "lstm", part)])}
 
     def named(code):
         code = re.sub(r"\bMODEL_", prefix.upper() + "_", re.sub(r"\bmodel_", prefix + "_", code))
@@ -394,7 +438,8 @@ def build(source, flags=()):
         process = subprocess.Popen(command + ["-o", temporary, source, "-lm"], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)
     except OSError as error:
-        raise ReportedError("the C compiler %s cannot be started (%s); install one, or set CC" % (command[0], error))
+        raise ReportedError("the C compiler %s cannot be started (%s); install one, or set CC"
+                            % (command[0], error)) from None
     output = process.communicate()[0].decode("utf-8", "replace")
     if process.returncode:
         raise ReportedError("the C compiler failed: %s\n%s" % (" ".join(command + [source]), output.strip()))
