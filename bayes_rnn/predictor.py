@@ -7,6 +7,7 @@ Theano is not imported and nothing is compiled. On the command line::
 """
 
 import collections
+import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.npz_store import load_arrays
@@ -29,6 +30,14 @@ __all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "l
 
 #: Format of the files that `load_model` reads.
 FORMAT = "bayes_rnn compressed model, version 1"
+
+#: The largest number of tokens that ``--sample`` generates.
+LARGEST_SAMPLE = 10 ** 9
+
+#: Numbers of dimensions of the arrays of all models.
+_DIMENSIONS = {"W_in": 2, "W_hid": 2, "b": 1, "W_out": 2, "b_out": 1, "gate_is_computed": 1, "gate_constants": 1}
+#: Matrices with more elements than the first number must have a nonzero value per `SPARSEST` elements.
+SMALL_MATRIX, SPARSEST = 2 ** 24, 1000
 
 GATE_NONLINEARITIES = {
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
@@ -71,13 +80,17 @@ _GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit), "sigmoid": _Gate(-1., 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
-def load_model(path):
+def load_model(path, backend="auto"):
     """Load a compressed model.
 
     Parameters
     ----------
     path : str
         A file ``compressed.npz``.
+    backend : str
+        "numpy"; "c" for the library that ``python -m bayes_rnn.export MODEL --to c --build`` creates beside the model;
+        or "auto" for the library if there is one, else NumPy. A library contains machine code: load those that you
+        trust.
 
     Returns
     -------
@@ -86,7 +99,7 @@ def load_model(path):
     Raises
     ------
     ReportedError
-        If the file is missing, damaged, or not a compressed model.
+        If the file is missing, damaged, or not a compressed model, or if the library was built from another model.
 
     Examples
     --------
@@ -95,20 +108,124 @@ def load_model(path):
     >>> model.predict(["a wonderful film"])                           # doctest: +SKIP
     array([[0.03, 0.97]], dtype=float32)
     """
-    packed, metadata = load_arrays(path, "compressed model")
-    if metadata.get("format") != FORMAT:
-        raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py creates "
-                            "compressed models)" % (path, FORMAT, metadata.get("format")))
+    def check(headers, metadata):
+        if metadata.get("format") != FORMAT:
+            raise ReportedError("%s is not a compressed model: its format must be %r, got %r (run_compressed.py "
+                                "creates compressed models)" % (path, FORMAT, metadata.get("format")))
+        _check_metadata(metadata)
+        _check_headers(headers, metadata)
+
+    packed, metadata = load_arrays(path, "compressed model", _naming(path, check))
+    arrays = _naming(path, _unpacked)(packed, metadata)
+    model = (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
+    if backend == "c" or backend == "auto" and os.path.exists(os.path.splitext(path)[0] + ".so"):
+        from .c_library import load_library
+        model.compiled = load_library(path, model)
+    return model
+
+
+class _Damaged(Exception):
+    """A part of a compressed model is not as described in `Predictor`."""
+
+
+def _naming(path, function):
+    """Return a function with reported errors that name the file."""
+    def named(*arguments):
+        try:
+            return function(*arguments)
+        except _Damaged as error:
+            raise ReportedError("compressed model %s is damaged: %s" % (path, error)) from error
+    return named
+
+
+def _require(condition, message, *values):
+    if not condition:
+        raise _Damaged(message % values)
+
+
+def _check_metadata(metadata):
+    """Raise `_Damaged` if the metadata are not as described in `Predictor`."""
+    def is_words(value):
+        return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+    kind = metadata.get("kind")
+    _require(kind in ("text", "characters", "words"), "kind must be text, characters or words, got %.40r", kind)
+    _require(isinstance(metadata.get("config"), str), "config must be text")
+    _require(isinstance(metadata.get("gate_nonlinearity"), str) and metadata["gate_nonlinearity"] in _GATES,
+             "gate_nonlinearity must be one of %s", ", ".join(sorted(_GATES)))
+    for name in ["words"] + (["classes"] if kind == "text" else ["vocabulary"]):
+        value = metadata.get(name)
+        _require(is_words(value) and len(set(value)) == len(value), "%s must be a list of different words", name)
+    if kind == "text":
+        length = metadata.get("length")
+        _require(type(length) is int and 1 <= length < 2 ** 31, "length must be a positive integer, got %.40r", length)
+        _require(isinstance(metadata.get("lower_case"), bool), "lower_case must be true or false")
+        _require(is_words(metadata.get("pruned_words", [])), "pruned_words must be a list of words")
+        _require(len(metadata["classes"]) >= 2, "classes must be at least two")
+    else:
+        _require(metadata["vocabulary"], "vocabulary must not be empty")
+
+
+def _check_headers(headers, metadata):
+    """Raise `_Damaged` if the names, dtypes or dimensions of the arrays are wrong; the arrays are not read yet."""
+    dimensions = dict(_DIMENSIONS, **({"embedding": 2} if metadata["kind"] == "text" else {}))
+    expected = {}
+    for name, count in dimensions.items():
+        if count == 2 and name + ".positions" in headers:
+            expected.update({name + ".positions": ("u", 1), name + ".values": ("f", 1), name + ".shape": ("i", 1)})
+        else:
+            expected[name] = ("b" if name == "gate_is_computed" else "f", count)
+    different = sorted(set(expected).symmetric_difference(headers))
+    _require(not different, "it %s array %s", "lacks the" if different and different[0] in expected else
+             "has the unknown", different[:1] and different[0])
+    kinds = {"b": "bool", "f": "float32 or float64", "u": "uint32", "i": "int64"}
+    for name, (kind, count) in expected.items():
+        header = headers[name]
+        _require(str(header.dtype) in kinds[kind].split(" or ") and len(header.shape) == count,
+                 "%s must be an array of %s with %d dimensions, got %s and shape %s", name, kinds[kind], count,
+                 header.dtype, header.shape)
+    floats = {str(headers[name].dtype) for name, (kind, _) in expected.items() if kind == "f"}
+    _require(len(floats) == 1, "its arrays must have one dtype, got %s", " and ".join(sorted(floats)))
+
+
+def _unpacked(packed, metadata):
+    """Return the arrays of a model, with dense matrices; raise `_Damaged` if their shapes or values are wrong."""
+    is_computed = packed["gate_is_computed"]
+    units, computed = len(is_computed) // 4, int(is_computed.sum())
+    shapes = {name: array.shape for name, array in packed.items()}
+    for name in [name for name in packed if name.endswith(".shape")]:
+        shape = tuple(int(size) for size in packed[name])
+        _require(len(shape) == 2 and min(shape) >= 0, "%s must be two sizes, got %s", name, shape)
+        shapes[name[:-len(".shape")]] = shape
+    is_text = metadata["kind"] == "text"
+    inputs = shapes["W_in"][0]
+    outputs = 1 if shapes["b_out"] == (1,) else len(metadata.get("classes", []))
+    if not is_text:
+        inputs, outputs = len(metadata["words"]), len(metadata["vocabulary"])
+    _require(not is_text or outputs != 1 or len(metadata["classes"]) == 2, "one output needs two classes")
+    expected = {"W_in": (inputs, computed), "W_hid": (units, computed), "b": (computed,), "W_out": (units, outputs),
+                "b_out": (outputs,), "gate_is_computed": (4 * units,), "gate_constants": (4 * units,)}
+    if is_text:
+        expected["embedding"] = (len(metadata["words"]), inputs)
+    for name, shape in expected.items():
+        _require(shapes[name] == shape, "%s must have shape %s, got %s", name, shape, shapes[name])
     arrays = {}
-    for name, array in packed.items():
-        base, _, part = name.rpartition(".")
-        if part == "positions":
-            dense = np.zeros(packed[base + ".shape"], dtype=packed[base + ".values"].dtype)
-            dense.flat[array] = packed[base + ".values"]
-            arrays[base] = dense
-        elif not base:
-            arrays[name] = array
-    return (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
+    for name, shape in expected.items():
+        values = packed[name] if name in packed else packed[name + ".values"]
+        _require(values.dtype.kind != "f" or np.isfinite(values).all(), "%s has a number that is not finite", name)
+        arrays[name] = values if name in packed else _dense(name, shape, packed[name + ".positions"], values)
+    return arrays
+
+
+def _dense(name, shape, positions, values):
+    elements = shape[0] * shape[1]
+    _require(len(positions) == len(values) and (not len(positions) or int(positions.max()) < elements),
+             "the positions of %s are not those of its values", name)
+    _require(elements <= max(SMALL_MATRIX, SPARSEST * len(values)), "%s has %d values in a matrix of shape %s", name,
+             len(values), shape)
+    dense = np.zeros(shape, dtype=values.dtype)
+    dense.flat[positions] = values
+    return dense
 
 
 # -- the models --------------------------------------------------------------------------------------------------------
@@ -134,7 +251,12 @@ class Predictor(object):
         Number of hidden units, H.
     row_of_word : dict of str to int
         Row index of each kept word.
+    compiled : object or None
+        The C code of the model, from `bayes_rnn.c_library`, if `load_model` found it. Then `predict`, `cross_entropy`
+        and `sample` use it.
     """
+
+    compiled = None
 
     def __init__(self, arrays, metadata):
         self.arrays, self.metadata = arrays, metadata
@@ -314,6 +436,8 @@ class ClassPredictor(Predictor):
         -------
         numpy.ndarray ``(len(texts), classes)``
         """
+        if self.compiled is not None:
+            return self.compiled.predict(texts)
         return self.predict_rows(*self.encode(texts))
 
     def predict_rows(self, rows, mask):
@@ -374,6 +498,9 @@ class NextTokenPredictor(Predictor):
         ReportedError
             If the text has less than two tokens, or a token that is not in the vocabulary.
         """
+        measured = None if self.compiled is None else self.compiled.cross_entropy(text)
+        if measured is not None and measured[1] > 0:
+            return measured[0] / measured[1], measured[1]
         tokens = self.tokens(text)
         if len(tokens) < 2:
             raise ReportedError("the text must have at least 2 tokens, got %d" % len(tokens))
@@ -412,16 +539,32 @@ class NextTokenPredictor(Predictor):
         tokens = self.tokens(prompt) if prompt else []
         if self.metadata["kind"] == "words":
             tokens = tokens[:-1]                    # without the end of line: the generated text continues the prompt
-        state, generated = None, list(tokens)
-        tokens = tokens or [end if end in vocabulary else vocabulary[0]]
-        for _ in range(count):
-            state = self.final_state(self.rows(tokens)[None], state=state)
-            probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
-            tokens = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random.rand() * probabilities.sum()))]]
-            generated += tokens
+        generated = list(tokens)
+        draw = self._sampler(tokens or [end if end in vocabulary else vocabulary[0]], temperature)
+        generated += [draw(random.rand()) for _ in range(count)]
         if self.metadata["kind"] == "characters":
             return "".join(generated).replace(SPACE_CHARACTER, " ")
         return " ".join("\n" if word == END_OF_LINE else word for word in generated).replace(" \n ", "\n")
+
+    def _sampler(self, tokens, temperature):
+        """Return a function that continues tokens: random number in [0, 1) -> next token."""
+        vocabulary = self.metadata["vocabulary"]
+        if self.compiled is not None:
+            index = {token: index for index, token in enumerate(vocabulary)}
+            draw_index = self.compiled.sampler([index[token] for token in tokens], temperature)
+            return lambda random: vocabulary[draw_index(random)]
+        state, latest = None, tokens
+
+        def draw(random):
+            nonlocal state, latest
+            state = self.final_state(self.rows(latest)[None], state=state)
+            scores = self.scores(state[0])[0].astype(np.float64)
+            with np.errstate(over="ignore"):            # a low temperature: all other tokens have probability 0
+                scores = (scores - scores.max()) / temperature
+            probabilities = np.exp(log_softmax(scores))
+            latest = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random * probabilities.sum()))]]
+            return latest[0]
+        return draw
 
     def describe(self, text):
         """Return the prediction for a text as one line of text."""
@@ -481,12 +624,12 @@ def main(argv=None):
 def _check_sampling(model, arguments):
     if not isinstance(model, NextTokenPredictor):
         raise ReportedError("--sample needs a language model, but %s is a classifier" % arguments.model)
-    if arguments.sample < 1:
-        raise ReportedError("--sample must be at least 1, got %d" % arguments.sample)
-    if arguments.temperature <= 0:
-        raise ReportedError("--temperature must be positive, got %g" % arguments.temperature)
+    if not 1 <= arguments.sample <= LARGEST_SAMPLE:
+        raise ReportedError("--sample must be in [1, %d], got %.40s" % (LARGEST_SAMPLE, arguments.sample))
+    if not 0 < arguments.temperature < np.inf:
+        raise ReportedError("--temperature must be a positive number, got %g" % arguments.temperature)
     if not 0 <= arguments.seed < 2 ** 32:
-        raise ReportedError("--seed must be in [0, 2^32 - 1], got %d" % arguments.seed)
+        raise ReportedError("--seed must be in [0, 2^32 - 1], got %.40s" % arguments.seed)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import theano
 import theano.tensor as T
 
-__all__ = ["training_step", "TrainingStep"]
+__all__ = ["training_step", "TrainingStep", "interpolated"]
 
 #: Added to the norm in the denominator of clipping.
 CLIP_EPSILON = 1e-7
@@ -22,7 +22,8 @@ CLIP_EPSILON = 1e-7
 TrainingStep = namedtuple("TrainingStep", ["loss", "norm", "kl", "squares", "updates"])
 
 
-def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None):
+def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None, kl_warmup=0,
+                  rate_schedule=None, log_sigma_rate=1.):
     r"""Return a step of Adam [1]_ that minimises ``data_loss + KL / train_size``.
 
     With :math:`g` the gradient, scaled to a total norm of at most `clip`, and t the number of the step:
@@ -48,15 +49,28 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     backend : {None, 'reference', 'fused'}
         Backend of :mod:`theano_rnn.ops.variational_adam`; None for the result of
         `theano_rnn.ops.backend.select_backend`.
+    kl_warmup : int
+        Number of steps in which the weight of the KL divergence grows linearly [2]_. The objective of step t, from 1,
+        is ``data_loss + min(1, (t - 1) / kl_warmup) * KL / train_size``: the weight is 0 in the first step and complete
+        from step ``kl_warmup + 1``. The number of the step is part of the state of Adam, so a resumed run continues
+        where it was. With 0, the weight is always complete, as published.
+    rate_schedule : sequence of (float, float), optional
+        Pairs (number of steps taken, factor of the learning rate), the numbers increasing. Between them, the factor is
+        interpolated linearly; before the first and after the last, it is constant. By default, it is 1.
+    log_sigma_rate : float
+        Factor of the learning rate of the log sigma of all random variables.
 
     Returns
     -------
     TrainingStep
+        `loss` is the objective of the step, with the weight of the step.
 
     References
     ----------
     .. [1] D. P. Kingma and J. Ba (2015): Adam: A method for stochastic optimization. ICLR, arXiv:1412.6980,
        algorithm 1, in the order of computation of the end of section 2.
+    .. [2] C. K. Sønderby, T. Raiko, L. Maaløe, S. K. Sønderby and O. Winther (2016): Ladder variational autoencoders.
+       NIPS, arXiv:1602.02282, section 2.3.
 
     Examples
     --------
@@ -70,7 +84,10 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     """
     parameters = network.parameters()
     backend = "fused" if use_fused(backend, parameters.values()) else "reference"
+    number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
     kl_weight = number_like(1. / train_size, next(iter(parameters.values())))
+    if kl_warmup:
+        kl_weight = kl_weight * T.minimum(1, number_like(number / number_like(kl_warmup, number), kl_weight))
     groups = [(name, group) for name, layer in network.layers.items() for group in _groups(layer)]
     passed = [group for _, group in groups]
     divergences, squares, gradients = objective_norms(data_loss, passed, kl_weight, backend)
@@ -86,9 +103,10 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     finite = is_finite(loss, norm)
     state = AdamState(*[OrderedDict((parameter, zeros_like(parameter, "adam.%s." + moment))
                                     for parameter in parameters.values()) for moment in ("mean", "square")])
-    number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
-    updates = adam_updates(passed, gradients, state, kl_weight, factor, _step_size(learning_rate, number + 1), finite,
-                           backend)
+    step_size = _step_size(learning_rate, number + 1)
+    if rate_schedule is not None:
+        step_size = step_size * interpolated(rate_schedule, number)
+    updates = adam_updates(passed, gradients, state, kl_weight, factor, step_size, finite, backend, log_sigma_rate)
     updates.update(guarded({number: number + 1}, finite))
     return TrainingStep(loss, norm, kl, squares, updates)
 
@@ -105,3 +123,33 @@ def _step_size(learning_rate, number):
     """Return the learning rate, corrected for moments that start at zero. `number`: of the step, from 1."""
     return number_like(learning_rate, number) * T.sqrt(1 - number_like(BETA_2, number) ** number) \
         / (1 - number_like(BETA_1, number) ** number)
+
+
+def interpolated(pairs, position):
+    """Return the value at a position of a function that is linear between given points.
+
+    Parameters
+    ----------
+    pairs : sequence of (float, float)
+        Positions, increasing, and the values there. Outside, the function is constant.
+    position : symbolic scalar
+
+    Returns
+    -------
+    symbolic scalar
+        In the precision of `position`.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from bayes_rnn.training_step import interpolated
+    >>> position = T.dscalar()
+    >>> value = interpolated([(0, 1), (10, 5)], position)
+    >>> [float(value.eval({position: number})) for number in (-1., 5., 20.)]
+    [1.0, 3.0, 5.0]
+    """
+    value = number_like(pairs[0][1], position)
+    for (begin, low), (end, high) in zip(pairs, pairs[1:]):
+        share = T.clip((position - number_like(begin, position)) / number_like(end - begin, position), 0, 1)
+        value = value + share * number_like(high - low, position)
+    return value

@@ -6,7 +6,37 @@ from theano_rnn.runtime import configuration
 
 import pytest
 
+
+def _one_cache_per_worker():
+    """With pytest-xdist, give each worker process a compile cache of its own, and its share of the cores.
+
+    Theano locks the cache while it compiles: workers with one cache would wait for each other.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return
+    share = max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(share)
+    if worker != "gw0":
+        flags = os.environ.get("THEANO_FLAGS", "")
+        chosen = [flag.split("=", 1)[1] for flag in flags.split(",") if flag.startswith("base_compiledir=")]
+        cache = os.path.join((chosen or ["~/.theano"])[-1], worker)
+        os.environ["THEANO_FLAGS"] = (flags + ",base_compiledir=" + cache).lstrip(",")
+
+
+_one_cache_per_worker()
 configuration.configure()
+
+
+def pytest_collection_modifyitems(items):
+    """Tell ``pytest -n 2 --dist loadgroup`` which tests one process must run, because they share compiled functions.
+
+    Each file is a group. The files that use the fixture `finished`, which trains the tiny runs, are one group.
+    """
+    sharing = {item.location[0] for item in items if "finished" in getattr(item, "fixturenames", ())}
+    for item in items:
+        file_name = item.location[0]
+        item.add_marker(pytest.mark.xdist_group("finished runs" if file_name in sharing else file_name))
 
 
 def pytest_addoption(parser):

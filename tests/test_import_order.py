@@ -101,9 +101,14 @@ def test_data_preparation_does_not_import_theano():
 
 def test_the_predictor_needs_numpy_only():
     modules = imported_with("bayes_rnn.predictor") | imports("bayes_rnn.predictor")
-    assert modules & set(sources()) == {"bayes_rnn", "bayes_rnn.predictor", "theano_rnn", "theano_rnn.errors",
-                                        "theano_rnn.npz_store", "theano_rnn.tokens"}
+    assert modules & set(sources()) == {"bayes_rnn", "bayes_rnn.c_library", "bayes_rnn.predictor", "theano_rnn",
+                                        "theano_rnn.errors", "theano_rnn.npz_store", "theano_rnn.tokens"}
     assert modules & THIRD_PARTY == {"numpy"}
+
+
+@pytest.mark.parametrize("module", ["bayes_rnn.export", "bayes_rnn.export_c", "bayes_rnn.c_library"])
+def test_the_export_imports_numpy_only(module):
+    assert imported_with(module) & THIRD_PARTY == {"numpy"}
 
 
 @pytest.mark.parametrize("module", ["theano_rnn", "bayes_rnn", "sparse_seq_theano", "Experiments.shared"])

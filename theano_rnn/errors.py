@@ -2,12 +2,17 @@
 
 import argparse
 import contextlib
+import errno
+import os
 import sys
 
-__all__ = ["ReportedError", "ArgumentParser", "reported_errors", "EXIT_ERROR", "EXIT_INTERRUPTED"]
+__all__ = ["ReportedError", "ArgumentParser", "reported_errors", "storage_problem", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+
+#: Errors of a disk or quota that is full, and of files that must not be used.
+FULL, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT), (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class ReportedError(ValueError):
@@ -28,7 +33,8 @@ class ArgumentParser(argparse.ArgumentParser):
 def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
 
-    Ctrl-C exits with status 130.
+    So do a full disk, a file system that cannot be written, and files that the user may not use, wherever they are
+    noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
 
     Examples
     --------
@@ -44,3 +50,36 @@ def reported_errors():
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        problem = storage_problem(error)
+        if problem is None:
+            raise
+        sys.stderr.write("error: %s\n" % problem)
+        sys.exit(EXIT_ERROR)
+
+
+def storage_problem(error):
+    """Return one line that describes a failed access to a file, or None if an exception has another cause.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> import errno
+    >>> from theano_rnn.errors import storage_problem
+    >>> storage_problem(OSError(errno.ENOSPC, "No space left on device", "last.npz"))
+    'No space left on device: last.npz; free some space, then start again (a run: with --resume)'
+    """
+    number, name = getattr(error, "errno", None), getattr(error, "filename", None)
+    if not isinstance(error, OSError):
+        # The compiler writes to the disk too. Its messages are in the text of an exception of Theano.
+        number, name = next(((number, None) for number in FULL if os.strerror(number) in str(error)), (None, None))
+    advice = "free some space, then start again (a run: with --resume)" if number in FULL else \
+        "make it accessible, or choose another folder" if number in FORBIDDEN else None
+    return advice and "%s%s; %s" % (os.strerror(number), ": %s" % name if name else "", advice)

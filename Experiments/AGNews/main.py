@@ -12,6 +12,8 @@ EXPERIMENT = bayesian_experiment(
         epochs=150, evaluate_every=5, save_every=50, checkpoint_minutes=5.),
     demo=dict(embedding_units=32, hidden_units=16, length=60, batch_size=32, learning_rate=1e-3, clip=1., epochs=40,
               evaluate_every=1),
+    # 0.45 per element of 300: the elements of GloVe's vectors have a standard deviation of 0.4 to 0.5.
+    vectors_norm=7.8,
     examples=("The team won the final game of the season.", "Stocks fell as oil prices rose."),
 )
 

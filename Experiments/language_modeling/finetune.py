@@ -10,7 +10,7 @@ FINE_TUNING = EXPERIMENT.derive(
                 "inside the folder of the run. The sizes of the network and the data are those of the run.",
     fixed=dict(EXPERIMENT.fixed, entry="finetune", average_from_start=True, fewest_epochs=100),
     demo=dict(EXPERIMENT.demo, epochs=5),
-    read_initial=read_best_model)
+    read_initial=read_best_model, begins_with=("best",))
 
 if __name__ == "__main__":
     fine_tune(FINE_TUNING, EXPERIMENT)

@@ -4,11 +4,18 @@ import time
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays
+from theano_rnn.npz_store import load_arrays, load_metadata
 
 import numpy as np
 
-__all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "check_shapes"]
+from .config import any_number, non_negative_integer, non_negative_number, positive_integer
+
+__all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "load_progress", "check_shapes",
+           "TRAINING_STATE"]
+
+#: Beginnings of the names of arrays that are not parameters: optimisers, averages, random states, carried state, and
+#: the counts of learning to recite.
+TRAINING_STATE = ("adam.", "sgd.", "average.", "noise.", "carried.", "recited")
 
 
 class Progress(object):
@@ -30,10 +37,12 @@ class Progress(object):
         The rows of ``metrics.csv`` so far.
     notes : dict
         From `Task.notes`.
+    network : dict or None
+        From `Task.network_name`: what was trained. None in checkpoints of earlier versions.
     """
 
     FIELDS = OrderedDict([("epoch", 1), ("minibatch", 0), ("losses", ()), ("gradient_norms", ()), ("seconds", 0.),
-                          ("best", None), ("rows", ()), ("notes", None)])
+                          ("best", None), ("rows", ()), ("notes", None), ("network", None)])
 
     def __init__(self, **values):
         for name, default in self.FIELDS.items():
@@ -41,10 +50,32 @@ class Progress(object):
             setattr(self, name, list(value) if isinstance(default, tuple) else value)
         self.rows = [OrderedDict(row) for row in self.rows]
 
+    @classmethod
+    def checked(cls, saved, path):
+        """Return the progress that a checkpoint holds; raise a `ReportedError` if a field is not as described above.
+
+        Parameters
+        ----------
+        saved : dict
+            The metadata of the checkpoint. Fields that it lacks have their default.
+        path : str
+            For the message.
+        """
+        try:
+            _check_progress(dict(cls.FIELDS, **saved))
+        except ReportedError as error:
+            raise ReportedError("the progress in checkpoint %s is damaged: %s" % (path, error)) from error
+        return cls(**saved)
+
     def to_dict(self):
         """Return the fields for a checkpoint; rows are lists of pairs, because JSON objects have no order."""
         values = {name: getattr(self, name) for name in self.FIELDS}
         return dict(values, rows=[list(row.items()) for row in self.rows])
+
+    def skip_evaluated_epoch(self):
+        """Go to the next epoch if this one has been evaluated, as in ``best.npz``."""
+        if self.rows and self.rows[-1]["epoch"] == self.epoch:
+            self.start_epoch()
 
     def start_epoch(self):
         """Go to the start of the next epoch."""
@@ -97,8 +128,13 @@ class CheckpointWriter(object):
 
     def note_best(self, progress):
         """Note that the state of the task is the best so far."""
-        progress.notes = self._task.notes()
+        progress.notes, progress.network = self._task.notes(), self._task.network_name()
         self._best_progress, self._best_arrays = progress.to_dict(), None
+
+    def begin(self, progress):
+        """Write ``last.npz`` before training, so that its absence shows that the folder has lost it."""
+        progress.notes, progress.network = self._task.notes(), self._task.network_name()
+        self._run.save_checkpoint("last", self._task.state(), progress.to_dict())
 
     def end_epoch(self, progress, at_once):
         """Write if it is time or `at_once` is true. The state of the task must be the one that was evaluated."""
@@ -112,7 +148,7 @@ class CheckpointWriter(object):
         """Write a checkpoint of the current state, and the best state."""
         with self._throttle:
             self.write_best()
-            progress.notes = self._task.notes()
+            progress.notes, progress.network = self._task.notes(), self._task.network_name()
             self._run.save_checkpoint(name, self._task.state(), progress.to_dict())
 
     def write_best(self):
@@ -123,31 +159,94 @@ class CheckpointWriter(object):
             self._best_progress = self._best_arrays = None
 
 
-def load_checkpoint(path, shapes, title, training_state=False):
+def load_progress(path):
+    """Return the `Progress` of a checkpoint; the arrays are not read.
+
+    Parameters
+    ----------
+    path : str
+
+    Raises
+    ------
+    ReportedError
+        If the checkpoint is missing or damaged.
+    """
+    return Progress.checked(load_metadata(path, "checkpoint"), path)
+
+
+def _check_progress(saved):
+    """Raise a `ReportedError` "FIELD must be ..., got ..." for a field of the wrong kind."""
+    def check(name, value, read):
+        try:
+            read(value)
+        except ReportedError as error:
+            raise ReportedError("%s %s" % (name, error)) from error
+
+    for name, read in (("epoch", positive_integer), ("minibatch", non_negative_integer),
+                       ("seconds", non_negative_number)):
+        check(name, None if isinstance(saved[name], str) else saved[name], read)
+    if saved["best"] is not None:
+        check("best", [] if isinstance(saved["best"], str) else saved["best"], any_number)
+    for name in ("losses", "gradient_norms"):
+        values = saved[name]
+        if not isinstance(values, (list, tuple)) or len(values) != saved["minibatch"] \
+                or not all(type(value) in (int, float) and abs(value) < float("inf") for value in values):
+            raise ReportedError("%s must be %d finite numbers, one per minibatch" % (name, saved["minibatch"]))
+    for name in ("notes", "network"):
+        if not isinstance(saved[name], (dict, type(None))):
+            raise ReportedError("%s must be an object, got %r" % (name, saved[name]))
+    names = None
+    for row in saved["rows"] if isinstance(saved["rows"], (list, tuple)) else [None]:
+        valid = isinstance(row, list) and row and all(
+            isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+            and type(pair[1]) in (int, float) for pair in row)
+        names = names or valid and [pair[0] for pair in row]
+        if not valid or [pair[0] for pair in row] != names or type(dict(row).get("epoch")) is not int:
+            raise ReportedError("rows must be lists of pairs of the same names and numbers, with an epoch")
+
+
+def load_checkpoint(path, shapes, title, training_state=False, network=None):
     """Load a checkpoint and check that it belongs to this network.
 
     Parameters
     ----------
     path : str
-    shapes : dict of str to tuple, or callable
-        The expected names and shapes, or a function of the checkpoint's progress that returns them.
+    shapes : dict of str to tuple, callable or None
+        The expected names and shapes, or a function of the checkpoint's progress and arrays that returns them.
+        None if the caller calls `check_shapes` later.
     title : str
         Name of the run or network that expects them, for the error message.
     training_state : bool
-        Whether other arrays are accepted: optimiser, random states.
+        Whether the arrays of `TRAINING_STATE` are accepted too.
+    network : dict, optional
+        From `Task.network_name`: compared with that of the checkpoint, if it has one.
 
     Returns
     -------
-    arrays, progress : dict
+    arrays : dict of str to numpy.ndarray
+    progress : Progress
 
     Raises
     ------
     ReportedError
-        If it is missing, damaged or of another model.
+        If it is missing, damaged, of another model, or has a number that is not finite.
     """
-    arrays, progress = load_arrays(path, "checkpoint")
-    check_shapes(arrays, shapes(progress) if callable(shapes) else shapes, path, title, training_state)
-    return arrays, progress
+    def check(headers, saved):
+        progress = Progress.checked(saved, path)
+        for name, value in sorted((network or {}).items()):
+            found = (progress.network or {}).get(name, value)
+            if found != value:
+                raise ReportedError("checkpoint %s does not belong to %s: its %s is %s, expected %s"
+                                    % (path, title, name, found, value))
+        if shapes is not None:
+            expected = shapes(progress, headers) if callable(shapes) else shapes
+            check_shapes(headers, expected, path, title, training_state)
+
+    arrays, saved = load_arrays(path, "checkpoint", check)
+    for name, array in sorted(arrays.items()):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ReportedError("checkpoint %s cannot be used: %s has a number that is not finite" % (path, name))
+    return arrays, Progress.checked(saved, path)
 
 
 def check_shapes(arrays, shapes, path, title, training_state=False):
@@ -155,17 +254,18 @@ def check_shapes(arrays, shapes, path, title, training_state=False):
 
     Parameters
     ----------
-    arrays : dict of str to numpy.ndarray
+    arrays : dict of str to numpy.ndarray or theano_rnn.npz_store.ArrayHeader
     shapes : dict of str to tuple
     path, title, training_state
         See `load_checkpoint`.
     """
     problem = None
     missing = [name for name in shapes if name not in arrays]
-    extra = [name for name in sorted(arrays) if name not in shapes]
+    extra = [name for name in sorted(arrays)
+             if name not in shapes and not (training_state and name.startswith(TRAINING_STATE))]
     if missing:
         problem = "it lacks " + ", ".join(missing[:3])
-    elif extra and not training_state:
+    elif extra:
         problem = "it also has " + ", ".join(extra[:3])
     else:
         for name, shape in shapes.items():

@@ -6,9 +6,11 @@ reported at once.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import sys
+from collections import OrderedDict
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 from theano_rnn.runtime import resolve_device
@@ -35,7 +37,7 @@ def main(experiment, argv=None):
             device = resolve_device(arguments.device)
             given = _given_options(experiment, arguments)
             save = given.get("save", path(experiment.defaults["save"]))
-            _train(experiment, given, save, arguments.continue_train, device)
+            _train(experiment, given, save, arguments, arguments.continue_train, device)
         return
     arguments = _config_parser(experiment).parse_args(argv)
     with reported_errors():
@@ -44,9 +46,10 @@ def main(experiment, argv=None):
             _evaluate_only(experiment, arguments, device)
             return
         given = _given_config(experiment, arguments)
-        name = given["config"] + ("-demo" if arguments.demo else "")
+        parts = [given["config"], "demo" if arguments.demo else None, given.get("recipe")]
+        name = "-".join(part for part in parts if part)
         out = arguments.out or os.path.join(experiment.folder, "Results", name)
-        _train(experiment, given, out, arguments.resume, device)
+        _train(experiment, given, out, arguments, arguments.resume, device)
 
 
 def fine_tune(experiment, source_experiment, argv=None):
@@ -64,11 +67,12 @@ def fine_tune(experiment, source_experiment, argv=None):
         device = resolve_device(arguments.device)
         given = _given_options(experiment, arguments)
         given.pop("demo", None)
-        given = settings_for_fine_tuning(experiment, source_experiment, given, arguments.continue_train)
-        _train(experiment, given, given["save"], arguments.continue_train, device)
+        resumes = arguments.continue_train or arguments.resume_from is not None
+        given = settings_for_fine_tuning(experiment, source_experiment, given, resumes)
+        _train(experiment, given, given["save"], arguments, resumes, device)
 
 
-def _train(experiment, given, folder, resume, device):
+def _train(experiment, given, folder, arguments, resume, device):
     """Train with the settings of a new run, or with those of the run that is resumed.
 
     Parameters
@@ -78,16 +82,20 @@ def _train(experiment, given, folder, resume, device):
         The settings that the user gave.
     folder : str
         The folder of the run.
+    arguments : argparse.Namespace
+        With ``resume_from``: the checkpoint from which the run is resumed, or None.
     resume : bool
+        Whether the run is resumed from its last checkpoint.
     device : str
     """
-    if resume:
+    if resume or arguments.resume_from is not None:
+        RunFolder(folder).refuse_in_use(experiment.dialect.out)
         settings = experiment.read_settings(RunFolder(folder)).replace(**given)
     else:
         settings = experiment.make_settings(**given)
         RunFolder(folder).refuse_another_run(experiment.dialect.resume, experiment.dialect.out)
     try:
-        train_and_evaluate(settings, folder, device)
+        train_and_evaluate(settings, folder, device, arguments.resume_from)
     except Interrupted:
         sys.exit(EXIT_INTERRUPTED)
 
@@ -143,12 +151,19 @@ def _option_parser(experiment):
                             help="%s (default: %s)" % (setting.help.replace("%", "%%"), setting.default))
     parser.add_argument("--continue_train", "--continue-train", action="store_true",
                         help="continue the run in --save from its last checkpoint, with its settings")
+    _add_resume_from(parser)
     parser.add_argument("--demo", action="store_true",
                         help="train a small network on a corpus that the project generates; needs no data. Changes %s"
                         % ", ".join("%s=%s" % item for item in sorted(experiment.demo.items())))
     _add_flags(parser, experiment)
     add_device_option(parser)
     return parser
+
+
+def _add_resume_from(parser):
+    parser.add_argument("--resume-from", "--resume_from", metavar="CHECKPOINT",
+                        help="continue the run from another checkpoint than the last: best, epoch_200 or a file. It "
+                             "replaces the later epochs of the run")
 
 
 def _given_options(experiment, arguments):
@@ -175,6 +190,7 @@ def _config_parser(experiment):
                                 help=setting.help)
     parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")
+    _add_resume_from(parser)
     parser.add_argument("--eval-only", metavar="CHECKPOINT", help="evaluate a checkpoint (or run folder) and stop")
     parser.add_argument("--demo", action="store_true",
                         help="train a small network on a corpus that the project generates; needs no data")
@@ -204,7 +220,8 @@ def _given_config(experiment, arguments):
 
 def _evaluate_only(experiment, arguments, device):
     refused = set(_own_options(experiment, arguments)) - {"config", "data_dir"}
-    if refused or arguments.assignments or arguments.resume or arguments.demo or arguments.out:
+    if (refused or arguments.assignments or arguments.resume or arguments.resume_from or arguments.demo
+            or arguments.out):
         raise ReportedError("--eval-only takes all settings from the run: only CONFIG and --data-dir may be given")
     checkpoint = arguments.eval_only
     if os.path.isdir(checkpoint):
@@ -237,11 +254,13 @@ def run_compressed(experiment, argv=None):
                         help="name of the checkpoint: last, best, epoch_200 (default: last)")
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
     arguments = parser.parse_args(argv)
-    with reported_errors():
-        runs = [RunFolder(folder) for folder in arguments.runs] or _finished_runs(experiment)
+    with reported_errors(), contextlib.ExitStack() as locks:
+        given = OrderedDict((os.path.realpath(folder), folder) for folder in arguments.runs)
+        runs = [RunFolder(folder) for folder in given.values()] or _finished_runs(experiment)
         prepared = []
         for run in runs:
             settings = experiment.read_settings(run)
+            locks.enter_context(run.locked())
             if not run.has(arguments.checkpoint + ".npz"):
                 raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
             if arguments.data_dir:

@@ -7,6 +7,7 @@ lines, which read settings by the functions of this module.
 import importlib
 import math
 import os
+import sys
 from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
@@ -14,11 +15,15 @@ from theano_rnn.errors import ReportedError
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "probability", "probability_or_unset", "read_assignments", "refuse_other_settings",
-           "experiment_folder", "default_data_dir"]
+           "share", "open_share", "any_number", "probability", "probability_or_unset", "rate_schedule",
+           "read_assignments", "refuse_other_settings", "experiment_folder", "default_data_dir"]
 
 
 # -- readers: from text or a value to a checked value -----------------------------------------------------------------
+
+#: The largest numbers that are accepted: those of int64 and float64.
+LARGEST = {int: 2 ** 63 - 1, float: sys.float_info.max}
+
 
 def number(kind, is_valid, expected, none=False):
     """Return a function that reads a number.
@@ -50,39 +55,85 @@ def number(kind, is_valid, expected, none=False):
         try:
             converted = kind(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ReportedError("must be %s, got %r" % (expected, value)) from error
+            raise ReportedError("must be %s, got %s" % (expected, _shortened(repr(value)))) from error
         is_exact = isinstance(value, str) or not isinstance(value, bool) and converted == value
-        if not is_exact or math.isinf(converted) or not is_valid(converted):
-            raise ReportedError("must be %s, got %s" % (expected, value))
+        if not is_exact or not abs(converted) <= LARGEST[kind] or not is_valid(converted):
+            raise ReportedError("must be %s, got %s" % (expected, _shortened(value)))
         return converted
     return read
 
 
+def _shortened(value):
+    text = str(value)
+    return text if len(text) <= 40 else "%s... (%d characters)" % (text[:40], len(text))
+
+
 def choice(choices):
-    """Return a function that accepts only the given words; see `number`."""
+    """Return a function that accepts only the given words, and None if it is among them; see `number`."""
     def read(value):
         if value not in choices:
-            raise ReportedError("must be one of %s, got %r" % (", ".join(choices), value))
+            raise ReportedError("must be one of %s, got %r" % (", ".join(filter(None, choices)), value))
         return value
     return read
 
 
 def text(value):
     """Return text as it is."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ReportedError("must be text, got %s" % _shortened(repr(value)))
     return value
+
+
+def rate_schedule(value):
+    """Return a schedule of the learning rate as it is stored, or None for a constant rate.
+
+    Parameters
+    ----------
+    value : str, sequence of (float, float) or None
+        Pairs of epochs done and factor of the learning rate, as text ``epoch:factor,epoch:factor``.
+
+    Returns
+    -------
+    list of [float, float] or None
+
+    Raises
+    ------
+    ReportedError
+        If an epoch is negative or not larger than the one before, or a factor is not positive.
+
+    Examples
+    --------
+    >>> from Experiments.shared.config import rate_schedule
+    >>> rate_schedule("0:1,10:8,80:0.5")
+    [[0.0, 1.0], [10.0, 8.0], [80.0, 0.5]]
+    """
+    if value is None or str(value).lower() == "none":
+        return None
+    try:
+        pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
+        pairs = [[float(epoch), float(factor)] for epoch, factor in pairs]
+    except (TypeError, ValueError):
+        pairs = []
+    epochs = [epoch for epoch, _ in pairs]
+    valid = pairs and epochs[0] >= 0 and all(before < after for before, after in zip(epochs, epochs[1:])) \
+        and all(0 < factor < math.inf for _, factor in pairs) and epochs[-1] < math.inf
+    if not valid:
+        raise ReportedError("must be none or epoch:factor,epoch:factor with increasing epochs and positive factors, "
+                            "got %s" % (value,))
+    return pairs
 
 
 def flag(value):
     """Read True or False. On the command line, ``--name`` gives True and ``--no-name`` gives False."""
     found = {"true": True, "false": False}.get(str(value).lower())
     if found is None:
-        raise ReportedError("must be true or false, got %r" % (value,))
+        raise ReportedError("must be true or false, got %s" % _shortened(repr(value)))
     return found
 
 
 def path(value):
     """Return an absolute path; None stays None."""
-    return value if value is None else os.path.abspath(value)
+    return value if value is None else os.path.abspath(text(value))
 
 
 positive_integer = number(int, lambda value: value >= 1, "a positive integer")
@@ -95,6 +146,7 @@ non_negative_number = number(float, lambda value: value >= 0, "a non-negative nu
 share = number(float, lambda value: 0 < value <= 1, "a number in (0, 1]")
 open_share = number(float, lambda value: 0 < value < 1, "a number in (0, 1)")
 probability = number(float, lambda value: 0 <= value < 1, "a number in [0, 1)")
+any_number = number(float, lambda value: True, "a finite number")
 probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1, "a number in [0, 1), or -1")
 
 
@@ -132,21 +184,25 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 
 #: Spelling of the command line and of ``config.json`` of an experiment.
 #:
-#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
-#: others are under "settings". own_options: settings that have an option of their own (None: all of them); the others
-#: are changed by --set. data: name of the setting that holds the data folder. resume, out, data_option, demo: spellings
-#: of options and of the command of a demonstration, for messages.
+#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level, if the
+#: experiment has them; all others are under "settings". own_options: settings that have an option of their own (None:
+#: all of them); the others are changed by --set. data: name of the setting that holds the data folder. resume, out,
+#: data_option, demo: spellings of options and of the command of a demonstration, for messages.
 Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
                                  "demo"])
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors"), ("config", "seed", "data_dir", "vectors"),
-    "data_dir", "--resume", "--out", "--data-dir", "python main.py CONFIG --demo")
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm", "recipe"),
+    ("config", "seed", "data_dir", "vectors", "vectors_norm", "recipe"), "data_dir", "--resume", "--out", "--data-dir",
+    "python main.py CONFIG --demo")
 #: ``main.py --name value``
 OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_train", "--save", "--data",
                          "python main.py --demo")
 
+
+#: Keys of ``config.json`` that are not settings.
+RECORDED_KEYS = ("entry", "settings", "versions", "resumed_with")
 
 #: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
@@ -156,6 +212,25 @@ LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minute
 #: A setting that every experiment has. It does not affect the numbers of a run.
 TENSORBOARD = Setting("tensorboard", False, flag, "write event files for TensorBoard to the folder tensorboard of the "
                       "run; a resumed run continues to write them", added=True)
+
+
+def fixed_setting(name, default):
+    """Return the `Setting` of a value that the user cannot change: in ``config.json``, it has the type of the default.
+
+    Text, and None, must equal the default.
+    """
+    if name in ("evaluate_every", "save_every"):
+        return Setting(name, default, positive_integer)
+    if isinstance(default, bool):
+        return Setting(name, default, flag)
+    if isinstance(default, (int, float)):
+        return Setting(name, default, number(type(default), lambda value: value >= 0, "a non-negative number"))
+
+    def read(value):
+        if value != default:
+            raise ReportedError("must be %r, got %s" % (default, _shortened(repr(value))))
+        return value
+    return Setting(name, default, read)
 
 
 class Settings(object):
@@ -225,7 +300,7 @@ class Settings(object):
         config = {dialect.identity: self.experiment.name}
         if dialect is OPTION_DIALECT:
             config["entry"] = self.experiment.entry
-        config.update(self.select(dialect.top_level))
+        config.update(self.select(name for name in dialect.top_level if name in self))
         config["settings"] = {name: value for name, value in self._values.items() if name not in dialect.top_level}
         return config
 
@@ -306,9 +381,11 @@ class Experiment(object):
     load_data : callable
         Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
     prepare_demo : callable, optional
-        Writes the demonstration corpus to the data folder if it does not exist; takes the `Settings`.
+        Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict
         Settings that ``--demo`` changes.
+    recipes : dict of str to dict
+        Named groups of settings. ``--recipe NAME`` changes them, after ``--demo``. The setting ``recipe`` is added.
     fixed : dict
         Settings that the user cannot change. Those of `LOOP_SETTINGS` that are neither here nor in `settings` are
         added.
@@ -316,12 +393,15 @@ class Experiment(object):
         Settings that may change when a run is resumed.
     dialect : Dialect
     default_data : str or callable
-        The data folder, relative to the folder of the experiment; or a function of that folder that returns it.
+        The data folder, relative to the folder of the experiment; or a function of that folder and the `Settings` that
+        returns it.
     check : callable, optional
         Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
     read_initial : callable, optional
         Maps the `Settings` and the data to the initial values of a new run (pretrained vectors, another run), for
         `Task.begin`.
+    begins_with : sequence of str
+        Names of the checkpoints that `Task.begin` writes.
     examples : sequence of str
         Texts whose predictions are logged at the end of training.
     folder : str, optional
@@ -332,14 +412,19 @@ class Experiment(object):
 
     def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
                  dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
-                 examples=(), folder=None, epilog=""):
+                 begins_with=(), examples=(), folder=None, epilog="", recipes=()):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
-        self.settings = tuple(settings)
+        self.settings, self.recipes = tuple(setting for setting in settings if setting.name != "recipe"), dict(recipes)
+        if self.recipes:
+            self.settings += (_recipe_setting(self.recipes),)
         self._by_name = OrderedDict((setting.name, setting) for setting in self.settings)
         self.fixed = {name: value for name, value in LOOP_SETTINGS.items() if name not in self._by_name}
         self.fixed.update(fixed)
+        self._fixed_by_name = {name: fixed_setting(name, value) for name, value in self.fixed.items()}
+        self._fixed_by_name["demo"] = Setting("demo", False, flag)
         self.demo, self.free = dict(demo), tuple(free)
         self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
+        self.begins_with = tuple(begins_with)
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
         self._add_setting(TENSORBOARD)
@@ -382,14 +467,14 @@ class Experiment(object):
 
     def check_setting(self, name, value):
         """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
-        return self._by_name[name].checked(value) if name in self._by_name else value
+        return (self.setting(name) or self._fixed_by_name[name]).checked(value)
 
-    def data_folder(self, demo=False):
-        """Return the default data folder."""
-        if demo:
+    def data_folder(self, settings):
+        """Return the default data folder of some settings."""
+        if settings.demo:
             return os.path.join(self.folder, "data", "demo")
         if callable(self.default_data):
-            return self.default_data(self.folder)
+            return self.default_data(self.folder, settings)
         return os.path.join(self.folder, self.default_data)
 
     def make_settings(self, demo=False, **given):
@@ -400,7 +485,8 @@ class Experiment(object):
         demo : bool
             Whether the changes of ``--demo`` apply.
         **given
-            Settings that differ from the defaults, as text or as values. Fixed ones may be given too.
+            Settings that differ from the defaults, as text or as values. Fixed ones may be given too. They take
+            precedence over those of the recipe.
 
         Returns
         -------
@@ -414,17 +500,22 @@ class Experiment(object):
         values = self.defaults
         values.update(self.fixed)
         values["demo"] = demo
-        if self.dialect.data in values:
-            values[self.dialect.data] = self.data_folder(demo)
         if "save" in values:
             values["save"] = path(values["save"])
         settings = Settings(self, values)
-        for changes in (self.demo if demo else {}, given):
+        for changes in (self.demo if demo else {}, self._recipe(given.get("recipe")), given):
             for name, value in changes.items():
                 if name not in settings:
                     raise ReportedError(settings._unknown(name))
                 setattr(settings, name, value)
+        if self.dialect.data in settings and self.dialect.data not in given:
+            setattr(settings, self.dialect.data, self.data_folder(settings))
         return settings
+
+    def _recipe(self, name):
+        """Return the settings of a recipe; none without a name."""
+        setting = self.setting("recipe")
+        return self.recipes[setting.checked(name)] if setting and name is not None else {}
 
     def read_settings(self, run):
         """Return the settings of a run in a folder.
@@ -448,7 +539,10 @@ class Experiment(object):
             raise ReportedError("%s is a run of %s, not of %s" % (run.path, found, self.name))
         if config.get("entry", "main") != self.entry:
             raise ReportedError("%s is a run of %s.py, not of %s.py" % (run.path, config["entry"], self.entry))
-        values = dict(config.get("settings", {}))
+        unknown = sorted(set(config) - set(RECORDED_KEYS) - set(self.dialect.top_level) - {self.dialect.identity})
+        if unknown:
+            raise ReportedError("%s is damaged: it has the unknown key %s" % (run.file("config.json"), unknown[0]))
+        values = dict(config["settings"])
         values.update((name, config[name]) for name in self.dialect.top_level if name in config)
         names = list(self.defaults) + [name for name in self.fixed if name not in self.defaults] + ["demo"]
         values = dict(((setting.name, setting.default) for setting in self.settings if setting.added), **values)
@@ -457,7 +551,10 @@ class Experiment(object):
             raise ReportedError("%s is damaged: it %s setting %s" % (
                 run.file("config.json"), "lacks the" if wrong[0] in names else "has the unknown", wrong[0]))
         try:
-            return Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
+            settings = Settings(self, [(name, self.check_setting(name, values[name])) for name in names])
+            if values.get(self.dialect.data, "") is None:
+                raise ReportedError("%s must be a path, got null" % self.dialect.data)
+            return settings
         except ReportedError as error:
             raise ReportedError("%s is damaged: %s" % (run.file("config.json"), error)) from error
 
@@ -467,6 +564,14 @@ class Experiment(object):
             return self.task
         module, _, name = self.task.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def _recipe_setting(recipes):
+    known = ", ".join("%s (%s)" % (name, ", ".join("%s=%s" % item for item in sorted(changes.items())))
+                      for name, changes in sorted(recipes.items()))
+    read = choice(sorted(recipes))
+    return Setting("recipe", None, lambda value: value if value is None else read(value),
+                   "change a group of settings: " + known, "NAME", added=True)
 
 
 def experiment_folder(name):

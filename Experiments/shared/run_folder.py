@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections import OrderedDict
@@ -19,9 +20,14 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
+from .folder_lock import folder_lock, refuse_locked
 
 __all__ = ["RunFolder", "versions"]
 
+#: Types of the values in ``config.json`` that are not settings.
+CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("settings", dict), ("versions", dict),
+                ("resumed_with", list))
+JSON_NAMES = {str: "text", dict: "an object", list: "a list"}
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -65,10 +71,40 @@ class RunFolder(object):
         """Return whether the run has a file."""
         return os.path.isfile(self.file(name))
 
+    # -- lock --------------------------------------------------------------------------------------------------------
+
+    def locked(self, out=None):
+        """Return the context manager of the lock of the folder; see `Experiments.shared.folder_lock.folder_lock`.
+
+        Parameters
+        ----------
+        out : str, optional
+            The option that chooses another folder, for the message.
+        """
+        return folder_lock(*self._lock(out))
+
+    def refuse_in_use(self, out=None):
+        """Raise a `ReportedError` if another process writes into the folder; see `locked`."""
+        refuse_locked(*self._lock(out))
+
+    def _lock(self, out):
+        advice = "wait until it ends" + (", or choose another folder with %s" % out if out else "")
+        return self.file(".lock"), self.path, advice
+
     # -- settings ----------------------------------------------------------------------------------------------------
 
-    def refuse_another_run(self, resume="--resume", out="--out"):
-        """Raise a `ReportedError` if the folder holds a run; the options are for the message."""
+    def refuse_another_run(self, resume="--resume", out="--out", locked=False):
+        """Raise a `ReportedError` if the folder holds a run or is in use.
+
+        Parameters
+        ----------
+        resume, out : str
+            The options that continue the run and that choose another folder, for the message.
+        locked : bool
+            Whether this process has locked the folder.
+        """
+        if not locked:
+            self.refuse_in_use(out)
         if self.has("config.json"):
             raise ReportedError("%s already holds a run: continue it with %s, or choose another folder with %s"
                                 % (self.path, resume, out))
@@ -87,13 +123,15 @@ class RunFolder(object):
         Parameters
         ----------
         config : dict
-            For ``config.json``. Versions are added; those of a resumption do not replace the first ones.
+            For ``config.json``. It replaces the values of an earlier start, except the versions: those of a
+            resumption are added.
         vocabulary : list of str
             For ``vocabulary.txt``: one word per line, in the order of the ids.
         """
         for name in os.listdir(self.path):
             if name.endswith((".tmp", ".tmp.png")):
                 os.remove(self.file(name))
+        config = dict(self.read_config() if self.has("config.json") else {}, **config)
         if "versions" in config:
             config.setdefault("resumed_with", []).append(versions())
         else:
@@ -102,14 +140,27 @@ class RunFolder(object):
         write_atomically(self.file("config.json"), json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def read_config(self):
-        """Return the contents of ``config.json``: dict."""
+        """Return the contents of ``config.json``: dict, of whose values `Experiment.read_settings` checks the settings.
+
+        Raises
+        ------
+        ReportedError
+            If it is missing or damaged.
+        """
         if not self.has("config.json"):
             raise ReportedError("no run in %s (no config.json); train one with main.py first" % self.path)
         try:
             with io.open(self.file("config.json"), encoding="utf-8") as stream:
-                return json.load(stream)
-        except ValueError as error:
+                config = json.load(stream)
+        except (ValueError, RecursionError, OSError) as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
+        if not isinstance(config, dict):
+            raise ReportedError("%s is damaged: it must hold an object" % self.file("config.json"))
+        for key, kind in CONFIG_KINDS:
+            if not isinstance(config.get(key, kind()), kind):
+                raise ReportedError("%s is damaged: %s must be %s, got %.40r"
+                                    % (self.file("config.json"), key, JSON_NAMES[kind], config[key]))
+        return dict(config, settings=config.get("settings", {}))
 
     def check_vocabulary(self, vocabulary, settings):
         """Raise a `ReportedError` if the run was trained with another vocabulary, in which the ids mean other words.
@@ -136,8 +187,12 @@ class RunFolder(object):
 
     def append_to_log(self, text):
         """Append a line to the log of the run without printing it."""
-        with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
-            stream.write(text + "\n")
+        try:
+            with io.open(self.file("log.txt"), "a", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+        except OSError as error:
+            error.filename = self.file("log.txt")
+            raise
 
     def write_metrics(self, rows):
         """Write ``metrics.csv``: one row per evaluation, with all printed numbers."""
@@ -159,6 +214,42 @@ class RunFolder(object):
                 raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    def checkpoints(self):
+        """Return the names of the checkpoints: list of str, such as ``["best", "epoch_200", "last"]``."""
+        names = os.listdir(self.path) if os.path.isdir(self.path) else []
+        return sorted(name[:-len(".npz")] for name in names if re.match(r"(last|best\w*|epoch_\d+)\.npz\Z", name))
+
+    def find_checkpoint(self, name):
+        """Return the path of a checkpoint; raise a `ReportedError` if it does not exist.
+
+        Parameters
+        ----------
+        name : str
+            A name of `checkpoints`, or the path of a file.
+        """
+        for path in (self.file(name + ".npz"), self.file(name), name):
+            if os.path.isfile(path):
+                return path
+        raise ReportedError("%s has no checkpoint %r; it has %s" % (self.path, name, self._list_of_checkpoints()))
+
+    def refuse_to_start_over(self, begins_with, resume, out):
+        """Raise a `ReportedError` if a run without ``last.npz`` has results, which a start from epoch 1 would replace.
+
+        Parameters
+        ----------
+        begins_with : sequence of str
+            Checkpoints that a run has before training.
+        resume, out : str
+            The options for the message.
+        """
+        if self.has("metrics.csv") or set(self.checkpoints()) - set(begins_with):
+            raise ReportedError(
+                "%s has no last.npz, so %s cannot continue its run; it has %s: choose one with --resume-from "
+                "CHECKPOINT, or another folder with %s" % (self.path, resume, self._list_of_checkpoints(), out))
+
+    def _list_of_checkpoints(self):
+        return ", ".join(name + ".npz" for name in self.checkpoints()) or "no other checkpoint"
 
     def save_checkpoint(self, name, arrays, progress):
         """Write a checkpoint atomically.

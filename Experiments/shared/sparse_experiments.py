@@ -4,10 +4,10 @@ import os
 from collections import namedtuple
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays
 
 from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 
+from .checkpoints import load_checkpoint
 from .config import path, refuse_other_settings
 from .run_folder import RunFolder
 
@@ -69,6 +69,7 @@ def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
                           ("data",), experiment.dialect.out)
     given = dict(trained.select(kept), **given)
     given.update(save=source.file(FINE_TUNED), demo=trained.demo)
+    RunFolder(given["save"]).refuse_in_use(experiment.dialect.out)
     if not resumes and RunFolder(given["save"]).has("config.json"):
         raise ReportedError("%s is fine-tuned already, in %s: continue that with %s, or move it away"
                             % (source.path, FINE_TUNED, experiment.dialect.resume))
@@ -80,4 +81,4 @@ def read_best_model(settings, data):
     source = RunFolder(os.path.dirname(settings.save))
     source.check_vocabulary(data.vocabulary, settings)
     checkpoint = source.file("best.npz")
-    return BestModel(source.path, checkpoint, *load_arrays(checkpoint, "checkpoint"))
+    return BestModel(source.path, checkpoint, *load_checkpoint(checkpoint, None, source.path))

@@ -1,6 +1,6 @@
 """A training run: data, task, epochs, evaluations, checkpoints, interruption, resumption, results."""
 
-import signal
+import os
 import sys
 import time
 from collections import OrderedDict
@@ -10,8 +10,9 @@ from theano_rnn.runtime import configure, ensure_configured
 
 import numpy as np
 
-from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint
+from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint, load_progress
 from .config import refuse_other_settings
+from .interruption import InterruptSwitch, lasting_output
 from .monitoring import EventLog, ProgressDisplay, require_tensorboard
 from .plots import plot_run
 from .run_folder import RunFolder
@@ -29,7 +30,7 @@ class Interrupted(Exception):
     Attributes
     ----------
     by_user : bool
-        True after Ctrl-C, false after SIGTERM.
+        True after Ctrl-C, false after SIGTERM and SIGHUP.
     """
 
     def __init__(self, by_user):
@@ -41,52 +42,9 @@ class NotFinite(ReportedError):
     """The loss or the gradient is not a finite number."""
 
 
-class InterruptSwitch(object):
-    """Record of Ctrl-C and SIGTERM: the work stops at the next moment at which it can be resumed.
-
-    A second Ctrl-C stops it at once. SIGTERM may be repeated: Slurm sends it to all processes of a job, and the
-    process that started the training forwards it.
-
-    Parameters
-    ----------
-    signals : sequence of int
-        Signals that are ignored when the switch is entered (``nohup``) stay ignored, except Ctrl-C.
-    message : str
-        Written to stderr after the first signal.
-
-    Attributes
-    ----------
-    pressed : bool
-    by_user : bool
-        True if all signals so far were Ctrl-C.
-    """
-
-    def __init__(self, signals=(signal.SIGINT, signal.SIGTERM),
-                 message="stopping soon; everything is saved first ..."):
-        self._signals, self._message = signals, message
-
-    def __enter__(self):
-        self.pressed = self.by_user = False
-        self._before = {number: signal.signal(number, self._note) for number in self._signals
-                        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN}
-        return self
-
-    def _note(self, number, frame):
-        if self.pressed and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if not self.pressed:
-            sys.stderr.write("\n%s\n" % self._message)
-        self.by_user = number == signal.SIGINT
-        self.pressed = True
-
-    def __exit__(self, *exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
 # -- a run -------------------------------------------------------------------------------------------------------------
 
-def train_and_evaluate(settings, run_folder, device="cpu"):
+def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
     """Train to the last epoch and write the results: the only entry point of a training run.
 
     If the folder holds a run of the same settings, that run is resumed from its last checkpoint and ends with the same
@@ -99,6 +57,9 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     run_folder : str
     device : str
         For `theano_rnn.runtime.configure`; has no effect if Theano has been imported.
+    resume_from : str, optional
+        The checkpoint from which the run is resumed, instead of the last one: its name or path. If it holds the whole
+        training state, training continues exactly; if it holds the parameters only, the optimiser starts anew.
 
     Returns
     -------
@@ -108,10 +69,11 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     Raises
     ------
     ReportedError
-        If the settings, the data and the run in the folder do not fit, or the loss is not finite.
+        If the settings, the data and the run in the folder do not fit, another process trains in the folder, or the
+        loss is not finite.
     Interrupted
-        After Ctrl-C or SIGTERM; the state has been saved. After Ctrl-C, tasks with `finishes_early` do not raise it:
-        they write the results.
+        After Ctrl-C, SIGTERM or SIGHUP; the state has been saved. After Ctrl-C, tasks with `finishes_early` do not
+        raise it: they write the results.
 
     Examples
     --------
@@ -122,42 +84,62 @@ def train_and_evaluate(settings, run_folder, device="cpu"):
     experiment, run = settings.experiment, RunFolder(run_folder)
     if settings.tensorboard:
         require_tensorboard()
-    config = {}
-    if run.has("config.json"):
-        config = run.read_config()
+    continues = run.has("config.json")
+    if continues:
         refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
                               experiment.dialect.out)
     data = load_data(settings)
-    if config:
+    if continues:
         run.check_vocabulary(data.vocabulary, settings)
     if experiment.check:
         experiment.check(settings, data)
-    resumes = bool(config) and run.has("last.npz")
-    initial = experiment.read_initial(settings, data) if experiment.read_initial and not resumes else None
+    checkpoint = _checkpoint_to_resume(run, experiment, settings.epochs, resume_from) if continues else None
+    initial = experiment.read_initial(settings, data) if experiment.read_initial and not checkpoint else None
     run.make(experiment.dialect.out)
+    with run.locked(experiment.dialect.out), lasting_output():
+        if not continues:       # another process may have trained there meanwhile
+            run.refuse_another_run(experiment.dialect.resume, experiment.dialect.out, locked=True)
+        configure_theano(device)
+        task = build_task(experiment, settings, data)
+        _train_and_finish(task, run, settings, data, checkpoint, initial)
+    return task
 
-    configure_theano(device)
-    task = build_task(experiment, settings, data)
-    best = None if resumes else task.begin(run, initial)
-    run.start(dict(config, **settings.to_config()), data.vocabulary)
+
+def _checkpoint_to_resume(run, experiment, epochs, resume_from):
+    """Return the path of the checkpoint from which a run is resumed; None if it was stopped before training."""
+    if resume_from is None and not run.has("last.npz"):
+        run.refuse_to_start_over(experiment.begins_with, experiment.dialect.resume, experiment.dialect.out)
+        return None
+    checkpoint = run.find_checkpoint("last" if resume_from is None else resume_from)
+    progress = load_progress(checkpoint)
+    progress.skip_evaluated_epoch()
+    if progress.epoch > epochs + 1 or progress.epoch > epochs and progress.minibatch:
+        raise ReportedError("%s is in epoch %d already; give at least --epochs %d"
+                            % (run.path, progress.epoch, progress.epoch))
+    return checkpoint
+
+
+def _train_and_finish(task, run, settings, data, checkpoint, initial):
+    best = None if checkpoint else task.begin(run, initial)
+    run.start(settings.to_config(), data.vocabulary)
     for line in task.describe():
         run.log(line)
     try:
-        train(task, run, settings, resumes, best)
+        train(task, run, settings, checkpoint, best)
     except Interrupted as interruption:
         early = interruption.by_user and task.finishes_early
-        run.log("%s; continue with %s" % ("Training ends early" if early else "Stopped", experiment.dialect.resume))
+        run.log("%s; continue with %s" % ("Training ends early" if early else "Stopped",
+                                          settings.experiment.dialect.resume))
         if not early:
             raise
     task.finish(run)
-    return task
 
 
 def load_data(settings):
     """Return the data of a run; write the demonstration corpus first if the run is a demonstration."""
     experiment = settings.experiment
     if settings.demo and experiment.prepare_demo:
-        experiment.prepare_demo(settings)
+        experiment.prepare_demo(experiment.name, getattr(settings, experiment.dialect.data))
     return experiment.load_data(settings)
 
 
@@ -170,8 +152,11 @@ def configure_theano(device="cpu"):
 
 
 def load_trained_data(settings, run):
-    """Return the data of a trained `RunFolder`; raise a `ReportedError` if their vocabulary differs."""
-    data = load_data(settings)
+    """Return the data of a trained `RunFolder`; raise a `ReportedError` if their vocabulary differs.
+
+    Unlike `load_data`, it writes nothing: the settings may come from elsewhere.
+    """
+    data = settings.experiment.load_data(settings)
     run.check_vocabulary(data.vocabulary, settings)
     return data
 
@@ -207,17 +192,23 @@ class _Plots(object):
 
     def __init__(self, task, run, progress):
         self._task, self._run, self._progress, self._throttle, self._drawn = task, run, progress, Throttle(), 0
+        self._failed = False
 
     def draw(self, at_once=True):
         """Draw the rows that are new, if it is time or `at_once`."""
         rows = self._progress.rows
         if len(rows) > self._drawn and (at_once or self._throttle.is_due()):
             with self._throttle:
-                plot_run(rows, self._task.figures(), self._run.path)
+                try:
+                    plot_run(rows, self._task.figures(), self._run.path)
+                except OSError as error:
+                    if not self._failed:
+                        sys.stderr.write("warning: plots cannot be written (%s); training continues\n" % error)
+                    self._failed = True
             self._drawn = len(rows)
 
 
-def train(task, run, settings, resume=False, best=None):
+def train(task, run, settings, checkpoint=None, best=None):
     """Train a task to the last epoch.
 
     Parameters
@@ -227,8 +218,8 @@ def train(task, run, settings, resume=False, best=None):
     settings : Settings
         ``epochs`` (a task may end earlier), ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``,
         ``tensorboard``.
-    resume : bool
-        Continue from the last checkpoint of the run, if there is one.
+    checkpoint : str, optional
+        Path of the checkpoint from which training continues.
     best : float, optional
         The best value of an earlier run, whose ``best.npz`` is in the folder.
 
@@ -244,18 +235,12 @@ def train(task, run, settings, resume=False, best=None):
     run.log("Compiled in %.1fs" % (time.time() - started))
     run.log(EPOCH_LEGEND)
     progress, epochs = Progress(best=best), settings.epochs
-    if resume and run.has("last.npz"):
-        def shapes(saved):
-            task.set_notes(saved.get("notes") or {})
-            return task.state_shapes()
-        arrays, saved = load_checkpoint(run.file("last.npz"), shapes, run.path)
-        task.set_state(arrays)
-        progress = Progress(**saved)
+    if checkpoint is None:
+        CheckpointWriter(task, run).begin(progress)
+    else:
+        progress = _restore(task, run, checkpoint)
         run.write_metrics(progress.rows)
         run.log("Resumed at epoch %d, minibatch %d" % (progress.epoch, progress.minibatch))
-    if progress.epoch > epochs + 1 or progress.epoch > epochs and progress.minibatch:
-        raise ReportedError("%s is in epoch %d already; give at least --epochs %d"
-                            % (run.path, progress.epoch, progress.epoch))
     if progress.epoch > epochs:
         run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
         return
@@ -265,6 +250,46 @@ def train(task, run, settings, resume=False, best=None):
     except NotFinite as error:
         run.append_to_log("error: %s" % error)
         raise
+
+
+def _restore(task, run, checkpoint):
+    """Restore the state of a task from a checkpoint of a run; return its `Progress`."""
+    def shapes(progress, arrays):
+        task.set_notes(progress.notes or {})
+        state, parameters = task.state_shapes(), task.parameter_shapes()
+        return parameters if not is_last and set(arrays) == set(parameters) else state
+
+    is_last = os.path.realpath(checkpoint) == os.path.realpath(run.file("last.npz"))
+    arrays, progress = load_checkpoint(checkpoint, shapes, run.path, network=task.network_name())
+    complete = set(arrays) == set(task.state_shapes())
+    if complete:
+        task.set_state(arrays)
+    else:
+        task.set_parameters(arrays)
+        task.set_notes(progress.notes or {})
+    progress.skip_evaluated_epoch()
+    if progress.minibatch > task.minibatch_count(progress.epoch):
+        raise ReportedError("checkpoint %s does not belong to %s: it has trained on %d minibatches of an epoch of %d"
+                            % (checkpoint, run.path, progress.minibatch, task.minibatch_count(progress.epoch)))
+    if not is_last:
+        run.log("Resuming from %s%s" % (checkpoint, "" if complete else ", which has no training state: optimiser and "
+                                        "random numbers start anew"))
+        _set_later_best_aside(run, progress)
+        CheckpointWriter(task, run).begin(progress)
+    return progress
+
+
+def _set_later_best_aside(run, progress):
+    """Rename ``best.npz`` if it is of an epoch that is trained again."""
+    if not run.has("best.npz"):
+        return
+    try:
+        later = load_progress(run.file("best.npz")).epoch >= progress.epoch
+    except ReportedError:           # damaged
+        later = True
+    if later:
+        os.replace(run.file("best.npz"), run.file("best_before.npz"))
+        run.log("The best checkpoint is of a later epoch; it is now best_before.npz")
 
 
 def _train_epochs(task, run, settings, progress, events):

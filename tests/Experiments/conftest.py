@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from helpers import prepared_corpora, running
+from helpers import language_modeling, prepared_corpora, running
 
 from Experiments.shared import cli
 
@@ -65,3 +65,9 @@ def refused_without_theano(without_theano):
         assert line.startswith("error: ")
         return line
     return refused_line
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A folder with a tiny corpus for the language model."""
+    return language_modeling.write_corpus(tmp_path_factory.mktemp("corpus") / "tiny")

@@ -9,6 +9,7 @@ import sys
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
 
+import numpy as np
 import pytest
 from helpers import running
 from helpers.prepared_corpora import write_vectors
@@ -151,9 +152,17 @@ def test_vectors_that_are_missing_or_of_another_length(refused, data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_vectors_of_the_training_texts_are_the_default(refused, data, tmp_path):
+    line = refused("IMDB", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "run"])
+    assert line.startswith("error: %s has no word vectors vectors-train-300.npz: run 'python prepare_data.py --vectors "
+                           "train --dimensions 300' to add them" % data("IMDB"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
     (tmp_path / "file").write_text(u"")
-    line = refused("IMDB", ["LLLCCL", "--data-dir", data("IMDB"), "--out", tmp_path / "file" / "run"])
+    line = refused("IMDB", ["DCDCCD", "--vectors", "none", "--data-dir", data("IMDB"), "--out",
+                            tmp_path / "file" / "run"])
     assert "cannot make the folder of the run" in line and "--out" in line
 
 
@@ -185,6 +194,8 @@ def test_settings_start_from_the_published_ones():
 def test_settings_are_the_published_ones(dataset, published):
     settings = running.hyperparameters(running.load_experiment(dataset))
     settings.pop("checkpoint_minutes")
+    newer = dict(kl_warmup=0, rate_schedule=None, log_sigma_rate=1.)
+    assert {name: settings.pop(name) for name in newer} == newer
     assert settings == published
 
 
@@ -276,6 +287,16 @@ def test_eval_only_refusals(refused, finished, a_run, tmp_path):
         assert "--eval-only takes all settings from the run: only CONFIG and --data-dir may be given" in line
 
 
+@pytest.mark.parametrize("name, arguments", [("main.py", ["--eval-only"]), ("run_compressed.py", [])])
+def test_evaluation_of_a_foreign_run_writes_nothing_outside(name, arguments, refused, a_run, tmp_path):
+    path, nowhere = os.path.join(a_run, "config.json"), str(tmp_path / "nowhere")
+    config = dict(running.read_json(path), demo=True, data_dir=nowhere)
+    with open(path, "w") as stream:
+        json.dump(config, stream)
+    assert "no prepared data in " + nowhere in refused("IMDB", arguments + [a_run], name)
+    assert not os.path.exists(nowhere)
+
+
 def test_run_compressed_refusals(refused, finished, a_run, tmp_path):
     def line(*arguments):
         return refused("IMDB", arguments, "run_compressed.py")
@@ -310,6 +331,13 @@ def test_a_truncated_checkpoint(a_run, capsys):
         assert "checkpoint %s is damaged" % path in complaint(call, arguments, capsys)
 
 
+def without_network_name(run):
+    """Change the last checkpoint of a run to what earlier versions wrote."""
+    arrays, progress = load_arrays(os.path.join(run, "last.npz"))
+    del progress["network"]
+    save_arrays(os.path.join(run, "last.npz"), arrays, progress)
+
+
 def test_a_checkpoint_of_another_model(a_run, capsys):
     path = os.path.join(a_run, "config.json")
     config = running.read_json(path)
@@ -321,7 +349,65 @@ def test_a_checkpoint_of_another_model(a_run, capsys):
     config["config"] = "LLLCRL"
     with open(path, "w") as stream:
         json.dump(config, stream)
+    assert "its config is LLLCCL, expected LLLCRL" in complaint(cli.main, ["--eval-only", a_run], capsys)
+    without_network_name(a_run)
     assert "it lacks" in complaint(cli.main, ["--eval-only", a_run], capsys)
+
+
+def test_a_checkpoint_with_parameters_that_the_network_does_not_have(a_run, capsys):
+    path = os.path.join(a_run, "config.json")
+    config = running.read_json(path)
+    config["config"] = "LCLCCL"
+    with open(path, "w") as stream:
+        json.dump(config, stream)
+    for call, arguments in ((cli.main, ["--eval-only", a_run]), (cli.run_compressed, [a_run])):
+        assert "its config is LLLCCL, expected LCLCCL" in complaint(call, arguments, capsys)
+    without_network_name(a_run)
+    assert "it also has embedding.z_voc" in complaint(cli.main, ["--eval-only", a_run], capsys)
+
+
+def test_a_checkpoint_of_the_same_parameters_with_another_prior(a_run, capsys):
+    path = os.path.join(a_run, "config.json")
+    config = running.read_json(path)
+    config["config"] = "NLLCCL"
+    with open(path, "w") as stream:
+        json.dump(config, stream)
+    line = complaint(cli.main, ["--eval-only", a_run], capsys)
+    assert line.endswith("last.npz does not belong to IMDB NLLCCL: its config is LLLCCL, expected NLLCCL")
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda array: np.full_like(array, np.nan), "lstm.W_hid has a number that is not finite"),
+    (lambda array: array.astype(np.float64), "lstm.W_hid of the checkpoint must be an array of float32, got float64"),
+])
+def test_a_checkpoint_with_wrong_numbers(change, message, a_run, capsys):
+    path = os.path.join(a_run, "last.npz")
+    arrays, progress = load_arrays(path)
+    save_arrays(path, dict(arrays, **{"lstm.W_hid": change(arrays["lstm.W_hid"])}), progress)
+    for call, arguments in ((cli.main, ["--eval-only", a_run]), (cli.run_compressed, [a_run])):
+        assert message in complaint(call, arguments, capsys)
+
+
+def test_resume_without_the_last_checkpoint(refused, finished, a_run):
+    os.remove(os.path.join(a_run, "last.npz"))
+    before = running.folder_bytes(a_run)
+    line = refused("IMDB", ["LLLCCL", "--out", a_run, "--resume"])
+    assert line == ("error: %s has no last.npz, so --resume cannot continue its run; it has best.npz, epoch_25.npz, "
+                    "epoch_50.npz: choose one with --resume-from CHECKPOINT, or another folder with --out" % a_run)
+    line = refused("IMDB", ["LLLCCL", "--out", a_run, "--resume-from", "epoch_7"])
+    assert line == "error: %s has no checkpoint 'epoch_7'; it has best.npz, epoch_25.npz, epoch_50.npz" % a_run
+    line = refused("IMDB", ["LLLCCL", "--out", a_run, "--resume-from", "epoch_50", "--epochs", "40"])
+    assert line == "error: %s is in epoch 51 already; give at least --epochs 51" % a_run
+    assert running.folder_bytes(a_run) == before
+    assert "no run in" in refused("IMDB", ["LLLCCL", "--out", os.path.join(a_run, "x"), "--resume-from", "best"])
+
+
+def test_resume_from_a_checkpoint_ends_as_the_uninterrupted_run(finished, a_run):
+    os.remove(os.path.join(a_run, "last.npz"))
+    output = running.call_for_output(cli.main, running.load_experiment("IMDB"),
+                                     ["LLLCCL", "--out", a_run, "--resume-from", "epoch_50"])
+    assert "\nResumed at epoch 51, minibatch 0\n" in output
+    running.assert_same_end(a_run, finished("IMDB").path)
 
 
 def test_a_checkpoint_that_is_missing(a_run, capsys):

@@ -242,7 +242,8 @@ def test_compressed_model_predicts(dataset, finished, without_theano):
 
 def test_rows_with_pretrained_vectors_are_reported(finished):
     vocabulary = Vocabulary.read(finished("AGNews").data)
-    assert finished("AGNews").output.startswith("2 of %d words have a pretrained vector\n" % len(vocabulary))
+    assert finished("AGNews").output.startswith("2 of %d words have a pretrained vector (%s-vectors.txt)\n"
+                                                % (len(vocabulary), finished("AGNews").path))
 
 
 # -- the class, alone --------------------------------------------------------------------------------------------------

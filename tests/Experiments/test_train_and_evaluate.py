@@ -1,13 +1,16 @@
 """The training loop, with a task without a network, and in processes that are killed and resumed."""
 
+import errno
 import itertools
 import os
+import re
 import signal
 import time
 import types
 from collections import OrderedDict
 
-from theano_rnn.errors import ReportedError
+from theano_rnn import npz_store
+from theano_rnn.errors import ReportedError, reported_errors
 from theano_rnn.npz_store import load_arrays, save_arrays
 
 import numpy as np
@@ -15,8 +18,9 @@ import pytest
 from helpers import running
 from helpers.events import read_scalars
 
-from Experiments.shared import checkpoints, cli
+from Experiments.shared import checkpoints, cli, run_folder
 from Experiments.shared import train_and_evaluate as training
+from Experiments.shared.data.prepared_vectors import WordVectors
 from Experiments.shared.run_folder import RunFolder
 from Experiments.shared.tasks import base, build_task
 
@@ -95,7 +99,8 @@ def run(tmp_path, monkeypatch):
 
 
 def train(task, run, epochs, resume=False, **changed):
-    training.train(task, run, types.SimpleNamespace(epochs=epochs, **dict(SETTINGS, **changed)), resume)
+    checkpoint = run.file("last.npz") if resume is True and run.has("last.npz") else resume or None
+    training.train(task, run, types.SimpleNamespace(epochs=epochs, **dict(SETTINGS, **changed)), checkpoint)
 
 
 def raising(error):
@@ -151,7 +156,7 @@ def test_saving_and_drawing_take_a_twentieth_of_the_time_at_most(run, monkeypatc
     train(task, run, 8)
     # An epoch takes 8 s: two files are not written again before 40 s, one plot not before 10; the last epoch is both.
     # The progress in last.npz is the beginning of the next epoch.
-    assert saved == [("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
+    assert saved == [("last", 1), ("best", 1), ("last", 2), ("best", 4), ("last", 7), ("last", 9)]
     assert drawn == [1, 2, 4, 6, 8]
     # The state is that of the fourth epoch, not of the sixth, after which it was written.
     task.set_state(load_arrays(run.file("best.npz"))[0])
@@ -248,7 +253,7 @@ def test_resume_after_a_crash_does_every_minibatch_once(moment, run):
     assert task.trained_on() == all_steps(4)
     assert [(row["epoch"], row["train_loss"], row["val"]) for row in rows_of(run)] \
         == [("2", "21.0", "0.7"), ("4", "41.0", "0.6")]
-    assert ("Resumed at epoch %d, minibatch %d" % moment in log_of(run)) == (moment > (1, 0))
+    assert "Resumed at epoch %d, minibatch %d\n" % moment in log_of(run)
     task.set_state(load_arrays(run.file("best.npz"))[0])
     assert task.trained_on() == all_steps(2)
 
@@ -312,10 +317,65 @@ def test_resume_restores_the_best(run):
     assert running.read_bytes(run.file("best.npz")) == best
 
 
-def test_resume_without_a_checkpoint_starts_from_the_beginning(run):
+def test_a_run_has_a_checkpoint_before_it_trains(run):
+    with pytest.raises(MemoryError):
+        train(Task(at={(1, 0): raising(MemoryError)}), run, 2)
+    assert running.position(run.file("last.npz")) == (1, 0)
     task = Task()
     train(task, run, 2, resume=True)
-    assert task.trained_on() == all_steps(2)
+    assert task.trained_on() == all_steps(2) and "Resumed at epoch 1, minibatch 0\n" in log_of(run)
+
+
+@pytest.mark.parametrize("name, rows", [("epoch_3", 3), ("best", 2)])
+def test_resume_from_another_checkpoint_ends_the_same(name, rows, run, tmp_path):
+    scores = {1: 0.6, 2: 0.9, 3: 0.4, 4: 0.7}
+    train(Task(scores), run, 4, save_every=3)
+    expected, best = load_arrays(run.file("last.npz"))[0]["steps"], running.read_bytes(run.file("best.npz"))
+    os.remove(run.file("last.npz"))
+    with pytest.raises(MemoryError):        # from here on, the folder has a last checkpoint again
+        train(Task(scores, {(rows + 1, 1): raising(MemoryError)}), run, 4, resume=run.file(name + ".npz"))
+    assert running.position(run.file("last.npz")) == (rows + 1, 0) and len(rows_of(run)) == rows
+    train(Task(scores), run, 4, resume=True, save_every=3)
+    np.testing.assert_array_equal(load_arrays(run.file("last.npz"))[0]["steps"], expected)
+    assert running.read_bytes(run.file("best.npz")) == best
+    assert [row["val"] for row in rows_of(run)] == ["0.6", "0.9", "0.4", "0.7"]
+
+
+def test_resume_from_a_checkpoint_before_the_best(run):
+    scores = {1: 0.6, 2: 0.5, 3: 0.9, 4: 0.4}
+    train(Task(scores), run, 4, save_every=2)
+    best = running.read_bytes(run.file("best.npz"))
+    train(Task(dict(scores)), run, 2, resume=run.file("epoch_2.npz"))
+    assert running.read_bytes(run.file("best_before.npz")) == best and not run.has("best.npz")
+    train(Task(scores), run, 4, resume=True)
+    assert load_arrays(run.file("best.npz"))[1]["epoch"] == 3
+
+
+@pytest.mark.parametrize("field, value, message", [
+    ("epoch", 0, "epoch must be a positive integer, got 0"), ("epoch", "2", "epoch must be a positive integer"),
+    ("minibatch", -1, "minibatch must be a non-negative integer, got -1"),
+    ("minibatch", 10 ** 400, "minibatch must be a non-negative integer, got 1000"),
+    ("seconds", None, "seconds must be a non-negative number, got None"), ("best", "good", "best must be a finite "),
+    ("losses", [1., 2.], "losses must be 0 finite numbers"), ("losses", None, "losses must be 0 finite numbers"),
+    ("notes", [], "notes must be an object"), ("rows", [1], "rows must be lists of pairs"),
+    ("rows", [[["val", 1.]]], "rows must be lists of pairs"),
+    ("rows", [[["epoch", 1], ["val", 1.]], [["epoch", 2]]], "rows must be lists of pairs"),
+])
+def test_damaged_progress(field, value, message, run):
+    train(Task(), run, 1)
+    arrays, progress = load_arrays(run.file("last.npz"))
+    save_arrays(run.file("last.npz"), arrays, dict(progress, **{field: value}))
+    with pytest.raises(ReportedError, match="progress in checkpoint .* is damaged: " + re.escape(message)):
+        train(Task(), run, 2, resume=True)
+
+
+def test_a_checkpoint_of_an_epoch_with_more_minibatches(run):
+    train(Task(), run, 1)
+    arrays, progress = load_arrays(run.file("last.npz"))
+    more = dict(progress, minibatch=4, losses=[1.] * 4, gradient_norms=[1.] * 4)
+    save_arrays(run.file("last.npz"), arrays, more)
+    with pytest.raises(ReportedError, match="it has trained on 4 minibatches of an epoch of 3"):
+        train(Task(), run, 2, resume=True)
 
 
 def test_resume_of_a_finished_run(run):
@@ -330,14 +390,16 @@ def test_resume_of_a_finished_run(run):
     assert task.trained_on() == all_steps(3) and [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", [(1, 0), (2, 1), (2, 2), (4, 1)])
 def test_an_interrupt_saves_after_the_minibatch(number, moment, run, capsys):
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("the tests ignore this signal")
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(number)
     task = Task(at={moment: lambda: os.kill(os.getpid(), number) or 7.})
     with pytest.raises(training.Interrupted):
         train(task, run, 4)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(number)) == handlers
     assert "stopping soon" in capsys.readouterr().err
     expected = all_steps(4)[:all_steps(4).index(moment) + 1]
     assert task.trained_on() == expected
@@ -360,6 +422,20 @@ def test_a_second_ctrl_c_stops_at_once(run):
     assert task.trained_on() == all_steps(4)
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_sigterm_may_be_repeated_and_wins(numbers, run, capsys):
+    """Slurm sends it to all processes of a job, and the process that started the training forwards it."""
+    def signals():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        return 7.
+    task = Task(at={(2, 1): signals})
+    with pytest.raises(training.Interrupted) as caught:
+        train(task, run, 4)
+    assert not caught.value.by_user and capsys.readouterr().err.count("stopping soon") == 1
+    assert task.trained_on() == all_steps(4)[:5]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite(value, run):
     task = Task(at={(2, 1): lambda: value})
@@ -374,9 +450,9 @@ def test_a_loss_that_is_not_finite(value, run):
 
 
 def test_a_first_loss_that_is_not_finite(run):
-    with pytest.raises(ReportedError, match="epoch 1, minibatch 1: .* none yet"):
+    with pytest.raises(ReportedError, match="epoch 1, minibatch 1: .* last good checkpoint is .*last.npz"):
         train(Task(at={(1, 0): lambda: float("nan")}), run, 4)
-    assert not run.has("last.npz")
+    assert running.position(run.file("last.npz")) == (1, 0)
 
 
 def test_damaged_and_foreign_checkpoints(run):
@@ -395,6 +471,42 @@ def test_damaged_and_foreign_checkpoints(run):
         train(Task(), run, 2, resume=True)
 
 
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_plots_that_cannot_be_written_are_one_warning(run, monkeypatch, capsys):
+    monkeypatch.setattr(training, "plot_run", full_disk)
+    monkeypatch.setattr(checkpoints.Throttle, "is_due", lambda throttle: True)
+    task = Task()
+    train(task, run, 3)
+    assert task.trained_on() == all_steps(3)
+    assert capsys.readouterr().err == ("warning: plots cannot be written ([Errno %d] No space left on device); "
+                                       "training continues\n" % errno.ENOSPC)
+
+
+@pytest.mark.parametrize("name", ["last.npz", "metrics.csv", "log.txt"])
+def test_training_ends_in_one_line_on_a_full_disk_and_is_resumed(name, run, monkeypatch, capsys):
+    def full_at_epoch_3():
+        if name == "log.txt":
+            monkeypatch.setattr(run_folder.io, "open", full_disk)
+        else:
+            monkeypatch.setattr(npz_store.os, "fsync", full_disk)
+            if name == "last.npz":
+                monkeypatch.setattr(run, "write_metrics", lambda rows: None)
+        return 7.
+    with pytest.raises(SystemExit) as ended, reported_errors():
+        train(Task(at={(3, 2): full_at_epoch_3}), run, 4)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: No space left on device: %s; free some space, then start again (a run: " \
+                                      "with --resume)\n" % run.file(name)
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "plot_run", lambda *arguments: None)
+    task = Task()
+    train(task, run, 4, resume=True)
+    assert task.trained_on() == all_steps(4) and len(rows_of(run)) == 4
+
+
 # -- tasks, without training -------------------------------------------------------------------------------------------
 
 def make_task(data, seed=0):
@@ -406,7 +518,7 @@ def test_pretrained_vectors_become_rows_of_the_embedding(data, run):
     task = make_task(data)
     before = task.network.parameters()["embedding.W"].get_value()
     vectors = np.arange(16, dtype=np.float32).reshape(2, 8)
-    task.begin(run, (np.array([0, 5]), vectors))
+    task.begin(run, WordVectors(np.array([0, 5]), vectors, "a file"))
     after = task.network.parameters()["embedding.W"].get_value()
     np.testing.assert_array_equal(after[[3, 8]], vectors)       # padding, start and outside stand before the words
     others = np.setdiff1d(np.arange(len(before)), [3, 8])

@@ -85,9 +85,9 @@ def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
     W = rng.randn(200, 200).astype("float32")
     sizes = []
     for name, fraction in (("dense", 0.6), ("sparse", 0.02)):
-        path, arrays = str(tmp_path / name), random_arrays(2, 1, embedding=3)
+        path, arrays = str(tmp_path / name), random_arrays(200, 1, embedding=200)
         arrays["embedding"] = W * (rng.rand(200, 200) < fraction)
-        save_model(path, arrays, CLASSIFIER)
+        save_model(path, arrays, dict(CLASSIFIER, words=[str(word) for word in range(200)]))
         sizes.append(os.path.getsize(path))
         stored, _ = load_arrays(path)
         assert ("embedding.positions" in stored) == (name == "sparse")
@@ -95,7 +95,7 @@ def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
         loaded = load_model(path).arrays["embedding"]
         np.testing.assert_array_equal(loaded, arrays["embedding"])
         assert loaded.dtype == np.float32
-    assert sizes[1] < sizes[0] / 10
+    assert sizes[1] < sizes[0] / 5
 
 
 def test_all_zero_and_empty_matrices(tmp_path):
@@ -108,6 +108,85 @@ def test_all_zero_and_empty_matrices(tmp_path):
     loaded = load_model(path).arrays
     np.testing.assert_array_equal(loaded["embedding"], np.zeros((3, 2)))
     assert loaded["W_hid"].shape == (UNITS, 0)
+
+
+class Changed(object):
+    """A compressed model with one part changed: a function of the parts to replace; None removes one."""
+
+    def __init__(self, path, good):
+        self.path, self.arrays, self.metadata = path, *load_arrays(good)
+
+    def __call__(self, arrays=(), **metadata):
+        content = {name: array for name, array in dict(self.arrays, **dict(arrays)).items() if array is not None}
+        save_arrays(self.path, content, dict(self.metadata, **metadata), compress=True)
+        with pytest.raises(ReportedError) as caught:
+            load_model(self.path)
+        message = str(caught.value)
+        assert message.startswith("compressed model %s is damaged" % self.path) and "\n" not in message
+        return message
+
+
+@pytest.fixture
+def changed(paths, tmp_path):
+    return Changed(str(tmp_path / "changed.npz"), paths["text"])
+
+
+def test_numbers_that_are_not_finite(changed):
+    for name in ("W_in", "b_out", "gate_constants"):
+        for value in (np.nan, np.inf):
+            array = changed.arrays[name].copy()
+            array[0] = value
+            assert changed({name: array}).endswith(": %s has a number that is not finite" % name)
+
+
+@pytest.mark.parametrize("name", ["W_in", "W_hid", "b", "W_out", "b_out", "gate_is_computed", "gate_constants",
+                                  "embedding"])
+def test_arrays_of_another_kind(name, changed):
+    array = changed.arrays[name]
+    assert "it lacks the array " + name in changed({name: None})
+    for wrong in (array.astype("int16"), array.astype("S3"), array[None], array.ravel()[0]):
+        assert "%s must be an array of " % name in changed({name: wrong})
+    assert "must have shape" in changed({name: array[:-1]})
+
+
+def test_other_arrays_than_a_model_has(changed):
+    assert "it has the unknown array more" in changed({"more": np.zeros(3)})
+    parts = {"W_in": None, "W_in.positions": np.array([0, 9 ** 9], dtype=np.uint32),
+             "W_in.values": np.ones(2, dtype=np.float32), "W_in.shape": np.array(changed.arrays["W_in"].shape)}
+    assert "the positions of W_in are not those of its values" in changed(parts)
+    assert "it lacks the array W_in.shape" in changed(dict(parts, **{"W_in.shape": None}))
+    assert "W_in.shape must be two sizes" in changed(dict(parts, **{"W_in.shape": np.array([-1, 3])}))
+    assert "W_hid must have shape" in changed({"W_hid": changed.arrays["W_hid"].T})
+    assert "its arrays must have one dtype" in changed({"b": changed.arrays["b"].astype("float64")})
+
+
+def test_a_sparse_matrix_of_a_huge_shape(changed):
+    computed = int(changed.arrays["gate_is_computed"].sum())
+    parts = {}
+    for name, shape in (("W_in", (10 ** 9, computed)), ("embedding", (3, 10 ** 9))):
+        parts.update({name: None, name + ".positions": np.zeros(1, dtype=np.uint32),
+                      name + ".values": np.ones(1, dtype=np.float32), name + ".shape": np.array(shape)})
+    assert "has 1 values in a matrix of shape" in changed(parts)
+
+
+@pytest.mark.parametrize("metadata, message", [
+    (dict(kind="poems"), "kind must be text, characters or words, got 'poems'"),
+    (dict(config=None), "config must be te"),
+    (dict(gate_nonlinearity=[]), "gate_nonlinearity must be one of hard_sigmoid, sigmoid"),
+    (dict(words=3), "words must be a list of different words"),
+    (dict(words=["a", "a", "b"]), "words must be a list of "),
+    (dict(words=["a"]), "embedding must have shape (1, 2), got (3, 2)"),
+    (dict(classes=[1]), "classes must be a list of"),
+    (dict(classes=["a"]), "classes must be at least two"),
+    (dict(classes=list("abc")), "one output needs two classes"),
+    (dict(length=-1), "length must be a positive integer, got -1"),
+    (dict(length="8"), "length must be a positive integer"),
+    (dict(lower_case="no"), "lower_case must be true or false"),
+    (dict(pruned_words={}), "pruned_words must be a list"),
+    (dict(kind="words"), "vocabulary must be a list of different words"),
+])
+def test_metadata_of_another_kind(metadata, message, changed):
+    assert message in changed(**metadata)
 
 
 # -- prediction --------------------------------------------------------------------------------------------------------
@@ -192,6 +271,10 @@ def test_samples_go_by_seed_prompt_and_temperature(models):
         tokens.append(CHARACTERS["vocabulary"][int(scores.argmax())])
         written.append(tokens[-1])
     assert cold == "".join(written).replace("_", " ")
+
+
+def test_the_lowest_temperature_always_draws_the_most_probable_token(models):
+    assert models["words"].sample(20, temperature=1e-320) == models["words"].sample(20, temperature=1e-6)
 
 
 def test_samples_follow_the_predicted_distribution(models):
@@ -294,9 +377,14 @@ def test_command_line_errors(paths, tmp_path):
             ([paths["characters"], "abx"], "'x' is not in the vocabulary of the model, which has 4 characters"),
             ([paths["text"], "--sample", "3"],
              "--sample needs a language model, but %s is a classifier" % paths["text"]),
-            ([paths["words"], "--sample", "0"], "--sample must be at least 1, got 0"),
+            ([paths["words"], "--sample", "0"], "--sample must be in [1, 1000000000], got 0"),
+            ([paths["words"], "--sample", "1" + "0" * 400],
+             "--sample must be in [1, 1000000000], got 1" + "0" * 39),
             ([paths["words"], "--sample", "3", "--seed", "-1"], "--seed must be in [0, 2^32 - 1], got -1"),
-            ([paths["words"], "--sample", "3", "--temperature", "0"], "--temperature must be positive, got 0")):
+            ([paths["words"], "--sample", "3", "--temperature", "0"],
+             "--temperature must be a positive number, got 0"),
+            ([paths["words"], "--sample", "3", "--temperature", "nan"],
+             "--temperature must be a positive number, got nan")):
         assert run(*arguments) == (2, "", "error: %s\n" % message)
 
 

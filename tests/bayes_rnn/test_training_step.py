@@ -1,4 +1,4 @@
-"""The training step: fused against reference backend, Adam against Lasagne's, no change if the loss is not finite."""
+"""The training step: fused against reference backend, Adam against Lasagne's and NumPy, losses that are not finite."""
 
 from collections import OrderedDict
 
@@ -60,12 +60,12 @@ class Network(object):
 class Training(object):
     """A network with its compiled step; `spoiled` makes the loss infinite or NaN."""
 
-    def __init__(self, kinds, clip, dtype, backend):
+    def __init__(self, kinds, clip, dtype, backend, kl_warmup=0, **schedule):
         theano.config.floatX = dtype
         self.network = Network(kinds)
         self.spoiled = theano.shared(np.asarray(0, dtype))
         self.step = training_step(self.network, self.network.data_loss + self.spoiled, TRAIN_SIZE, LEARNING_RATE,
-                                  clip, backend)
+                                  clip, backend, kl_warmup=kl_warmup, **schedule)
         self.function = theano.function(
             [self.network.tokens, self.network.targets],
             [self.step.loss, self.step.norm] + list(self.step.kl.values()) + list(self.step.squares.values()),
@@ -82,13 +82,17 @@ class Training(object):
     def run(self, steps, seed=0):
         """Train from the initial state; return the values of each step and the final state."""
         self.set_state(self.initial)
-        rng = np.random.RandomState(seed)
-        values = [self.function(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"),
-                                rng.randint(3, size=5).astype("int32")) for _ in range(steps)]
+        values = [self.function(*minibatch) for minibatch in minibatches(steps, seed)]
         return np.array(values), self.state()
 
     def ops(self, kind):
         return [node.op for node in self.function.maker.fgraph.toposort() if isinstance(node.op, kind)]
+
+
+def minibatches(count, seed=0):
+    rng = np.random.RandomState(seed)
+    return [(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"), rng.randint(3, size=5).astype("int32"))
+            for _ in range(count)]
 
 
 TRAININGS = {}
@@ -122,6 +126,32 @@ def test_fused_equals_reference(kinds, clip, dtype):
     assert not any(np.array_equal(state[name], fused.initial[name]) for name in state)
 
 
+@both
+def test_the_weight_of_the_divergence_grows_linearly_from_zero(backend):
+    """The loss is data loss + min(1, (t - 1) / 3) * KL / train_size in step t; the state alone determines t."""
+    growing, complete = training("LLL", None, "float64", backend, 3), training("LLL", None, "float64", backend)
+    growing.set_state(growing.initial)
+    for step, minibatch in enumerate(minibatches(5)):
+        state = growing.state()
+        complete.set_state(state)
+        whole_loss, _, embedding_kl, dense_kl = complete.function(*minibatch)[:4]
+        expected = whole_loss + (min(1, step / 3.) - 1) * (embedding_kl + dense_kl) / TRAIN_SIZE
+        np.testing.assert_allclose(growing.function(*minibatch)[0], expected, rtol=1e-10)
+        after = growing.state()
+        growing.set_state(state)
+        growing.function(*minibatch)
+        for name, array in growing.state().items():
+            np.testing.assert_array_equal(array, after[name], err_msg=name)
+
+
+@needs_fused
+def test_fused_equals_reference_while_the_weight_grows():
+    (values, state), (expected_values, expected) = [training("LLL", None, "float64", backend, 3).run(4)
+                                                    for backend in ("fused", "reference")]
+    np.testing.assert_allclose(values, expected_values, rtol=1e-8, atol=1e-8)
+    assert_same(state, expected, 1e-8)
+
+
 @needs_fused
 def test_the_gradient_of_an_embedding_is_not_scattered_and_no_parameter_is_copied():
     operations = training("LLL", None, "float32", "fused").ops((VariationalNorms, VariationalAdam))
@@ -144,6 +174,20 @@ def test_adam_is_the_one_of_lasagne(backend):
     for _ in range(3):
         lasagnes(rng.randint(VOCABULARY, size=(5, 7)).astype("int32"), rng.randint(3, size=5).astype("int32"))
     assert_same(state, {variable.name: variable.get_value() for variable in updates}, 1e-10)
+
+
+@both
+def test_the_rate_follows_the_schedule_and_log_sigma_has_a_rate_of_its_own(backend):
+    pairs, log_sigma_rate = [(1, 2.), (3, 0.5)], 0.25
+    mine = Training("LND", 0.5, "float64", backend, rate_schedule=pairs, log_sigma_rate=log_sigma_rate)
+    for steps in range(1, 6):
+        before = mine.run(steps - 1)[1] if steps > 1 else mine.initial
+        _, after = mine.run(steps)
+        rate = LEARNING_RATE * np.interp(steps - 1, *zip(*pairs)) * np.sqrt(1 - 0.999 ** steps) / (1 - 0.9 ** steps)
+        for name in mine.network.parameters():
+            own_rate = rate * log_sigma_rate if name.endswith(".log_sigma") else rate
+            move = own_rate * after["adam.%s.mean" % name] / (np.sqrt(after["adam.%s.square" % name]) + 1e-8)
+            np.testing.assert_allclose(before[name] - after[name], move, rtol=1e-6, atol=1e-12, err_msg=name)
 
 
 @both

@@ -1,5 +1,8 @@
 """Tiny corpora, prepared by the functions that prepare the real ones."""
 
+import io
+import zipfile
+
 from Experiments.shared.data.prepare import find_data_set
 from Experiments.shared.data.prepared_folder import PARTS
 from Experiments.shared.data.synthetic import generate_language, generate_news
@@ -31,3 +34,14 @@ def write_vectors(path):
         for number, word in enumerate(("the", "xxyyzz", "from")):
             stream.write(" ".join([word] + ["%d" % (10 * number + 1)] * 8) + "\n")
     return path
+
+
+def glove_zip(vectors):
+    """Return an archive like glove.6B.zip, with vectors of one length: dict of word to list of float."""
+    content = io.BytesIO()
+    length = len(next(iter(vectors.values())))
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("glove.6B.%dd.txt" % (length + 1), "")
+        archive.writestr("glove.6B.%dd.txt" % length, "".join(
+            "%s %s\n" % (word, " ".join(map(str, vectors[word]))) for word in vectors))
+    return content.getvalue()

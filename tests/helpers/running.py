@@ -33,7 +33,7 @@ SETTINGS = {
     "Char_PTB": dict(hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=1, save_every=50,
                      epochs=2),
     "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=3e-3, evaluate_every=20, save_every=50,
-                     epochs=60),
+                     epochs=60, kl_warmup=40),
 }
 #: Folder, printed lines and data of a finished run.
 FinishedRun = collections.namedtuple("FinishedRun", "path output data")
@@ -72,8 +72,8 @@ def hyperparameters(experiment):
 
 
 def tiny_settings(dataset, data_dir, **changed):
-    """Return the settings of a tiny run."""
-    values = dict(SETTINGS[dataset], config=CONFIGS[dataset], data_dir=str(data_dir))
+    """Return the settings of a tiny run, from random embeddings."""
+    values = dict(SETTINGS[dataset], config=CONFIGS[dataset], data_dir=str(data_dir), **without_vectors(dataset))
     return load_experiment(dataset).make_settings(**dict(values, **changed))
 
 
@@ -81,12 +81,17 @@ def set_arguments(**settings):
     return [part for name in sorted(settings) for part in ("--set", "%s=%s" % (name, settings[name]))]
 
 
+def without_vectors(dataset):
+    """Return the setting of random embeddings: dict, empty for a language model."""
+    return {"vectors": "none"} if dataset in ("IMDB", "AGNews") else {}
+
+
 def tiny_arguments(dataset, data_dir, out, *extra, **changed):
-    """Return the arguments of a tiny run."""
+    """Return the arguments of a tiny run, from random embeddings unless `extra` has --vectors."""
     settings = dict(SETTINGS[dataset], **changed)
     epochs = settings.pop("epochs")
     return [CONFIGS[dataset], "--data-dir", str(data_dir), "--out", str(out), "--epochs", str(epochs)] \
-        + set_arguments(**settings) + list(extra)
+        + options(**without_vectors(dataset)) + set_arguments(**settings) + list(extra)
 
 
 def start(path, arguments, **environment):

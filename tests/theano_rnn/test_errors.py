@@ -1,5 +1,7 @@
 """Errors of command lines: one line, and the exit status."""
 
+import errno
+
 from theano_rnn.errors import EXIT_ERROR, EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 
 import pytest
@@ -38,6 +40,21 @@ def test_other_exceptions_pass(error, capsys):
         raise error
     assert raised.value is error
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("error, message", [
+    (OSError(errno.ENOSPC, "No space left on device", "x.npz"),
+     "No space left on device: x.npz; free some space, then start again (a run: with --resume)"),
+    (OSError(errno.EDQUOT, "Disk quota exceeded"),
+     "Disk quota exceeded; free some space, then start again (a run: with --resume)"),
+    (Exception("Compilation failed (return status=1): /tmp/mod.cpp: No space left on device. "),
+     "No space left on device; free some space, then start again (a run: with --resume)"),
+    (PermissionError(errno.EACCES, "Permission denied", "run"),
+     "Permission denied: run; make it accessible, or choose another folder"),
+])
+def test_a_full_disk_and_a_closed_folder_are_one_line(error, message, capsys):
+    assert ending(raising(error)) == 2
+    assert capsys.readouterr() == ("", "error: %s\n" % message)
 
 
 def test_without_an_error_nothing_happens(capsys):

@@ -184,6 +184,66 @@ def test_arrays_of_objects_are_not_loaded(path):
     assert "Object arrays cannot be loaded" in assert_damaged(path)
 
 
+def write_member(path, name, content, method=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr(name, content)
+
+
+def npy_header(shape, dtype="<f4"):
+    text = "{'descr': %r, 'fortran_order': False, 'shape': %s, }" % (dtype, shape)
+    text = text.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("ascii")
+
+
+@pytest.mark.parametrize("header, message", [
+    (npy_header((400000000,)), "W.npy has 140 bytes, expected 1600000128 for shape"),
+    (npy_header((-2, -3)), "has dtype float32 and shape"), (npy_header((10 ** 18,), "<U0"), "has dtype <U0 and shape"),
+    (npy_header((3,), "<M8[s]"), "has dtype datetime64"), (npy_header((1,)), "has 140 bytes, expected 132 for shape"),
+    (npy_header((3,)).replace(b"NUMPY\x01", b"NUMPY\x02"), "is not an array of the format 1.0"),
+    (npy_header("'x'"), ""), (npy_header((3,)).replace(b"descr", b"other"), ""),
+])
+def test_headers_that_do_not_fit_are_found_before_arrays_are_read(path, header, message, monkeypatch):
+    write_member(path, "W.npy", header + b"\x00" * 12)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    assert message in assert_damaged(path)
+
+
+def test_a_file_that_expands_too_much(path, monkeypatch):
+    write_member(path, "W.npy", npy_header((10 ** 6,)) + b"\x00" * (4 * 10 ** 6), zipfile.ZIP_DEFLATED)
+    assert load_arrays(path)[0]["W"].shape == (10 ** 6,)
+    monkeypatch.setattr(arrays_module, "EXPANDED_BYTES", 10 ** 6)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    assert " bytes expand to 4000" in assert_damaged(path)
+
+
+def test_two_members_of_one_name(path):
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "w") as archive:
+        for _ in range(2):
+            archive.writestr("metadata.json", "{}")
+    assert "two members have the same name" in assert_damaged(path)
+
+
+def test_a_caller_checks_headers_before_arrays_are_read(path, monkeypatch):
+    save_arrays(path, ARRAYS, METADATA)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+
+    def check(headers, metadata):
+        assert {name: (header.shape, header.dtype) for name, header in headers.items()} \
+            == {name: (array.shape, array.dtype) for name, array in ARRAYS.items()}
+        raise ReportedError("wanted other arrays than those of " + metadata["config"])
+    with pytest.raises(ReportedError, match="^wanted other arrays than those of LLLCCL$"):
+        load_arrays(path, check=check)
+    assert arrays_module.load_metadata(path) == METADATA
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "[" * 100000, "\xff"])
+def test_metadata_of_another_kind(path, text):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", text.encode("latin-1"))
+    assert_damaged(path)
+
+
 def test_a_damaged_byte_is_found_or_harmless(path):
     arrays, contents = {"W": np.arange(6.), "b": np.zeros(2)}, {}
     for compress in (False, True):

@@ -2,7 +2,7 @@
 
 from theano_rnn.errors import ReportedError
 
-from .prepare import find_data_set
+from .prepare import find_data_set, preparation_lock
 from .prepared_folder import folder_source
 from .synthetic import SEED
 
@@ -25,5 +25,8 @@ def prepare_demo(experiment, folder):
         raise ReportedError("folder %s holds data that were not generated; choose another folder for the demonstration"
                             % folder)
     data_set = find_data_set(experiment)
-    if not data_set.is_prepared(folder):
-        data_set.write(data_set.generate(), folder, {"source": DEMO_SOURCE})
+    if data_set.is_prepared(folder):
+        return
+    with preparation_lock(folder, wait=True):
+        if not data_set.is_prepared(folder):        # another process may have written it
+            data_set.write(data_set.generate(), folder, {"source": DEMO_SOURCE})

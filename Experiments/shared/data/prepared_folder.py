@@ -18,7 +18,7 @@ from .archives import decode, read_file
 from .vocabulary import VOCABULARY_FILE, Vocabulary
 
 __all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "is_array_folder", "write_text_folder",
-           "is_intact", "folder_source", "listed_digests", "refuse_foreign_files"]
+           "is_intact", "folder_source", "listed_digests", "refuse_foreign_files", "check_metadata"]
 
 PARTS = ("train", "valid", "test")
 DIGEST_FILE = "SHA256SUMS"
@@ -82,7 +82,7 @@ def load_array_folder(folder, dataset, parts=PARTS, demo=None):
     for part in parts:
         path = os.path.join(folder, part + ".npz")
         arrays[part], metadata[part] = _load(path)
-        _check_metadata(path, metadata[part], dict(expected, split=part))
+        check_metadata(path, metadata[part], dict(expected, split=part))
     return vocabulary, arrays, metadata
 
 
@@ -224,7 +224,16 @@ def _load(path):
         raise ReportedError("prepared data %s is damaged (%s); run prepare_data.py again" % (path, error)) from error
 
 
-def _check_metadata(path, metadata, expected):
+def check_metadata(path, metadata, expected):
+    """Raise a `ReportedError` if the metadata of a prepared file are not the expected ones.
+
+    Parameters
+    ----------
+    path : str
+        For the message.
+    metadata, expected : dict
+        Only the keys of `expected` are compared.
+    """
     for key in sorted(expected):
         if metadata.get(key) != expected[key]:
             raise ReportedError("%s does not belong here: its %s is %s, expected %s; run prepare_data.py again"

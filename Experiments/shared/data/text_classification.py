@@ -8,9 +8,18 @@ from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
 
 import numpy as np
 
+from ..config import Setting, experiment_folder, positive_integer
 from .archives import progress
+from .demo import DEMO_SOURCE
 from .prepare import DataSet
-from .prepared_folder import is_array_folder, listed_digests, load_array_folder, write_array_folder
+from .prepared_folder import (
+    folder_source,
+    is_array_folder,
+    listed_digests,
+    load_array_folder,
+    write_array_folder,
+)
+from .prepared_vectors import ORIGINS, is_vectors_file, prepare_vectors, refuse_missing_gensim
 from .vocabulary import Vocabulary, ordered_words
 
 __all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_documents", "checked_document",
@@ -99,7 +108,9 @@ def prepare_text(corpus, data_dir, dataset, classes, details):
         part = encode_documents(progress(documents, "encoding " + split), labels, vocabulary)
         parts[split] = part._asdict(), dict(documents=len(part.labels), tokens=len(part.tokens), classes=classes)
         encoded.append(part)
-    write_array_folder(data_dir, dataset, "text", vocabulary, parts, details)
+    # Vectors of the replaced texts are not those of the new ones.
+    replaced = filter(is_vectors_file, os.listdir(data_dir) if os.path.isdir(data_dir) else ())
+    write_array_folder(data_dir, dataset, "text", vocabulary, parts, details, replaced=replaced)
     return TextData(vocabulary, encoded[0], encoded[1], classes)
 
 
@@ -151,11 +162,42 @@ class TextDataSet(DataSet):
         In the order of the labels.
     lower_case : bool
         Whether the documents are lower-cased; the compressed model then does the same with its input.
+    dimensions : int
+        Default number of dimensions of the word vectors: the published number of embedding units.
     """
 
     class_names = ()
     lower_case = False
+    dimensions = 300
     checksum_help = "accept another corpus in the same format: do not compare digests and document counts"
+
+    def add_options(self, parser):
+        parser.add_argument("--vectors", choices=ORIGINS + ("none",), default="train",
+                            help="word vectors to write beside the data: train them on the training texts (default), "
+                                 "take them from a download (google-news: 1.6 GB, glove: 0.9 GB), or none")
+        parser.add_argument("--dimensions", metavar="N", default=self.dimensions,
+                            help="dimensions of the vectors (default: %(default)s)")
+
+    def prepare(self, folder, options, download_folder=None):
+        """Prepare the texts, unless they are there and no ``--source`` is given; then add the word vectors."""
+        dimensions = Setting("--dimensions", self.dimensions, positive_integer).checked(options.dimensions)
+        if options.vectors == "train":
+            refuse_missing_gensim()
+        download_folder = download_folder or os.path.join(experiment_folder(self.experiment), "data", "download")
+        if not options.source and self._has_texts(folder):
+            print("%s is prepared in %s; remove it to prepare it again" % (self.experiment, folder))
+        else:
+            super(TextDataSet, self).prepare(folder, options, download_folder)
+        if options.vectors != "none":
+            data = load_text(folder, self.experiment)
+            prepare_vectors(folder, self.experiment, data, options.vectors, dimensions, download_folder)
+
+    def _has_texts(self, folder):
+        """Return whether a folder has intact texts that were not generated."""
+        try:
+            return self.is_prepared(folder) and folder_source(folder) != DEMO_SOURCE
+        except ReportedError:
+            return False
 
     def write(self, corpus, folder, details):
         data = prepare_text(corpus, folder, self.experiment, len(self.class_names), details)

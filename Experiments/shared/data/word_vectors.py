@@ -1,8 +1,11 @@
 """Pretrained word vectors from word2vec binary files and GloVe text files, read as a stream."""
 
+import contextlib
 import gzip
 import itertools
+import lzma
 import os
+import zipfile
 import zlib
 
 from theano_rnn.errors import ReportedError
@@ -16,6 +19,7 @@ __all__ = ["read_vectors"]
 CHUNK = 1 << 20
 # Limit for a file that is neither: its first "line" may be the whole file.
 LONGEST_LINE = 10 << 20
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def read_vectors(path, words, dimensions):
@@ -26,7 +30,8 @@ def read_vectors(path, words, dimensions):
     path : str
         A word2vec binary file (a header ``count dimensions``, then entries; recognised by its header or by ``.bin``)
         or a text file with a word and its numbers per line (``.txt`` and ``.vec`` may have the same header). Both may
-        be gzipped (``.gz``).
+        be compressed (``.gz``, ``.xz``). In a ``.zip`` archive, the name of the file must end in, for example,
+        ``.100d.txt`` for 100 dimensions, as in ``glove.6B.zip``.
     words : sequence of str
         The words, case-sensitive.
     dimensions : int
@@ -44,10 +49,9 @@ def read_vectors(path, words, dimensions):
     wanted = {}
     for row, word in enumerate(words):
         wanted.setdefault(word.encode("utf-8"), row)
-    base = path[:-3] if path.endswith(".gz") else path
     found, entries = {}, 0
     try:
-        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as stream:
+        with _opened(path, dimensions) as (stream, base):
             header = stream.readline(LONGEST_LINE)
             count = _header_count(header, path, dimensions)
             if count is None and base.endswith(".bin"):
@@ -63,12 +67,31 @@ def read_vectors(path, words, dimensions):
                 row = wanted.get(key)
                 if row is not None and row not in found:
                     found[row] = _vector(key, numbers, dimensions, path)
-    except (EOFError, OSError, zlib.error) as error:
+    except DAMAGE as error:
         raise ReportedError("vectors %s end early or are damaged (%s; %d entries could be read); use an undamaged copy"
                             % (path, error, entries)) from error
     rows = np.array(sorted(found), dtype=np.int64)
     vectors = np.array([found[row] for row in rows], dtype=np.float32).reshape(len(rows), dimensions)
     return rows, vectors
+
+
+@contextlib.contextmanager
+def _opened(path, dimensions):
+    """Open a file for reading; yield the stream of its uncompressed bytes, and its name without the compression."""
+    if path.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            ending = ".%dd.txt" % dimensions
+            names = [name for name in archive.namelist() if name.endswith(ending)]
+            if len(names) != 1:
+                raise ReportedError("vectors %s: expected one file *%s, got %s"
+                                    % (path, ending, ", ".join(names or archive.namelist()[:5]) or "none"))
+            with archive.open(names[0]) as stream:
+                yield stream, names[0]
+        return
+    base, ending = os.path.splitext(path)
+    opener = {".gz": gzip.open, ".xz": lzma.open}.get(ending)
+    with (opener or open)(path, "rb") as stream:
+        yield stream, base if opener else path
 
 
 def _header_count(line, path, dimensions):

@@ -20,7 +20,7 @@ import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, environment_variables
 
 from ..config import choice, positive_integer
-from ..train_and_evaluate import InterruptSwitch
+from ..interruption import InterruptSwitch
 from .runs import FINISHED, command, environment, source, state
 
 __all__ = ["run_all", "add_options", "Failure", "TrainingJob", "EXECUTORS", "JOBS"]
@@ -76,14 +76,15 @@ class TrainingJob(object):
         Returns
         -------
         (str, int) or None
-            Folder and exit status of the run that failed. Later runs are not started, because they need its result.
+            Folder of the run that is not finished, and exit status of its program. Later runs are not started, because
+            they need its result.
         """
         self._requeue = signal.getsignal(_requeue_signal())
         signal.signal(signal.SIGTERM, self._terminate)
         for run in self.runs:
             if state(run, self.root).name != FINISHED:
                 status = self._train(run)
-                if status:
+                if status or state(run, self.root).name != FINISHED:
                     return run.folder, status
         return None
 
@@ -100,8 +101,10 @@ class TrainingJob(object):
 
     def _train(self, run):
         # In a session of its own, the process does not get Ctrl-C from the terminal: `run_all` decides what stops.
-        self._process = subprocess.Popen(command(run, self.root), env=self._environment(), stdin=subprocess.DEVNULL,
-                                         start_new_session=True, preexec_fn=_ignore_requeue_signal)
+        arguments = command(run, self.root)
+        self._process = subprocess.Popen(arguments, env=self._environment(), cwd=os.path.dirname(arguments[1]),
+                                         stdin=subprocess.DEVNULL, start_new_session=True,
+                                         preexec_fn=_ignore_requeue_signal)
         # Not Popen.wait: it holds a lock, and a signal handler could not wait for the same process.
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         return self._process.wait()
@@ -217,8 +220,8 @@ class _Slurm(object):
         self._executor.update_parameters(
             name="reproduce", timeout_min=minutes, cpus_per_task=self.cpus, slurm_signal_delay_s=SAVING,
             slurm_array_parallelism=max_jobs or sys.maxsize,
-            # Since 22.05, srun does not take the number from sbatch.
-            slurm_srun_args=["--cpus-per-task=%d" % self.cpus],
+            # Since 22.05, srun does not take the number from sbatch. A requeued job must not overwrite its log.
+            slurm_srun_args=["--cpus-per-task=%d" % self.cpus, "--open-mode=append"],
             slurm_additional_parameters=dict({"requeue": True}, **_sbatch_options(sbatch)))
         self._present, self._asked = {}, 0.
 
@@ -415,7 +418,7 @@ def _failures(chain, job):
     status = None
     if not job.paths.result_pickle.exists():
         run, reason = chain[0], "job %s ended without a result: it was cancelled or killed" % job.job_id
-        log = job.paths.stdout
+        log = job.paths.stderr
     elif job.exception() is not None:
         run, reason, log = chain[0], "job %s failed" % job.job_id, job.paths.stderr
     elif job.result() is None:
@@ -423,7 +426,8 @@ def _failures(chain, job):
     else:
         folder, status = job.result()
         run = next(run for run in chain if run.folder == folder)
-        reason = "failed with exit status %d%s" % (status, _last_line(job.paths.stderr))
+        reason = "%s with exit status %d%s" % ("failed" if status else "ended too early", status,
+                                               _last_line(job.paths.stderr))
         log = job.paths.stderr
     later = chain[chain.index(run) + 1:]
     return [Failure(run, status, reason, str(log))] + \

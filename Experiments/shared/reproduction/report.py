@@ -193,7 +193,8 @@ def _seeds_text(seeds):
 def _ours_epochs(result, row):
     done = "%d of %d" % (result.done, row.epochs)
     if not result.finished:
-        return done if result.epoch in (None, result.done) else "%d (%s)" % (result.epoch, done)
+        so_far = "best so far, " if row.select == "best" and not row.curve else ""
+        return so_far + (done if result.epoch in (None, result.done) else "%d (%s)" % (result.epoch, done))
     if row.select == "best":
         return "best%s (%s)" % ("" if result.epoch is None else ", %d" % result.epoch, done)
     return "last (%s)" % done

@@ -18,6 +18,7 @@ from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
 
 from ..checkpoints import check_shapes, load_checkpoint
+from ..config import Setting, non_negative_integer
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
 from ..sparse_experiments import architecture_of_language_model
 from .base import perplexity
@@ -91,9 +92,11 @@ class AWDTask(NetworkTask):
             return None
         check_shapes(initial.arrays, self.parameter_shapes(), initial.path, initial.run)
         self.load_best(initial.arrays)
-        run.save_checkpoint("best", initial.arrays, initial.progress)
-        best = initial.progress["best"]
-        run.log("Going on from %s, epoch %d, validation loss %.4f" % (initial.run, initial.progress["epoch"], best))
+        best = initial.progress.best
+        if best is None:
+            raise ReportedError("checkpoint %s has no validation loss; fine-tune a run of main.py" % initial.path)
+        run.save_checkpoint("best", initial.arrays, initial.progress.to_dict())
+        run.log("Going on from %s, epoch %d, validation loss %.4f" % (initial.run, initial.progress.epoch, best))
         return best
 
     def describe(self):
@@ -111,7 +114,7 @@ class AWDTask(NetworkTask):
         if run.has("best.npz"):
             arrays, progress = load_checkpoint(run.file("best.npz"), self.parameter_shapes(), run.path)
             self.load_best(arrays)
-            epoch = progress["epoch"]
+            epoch = progress.epoch
         run.log("Testing %s ..." % ("the parameters of now: no epoch is complete" if epoch is None
                                     else "the best parameters, of epoch %d" % epoch))
         loss = self.evaluate("test")
@@ -325,6 +328,8 @@ class AWDTask(NetworkTask):
 
     def set_notes(self, notes):
         steps = notes.get("averaged_steps")
+        if steps is not None:
+            steps = Setting("averaged_steps of the checkpoint", None, non_negative_integer).checked(steps)
         self._averages = None
         if steps is not None:
             self._start_averaging()

@@ -92,6 +92,18 @@ class Task(abc.ABC):
     def state_shapes(self):
         """Return the shapes of `state`: OrderedDict of name to tuple."""
 
+    def network_name(self):
+        """Return what a checkpoint belongs to: dict of str to str; ``{"config": "LLLCCL"}``, for example."""
+        return {}
+
+    def parameter_shapes(self):
+        """Return the shapes of the arrays that training needs at least; the others of `state` can start anew."""
+        return self.state_shapes()
+
+    def set_parameters(self, arrays):
+        """Restore only the arrays of `parameter_shapes`."""
+        self.set_state(arrays)
+
     def notes(self):
         """Return other contents of a checkpoint: dict for JSON. `set_notes` gets it before `set_state` is called."""
         return {}

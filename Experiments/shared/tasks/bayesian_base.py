@@ -40,6 +40,9 @@ class BayesianTask(NetworkTask):
         super(BayesianTask, self).__init__(settings, data)
         self.config = parse_config(settings.config, NETWORKS[settings.kind])
 
+    def network_name(self):
+        return dict(super(BayesianTask, self).network_name(), config=self.settings.config)
+
     def _title(self):
         return "%s %s" % (self.settings.experiment.name, self.settings.config)
 
@@ -61,8 +64,12 @@ class BayesianTask(NetworkTask):
 
     def _make_step(self, profile=False):
         data_loss, final_state = self._training_loss()
-        step = training_step(self.network, data_loss, self.train_size, self.settings.learning_rate,
-                             clip=self.settings.clip)
+        schedule, steps = self.settings.rate_schedule, self.minibatch_count(1)
+        step = training_step(
+            self.network, data_loss, self.train_size, self.settings.learning_rate, clip=self.settings.clip,
+            kl_warmup=self.settings.kl_warmup * steps,
+            rate_schedule=schedule and [(epoch * steps, factor) for epoch, factor in schedule],
+            log_sigma_rate=self.settings.log_sigma_rate)
         self._keep_optimiser_state(step.updates)
         diagnostics = stacked([data_loss] + list(step.kl.values()) + list(step.squares.values()))
         updates = OrderedDict(step.updates)
@@ -103,6 +110,8 @@ class BayesianTask(NetworkTask):
         run.log("Testing took %.3fs" % columns["test_seconds"])
         report = self.report()
         run.log(report.text())
+        if report.warning():
+            run.log(report.warning())
         columns["compression"] = report.ratio
         for name, (kept, total) in report.counts.items():
             column = name.split(".")[1] if name.startswith("lstm") or name.endswith("voc") else name.replace(".", "_")
@@ -121,7 +130,8 @@ class BayesianTask(NetworkTask):
         """Print the metric of the pruned network and its compression report."""
         for part in ("valid", "test"):
             print("%s (clip): %.4f" % (LABELS[part].capitalize(), self.evaluate(part)))
-        print(self.report().text())
+        report = self.report()
+        print("\n".join(filter(None, [report.text(), report.warning()])))
 
     # -- the compressed model ------------------------------------------------------------------------------------------
 

@@ -41,17 +41,17 @@ class TextTask(BayesianTask):
         Parameters
         ----------
         run : RunFolder
-        initial : (numpy.ndarray, numpy.ndarray) or None
-            Ids of the words that have a vector, and the vectors ``(words, embedding_units)``.
+        initial : Experiments.shared.data.prepared_vectors.WordVectors or None
+            The rows are ids of words.
         """
         if initial is None:
             return
-        ids, vectors = initial
         embedding = self.network.parameters()["embedding.W"]
         value = embedding.get_value()
-        value[ids + batches.FIRST_WORD] = vectors
+        value[initial.rows + batches.FIRST_WORD] = initial.vectors
         embedding.set_value(value)
-        run.log("%d of %d words have a pretrained vector" % (len(ids), len(self.vocabulary) - batches.FIRST_WORD))
+        run.log("%d of %d words have a pretrained vector (%s)"
+                % (len(initial.rows), len(self.vocabulary) - batches.FIRST_WORD, initial.origin))
 
     def minibatch_count(self, epoch):
         return batches.minibatch_count(self.train_size, self.settings.batch_size)

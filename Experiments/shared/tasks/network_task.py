@@ -3,12 +3,14 @@
 import itertools
 from collections import OrderedDict
 
+from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
 
 import numpy as np
 import theano
 
 from ..checkpoints import load_checkpoint
+from ..interruption import shielded_children
 from ..monitoring import displayed
 from .base import Task
 
@@ -44,24 +46,24 @@ class NetworkTask(Task):
         return OrderedDict((name, np.asarray(value.get_value(borrow=True))) for name, value in self._shared().items())
 
     def set_state(self, arrays):
-        for name, variable in self._shared().items():
-            variable.set_value(arrays[name])
+        _set_values(self._shared(), arrays)
 
     def state_shapes(self):
         return _shapes(self._shared())
 
     def parameter_shapes(self):
-        """Return the shapes of the parameters: OrderedDict of name to tuple."""
         return _shapes(self.network.parameters())
 
     def set_parameters(self, arrays):
-        """Set the parameters to the arrays of the same names."""
-        for name, parameter in self.network.parameters().items():
-            parameter.set_value(arrays[name])
+        _set_values(self.network.parameters(), arrays)
 
     def restore(self, checkpoint):
-        arrays, _ = load_checkpoint(checkpoint, self.parameter_shapes(), self._title(), training_state=True)
+        arrays, _ = load_checkpoint(checkpoint, self.parameter_shapes(), self._title(), training_state=True,
+                                    network=self.network_name())
         self.set_parameters(arrays)
+
+    def network_name(self):
+        return {"experiment": self.settings.experiment.name}
 
     def _title(self):
         """Return the name of the network for error messages."""
@@ -137,7 +139,8 @@ class NetworkTask(Task):
     def _function(self, name):
         """Return a function, compiled when it is first needed."""
         if name not in self._functions:
-            self._functions[name] = getattr(self, "_make_" + name)()
+            with shielded_children():
+                self._functions[name] = getattr(self, "_make_" + name)()
         return self._functions[name]
 
     def _with_progress(self, part, minibatches=None):
@@ -153,6 +156,16 @@ class NetworkTask(Task):
             nats, predictions, *state = function(*([tokens] + state + [targets]))
             total, count = total + float(nats), count + int(predictions)
         return total / count
+
+
+def _set_values(variables, arrays):
+    for name, variable in variables.items():
+        expected = variable.get_value(borrow=True).dtype
+        if arrays[name].dtype != expected:
+            raise ReportedError("%s of the checkpoint must be an array of %s, got %s"
+                                % (name, expected, arrays[name].dtype))
+    for name, variable in variables.items():
+        variable.set_value(arrays[name])
 
 
 def _shapes(variables):

@@ -59,9 +59,9 @@ class TaggingTask(NetworkTask):
             run.log("No epoch is complete, so there is no result")
             return
         _, progress = load_checkpoint(run.file("best.npz"), self.state_shapes(), run.path)
-        best = progress["rows"][-1]
+        best = progress.rows[-1]
         run.log("Best epoch %d: validation accuracy %.4f, test accuracy %.4f" % tuple(
-            dict(best)[name] for name in ("epoch", "val", "test")))
+            best[name] for name in ("epoch", "val", "test")))
 
     def minibatch_count(self, epoch):
         return self.sentences // self.settings.batch_size

@@ -30,22 +30,33 @@ def sources(kind, folder):
         return raw_corpora.write_tree(folder / "raw", raw_corpora.ptb_files())
     if kind == "ptb-zip":
         return raw_corpora.write_zip(folder / "p.zip", raw_corpora.ptb_files(), "x/")
+    if kind == "wikitext-zip":
+        return raw_corpora.write_zip(folder / "w.zip", {"wikitext-2/wiki.%s.tokens" % part: text for part, text
+                                                        in raw_corpora.PTB_TEXTS.items()})
     if kind == "agnews-folder":
         return raw_corpora.agnews_folder(folder / "ag")
     return os.path.join(raw_corpora.write_tree(folder / "ag", {"one.csv": raw_corpora.agnews_csv()}), "one.csv")
 
 
+VECTORS, NO_VECTORS = [], ["--vectors", "none"]
+
+
 @pytest.mark.parametrize("dataset, kind, options, expected", [
-    ("IMDB", "imdb-folder", [], ["train: 24 documents (12 negative, 12 positive)", "20,000 most frequent words: "]),
-    ("IMDB", "imdb-tar.gz", [], ["test: 24 documents (12 negative, 12 positive)"]),
-    ("IMDB", "imdb-zip", [], ["vocabulary: 23 entries"]),
-    ("AGNews", "agnews-folder", [], ["train: 20 documents (4 world, 8 sports, 4 business, 4 science/technology)"]),
-    ("AGNews", "agnews-csv", ["--holdout", "0.25"], ["train: 15 documents", "test: 5 documents"]),
+    ("IMDB", "imdb-folder", VECTORS, ["train: 24 documents (12 negative, 12 positive)", "20,000 most frequent words: ",
+                                      "vectors-train-300.npz: 22 of 22 words have a vector: word2vec (CBOW, 300 dim"]),
+    ("IMDB", "imdb-tar.gz", NO_VECTORS, ["test: 24 documents (12 negative, 12 positive)"]),
+    ("IMDB", "imdb-zip", NO_VECTORS, ["vocabulary: 23 entries"]),
+    ("AGNews", "agnews-folder", NO_VECTORS,
+     ["train: 20 documents (4 world, 8 sports, 4 business, 4 science/technology)"]),
+    ("AGNews", "agnews-csv", ["--holdout", "0.25"] + NO_VECTORS, ["train: 15 documents", "test: 5 documents"]),
     ("Char_PTB", "ptb-folder", [], ["train: 1980 characters", "vocabulary: 23 characters"]),
     ("Char_PTB", "ptb-zip", [], ["ptb.char.valid.txt"]),
     ("Word_PTB", "ptb-zip", [], ["train: 600 words", "vocabulary: 14 words"]),
+    ("Word_PTB", "wikitext-zip", ["--corpus", "wikitext-2"], ["train: 600 words", "vocabulary: 14 words"]),
 ])
 def test_scripts_prepare_the_same_bytes_whatever_the_hash_seed(tmp_path, dataset, kind, options, expected):
+    if options is VECTORS and dataset == "IMDB":
+        pytest.importorskip("gensim")
     source = sources(kind, tmp_path)
     folders = [str(tmp_path / "deep" / name) for name in "ab"]
     for folder, seed in zip(folders, ("1", "2")):
@@ -67,8 +78,8 @@ def test_bytes_do_not_depend_on_the_form_of_the_source(tmp_path, capsys, dataset
     for kind in kinds:
         work = tmp_path / kind
         work.mkdir()
-        main(find_data_set(dataset),
-             ["--source", sources(kind, work), "--data-dir", str(work / "out"), "--no-checksum"])
+        main(find_data_set(dataset), ["--source", sources(kind, work), "--data-dir", str(work / "out"), "--no-checksum"]
+             + (NO_VECTORS if dataset == "IMDB" else []))
         contents.append(running.folder_bytes(work / "out"))
     assert all(content == contents[0] for content in contents)
 
@@ -79,7 +90,8 @@ def test_bytes_do_not_depend_on_the_form_of_the_source(tmp_path, capsys, dataset
 ])
 def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, dataset, kind, message):
     with pytest.raises(SystemExit) as leaving:
-        main(find_data_set(dataset), ["--source", sources(kind, tmp_path), "--data-dir", str(tmp_path / "out")])
+        main(find_data_set(dataset), ["--source", sources(kind, tmp_path), "--data-dir", str(tmp_path / "out")]
+             + (NO_VECTORS if dataset in ("IMDB", "AGNews") else []))
     captured = capsys.readouterr()
     assert leaving.value.code == 2 and captured.out == ""
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and message in captured.err
@@ -93,7 +105,7 @@ def test_script_reports_a_truncated_archive(tmp_path):
     with open(path, "wb") as stream:
         stream.write(content[:len(content) // 2])
     status, output, errors = raw_corpora.run_script("IMDB", "--source", path, "--data-dir", tmp_path / "out",
-                                                    "--no-checksum")
+                                                    "--no-checksum", *NO_VECTORS)
     assert (status, output) == (2, "")
     assert errors.startswith("error: archive %s ends early or is damaged" % path) and errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -142,7 +154,7 @@ class Proverbs(TextDataSet):
 
 def test_a_new_data_set_is_one_description(tmp_path, capsys, monkeypatch):
     (tmp_path / "p.txt").write_text(u"Haste makes waste\nHaste is never a good adviser\n")
-    main(Proverbs(), ["--source", str(tmp_path / "p.txt"), "--data-dir", str(tmp_path / "out")])
+    main(Proverbs(), ["--source", str(tmp_path / "p.txt"), "--data-dir", str(tmp_path / "out")] + NO_VECTORS)
     assert "train: 2 documents (1 short, 1 long), 11 tokens\n" in capsys.readouterr().out
     data = load_text(str(tmp_path / "out"), "Proverbs")
     assert data.vocabulary == ["Haste", "</s>"] and data.classes == 2

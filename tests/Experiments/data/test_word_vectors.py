@@ -1,6 +1,7 @@
 """Pretrained vectors: both file formats and their errors."""
 
 import gzip
+import lzma
 import os
 import struct
 
@@ -8,6 +9,7 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 import pytest
+from helpers.prepared_corpora import glove_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +34,7 @@ def glove(entries):
 
 def save(folder, name, content):
     path = os.path.join(str(folder), name)
-    with (gzip.open if name.endswith(".gz") else open)(path, "wb") as stream:
+    with {"gz": gzip.open, "xz": lzma.open}.get(name[-2:], open)(path, "wb") as stream:
         stream.write(content)
     return path
 
@@ -62,7 +64,8 @@ def test_round_trip_of_both_formats(tmp_path_factory, table, newline, chunk):
 
 @pytest.mark.parametrize("name, content", [
     ("v.bin", word2vec(ENTRIES)), ("v.bin.gz", word2vec(ENTRIES, b"")), ("renamed", word2vec(ENTRIES)),
-    ("v.txt", glove(ENTRIES)), ("v.txt.gz", glove(ENTRIES)), ("v.vec", b"3 3\n" + glove(ENTRIES)),
+    ("v.txt", glove(ENTRIES)), ("v.txt.gz", glove(ENTRIES)), ("v.txt.xz", glove(ENTRIES)),
+    ("v.vec", b"3 3\n" + glove(ENTRIES)),
 ])
 def test_formats_are_recognised(tmp_path, name, content):
     rows, found = vectors.read_vectors(save(tmp_path, name, content), ["x", "The", "the", "caf\u00e9", "the"], 3)
@@ -96,6 +99,13 @@ def test_wrong_dimension(tmp_path, name, content, message):
         vectors.read_vectors(save(tmp_path, name, content), ["the"], 2)
 
 
+def test_the_file_of_an_archive_is_chosen_by_the_dimensions(tmp_path):
+    path = save(tmp_path, "glove.6B.zip", glove_zip(dict(ENTRIES)))
+    np.testing.assert_array_equal(vectors.read_vectors(path, ["The"], 3)[1], [[7, 8, 9]])
+    with pytest.raises(ReportedError, match=r"expected one file \*.100d.txt, got glove.6B.4d.txt, glove.6B.3d.txt"):
+        vectors.read_vectors(path, ["The"], 100)
+
+
 @pytest.mark.parametrize("name, content, entries", [
     ("v.bin", word2vec(ENTRIES)[:-5], 2), ("v.bin", word2vec(ENTRIES)[:15], 0),
     ("v.txt", glove(ENTRIES)[:-5], 2), ("v.txt", b"", 0), ("v.vec", b"4 3\n" + glove(ENTRIES), 3),
@@ -106,8 +116,9 @@ def test_truncated_files_say_how_many_entries_were_read(tmp_path, name, content,
         vectors.read_vectors(save(tmp_path, name, content), ["the"], 3)
 
 
-def test_truncated_gzip(tmp_path):
-    path = save(tmp_path, "v.bin.gz", word2vec(ENTRIES * 50))
+@pytest.mark.parametrize("name", ["v.bin.gz", "v.bin.xz"])
+def test_truncated_compressed_file(tmp_path, name):
+    path = save(tmp_path, name, word2vec(ENTRIES * 50))
     with open(path, "rb") as stream:
         content = stream.read()
     with open(path, "wb") as stream:

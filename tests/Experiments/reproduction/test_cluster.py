@@ -145,7 +145,7 @@ def test_submission_to_slurm(slurm, tmp_path, monkeypatch, capsys):
     # The queue is empty, and there are no results.
     assert [(failure.run, failure.status) for failure in failures] == [(run, None) for run in runs]
     assert failures[1].reason == "job 17_1 ended without a result: it was cancelled or killed"
-    assert failures[1].log == str(tmp_path / "runs" / "jobs" / "17_1_0_log.out")
+    assert failures[1].log == str(tmp_path / "runs" / "jobs" / "17_1_0_log.err")
     assert "quick/b: job 17_1, log 17_1_0_log.out\n" in capsys.readouterr().out
 
 

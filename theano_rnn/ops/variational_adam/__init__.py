@@ -2,7 +2,8 @@ r"""Training of the parameters of random variables: Kullback-Leibler divergence,
 
 The objective is ``data_loss + kl_weight * KL``. A training step takes two passes over the parameters. The first pass,
 `objective_norms`, computes the divergence and the norm of the gradient, which are needed before any parameter changes.
-The second pass, `adam_updates`, takes a step of Adam. With :math:`g` the gradient multiplied by `factor`:
+The second pass, `adam_updates`, takes a step of Adam. With :math:`g` the gradient multiplied by `factor`
+(the step size of log sigma is also multiplied by `log_sigma_rate`):
 
 .. math::
 
@@ -42,7 +43,7 @@ def objective_norms(data_loss, groups, kl_weight, backend=None):
     ----------
     data_loss : symbolic scalar
     groups : list of Group
-    kl_weight : numpy scalar array
+    kl_weight : numpy scalar array or symbolic scalar
         In the precision of the parameters.
     backend : {None, 'reference', 'fused'}
         None for the result of `theano_rnn.ops.backend.select_backend`.
@@ -59,7 +60,7 @@ def objective_norms(data_loss, groups, kl_weight, backend=None):
     return (fused_norms if _use_fused(backend, groups) else reference_norms)(data_loss, groups, kl_weight)
 
 
-def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite, backend=None):
+def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite, backend=None, log_sigma_rate=1.):
     """Return the updates of a step of Adam.
 
     Parameters
@@ -75,13 +76,15 @@ def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite,
     step_size : symbolic scalar
     finite : symbolic bool scalar
         If false, nothing changes.
+    log_sigma_rate : float
+        Factor of the step size for the log sigma of a random variable.
 
     Returns
     -------
     OrderedDict of shared variable to symbolic new value
     """
     updates = fused_updates if _use_fused(backend, groups) else reference_updates
-    return updates(groups, gradients, state, kl_weight, factor, step_size, finite)
+    return updates(groups, gradients, state, kl_weight, factor, step_size, finite, log_sigma_rate)
 
 
 def _use_fused(backend, groups):

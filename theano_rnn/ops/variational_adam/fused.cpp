@@ -169,13 +169,13 @@ static inline void adam(const T* __restrict g, const adam_step<T> a, long n, T* 
 }
 
 template <typename T, typename PRIOR>
-static void update(const objective<T, PRIOR>& q, const adam_state<T>* states, const adam_step<T>& a, long n) {
+static void update(const objective<T, PRIOR>& q, const adam_state<T>* states, const adam_step<T>* steps, long n) {
     in_parallel_blocks(n, [&](long block) {
         in_tiles(block * BLOCK, std::min<long>(n, (block + 1) * BLOCK), [&](long begin, long length) {
             T g[PRIOR::PARAMETERS][TILE];
             q.template gradient<false>(begin, length, g, 0);
             for (int p = 0; p < PRIOR::PARAMETERS; p++)
-                adam(g[p], a, length, states[p].value + begin, states[p].mean + begin, states[p].square + begin);
+                adam(g[p], steps[p], length, states[p].value + begin, states[p].mean + begin, states[p].square + begin);
         });
     });
 }
@@ -251,7 +251,7 @@ static bool run_norms(const arguments<PRIOR>& in, PyArrayObject** kl, PyArrayObj
 template <typename T, typename PRIOR>
 static bool run_update(const arguments<PRIOR>& in, std::vector<PyArrayObject*> moments, PyArrayObject* factor,
                        PyArrayObject* step_size, PyArrayObject* finite, double beta1, double beta2,
-                       double epsilon, bool inplace, std::vector<PyArrayObject**> outputs) {
+                       double epsilon, double log_sigma_rate, bool inplace, std::vector<PyArrayObject**> outputs) {
     const int P = PRIOR::PARAMETERS;
     const std::vector<long> shape = shape_of(in.values[0]);
     objective<T, PRIOR> q;
@@ -273,8 +273,10 @@ static bool run_update(const arguments<PRIOR>& in, std::vector<PyArrayObject*> m
     }
     const adam_step<T> step = {scalar<T>(factor), scalar<T>(step_size), (T)beta1, (T)(1 - beta1), (T)beta2,
                                (T)(1 - beta2), (T)epsilon};
+    adam_step<T> steps[2] = {step, step};        // of mean and log sigma
+    steps[1].step_size *= (T)log_sigma_rate;
     Py_BEGIN_ALLOW_THREADS
-    update(q, states, step, PyArray_SIZE(in.values[0]));
+    update(q, states, steps, PyArray_SIZE(in.values[0]));
     Py_END_ALLOW_THREADS
     return true;
 }

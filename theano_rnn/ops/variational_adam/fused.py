@@ -44,15 +44,15 @@ def fused_norms(data_loss, groups, kl_weight):
     return divergences, squares, gradients
 
 
-def fused_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
+def fused_updates(groups, gradients, state, kl_weight, factor, step_size, finite, log_sigma_rate=1.):
     """Return the updates of a step of Adam, by one operation per group; see `adam_updates`."""
-    scalars = [kl_weight] + [T.cast(number, kl_weight.dtype.name)
+    scalars = [kl_weight] + [T.cast(number, str(kl_weight.dtype))
                              for number in (1 if factor is None else factor, step_size)]
     updates = OrderedDict()
     for prior, group in groups:
         old = group + [moments[parameter] for moments in (state.means, state.squares) for parameter in group]
-        new = VariationalAdam(prior)(*(old + [gradients[parameter] for parameter in group] + scalars
-                                       + [T.cast(finite, "int8")]))
+        step = VariationalAdam(prior, log_sigma_rate=log_sigma_rate)
+        new = step(*(old + [gradients[parameter] for parameter in group] + scalars + [T.cast(finite, "int8")]))
         updates.update(zip(old, new))
     return updates
 
@@ -167,13 +167,15 @@ class VariationalAdam(_VariationalOp):
         Whether the gradients are given for some rows only.
     inplace : bool
         Write the outputs into the memory of the inputs.
+    log_sigma_rate : float
+        Factor of the step size for log sigma.
     """
 
-    __props__ = ("prior", "rows", "inplace")
+    __props__ = ("prior", "rows", "inplace", "log_sigma_rate")
 
-    def __init__(self, prior, rows=False, inplace=False):
+    def __init__(self, prior, rows=False, inplace=False, log_sigma_rate=1.):
         super(VariationalAdam, self).__init__(prior, rows)
-        self.inplace = inplace
+        self.inplace, self.log_sigma_rate = inplace, float(log_sigma_rate)
         if inplace:
             self.destroy_map = {index: [index] for index in range(3 * self.parameters)}
 
@@ -194,7 +196,8 @@ class VariationalAdam(_VariationalOp):
     def c_code(self, node, name, inputs, outputs, sub):
         count = self.parameters
         arguments = [self._arguments(inputs), "{%s}" % ", ".join(inputs[count:3 * count])] + list(inputs[-3:])
-        arguments += [repr(number) for number in (BETA_1, BETA_2, EPSILON)] + [str(int(self.inplace))]
+        arguments += [repr(number) for number in (BETA_1, BETA_2, EPSILON, self.log_sigma_rate)]
+        arguments.append(str(int(self.inplace)))
         arguments.append("{%s}" % ", ".join("&" + output for output in outputs))
         return self.call(self._entry_point("run_update", node), arguments, sub)
 

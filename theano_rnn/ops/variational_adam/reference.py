@@ -154,14 +154,18 @@ def reference_norms(data_loss, groups, kl_weight):
     return divergences, squares, gradients
 
 
-def reference_updates(groups, gradients, state, kl_weight, factor, step_size, finite):
+def reference_updates(groups, gradients, state, kl_weight, factor, step_size, finite, log_sigma_rate=1.):
     """Return the updates of a step of Adam; see `adam_updates`. `gradients` are those of the whole objective."""
     updates = OrderedDict()
+    log_sigmas = set(group.parameters[1] for group in groups if group.prior is not None)
     for parameter, gradient in gradients.items():
         gradient = gradient if factor is None else gradient * factor
         mean, square = state.means[parameter], state.squares[parameter]
         updates[mean] = number_like(BETA_1, mean) * mean + number_like(1 - BETA_1, mean) * gradient
         updates[square] = number_like(BETA_2, square) * square + number_like(1 - BETA_2, square) * gradient ** 2
-        updates[parameter] = parameter - step_size * updates[mean] / (
+        size = step_size
+        if parameter in log_sigmas and log_sigma_rate != 1:
+            size = step_size * number_like(log_sigma_rate, parameter)
+        updates[parameter] = parameter - size * updates[mean] / (
             T.sqrt(updates[square]) + number_like(EPSILON, square))
     return guarded(updates, finite)
