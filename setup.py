@@ -22,12 +22,14 @@ setup(
     license="MIT",
     python_requires=">=3.6,<3.12",
     install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22; python_version < '3.11'",
-                      "numpy<1.24; python_version >= '3.11'", "scipy", "matplotlib", "pooch", "tqdm"],
+                      "numpy<1.24; python_version >= '3.11'", "scipy", "matplotlib", "pooch", "tqdm",
+                      "submitit; python_version >= '3.8'"],
     packages=find_packages(include=[
         "theano_rnn", "theano_rnn.*", "bayes_rnn", "bayes_rnn.*",
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]),
-    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"]},
+    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"],
+                  "Experiments.shared.reproduction": ["published/*"]},
     zip_safe=False,
 )

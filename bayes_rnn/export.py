@@ -1,18 +1,27 @@
-"""Conversion of a pruned network to a compressed model, which is stored in one small file.
+"""Conversion of a pruned network to a compressed model, which is stored in one small file, and export of that model.
 
-`bayes_rnn.predictor` loads the file and predicts. Its docstring describes the arrays and metadata.
+`bayes_rnn.predictor` loads the file and predicts. Its docstring describes the arrays and metadata. On the command line,
+which needs NumPy only, a compressed model becomes C source code::
+
+    python -m bayes_rnn.export compressed.npz --to c             # writes compressed.c and compressed.h
+    python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them; bayes_rnn.predictor uses the result
 """
 
+import io
+import os
+
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.npz_store import save_arrays
 from theano_rnn.tokens import OUTSIDE_WORD
 
 import numpy as np
 
-from .layers.lstm import GATES
-from .predictor import FORMAT, GATE_NONLINEARITIES
-from .pruning import keep_masks
+from .predictor import FORMAT, GATE_NONLINEARITIES, load_model
 
-__all__ = ["compress", "save_model"]
+__all__ = ["compress", "save_model", "main"]
+
+#: Order of the gates in the arrays, as in `bayes_rnn.layers.lstm`, whose import would need Theano.
+_GATES = ("input", "forget", "cell", "output")
 
 
 def compress(network, vocabulary, details):
@@ -47,12 +56,13 @@ def compress(network, vocabulary, details):
     >>> arrays["W_out"].shape
     (4, 3)
     """
+    from .pruning import keep_masks                 # imports Theano, which the command line does not need
     masks = keep_masks(network)
     lstm, dense, embedding = (network.layers.get(name) for name in ("lstm", "dense", "embedding"))
     hidden, rows = masks.hidden, masks.vocabulary
     inputs = rows if embedding is None else masks.embedding_units
     computed = (masks.gates & hidden).ravel()                               # (4H,)
-    of_kept_units = np.tile(hidden, len(GATES))                             # (4H,)
+    of_kept_units = np.tile(hidden, len(_GATES))                             # (4H,)
     z_gates, z_hid, z_in = (variable.pruned_value() for variable in (lstm.z_gates, lstm.z_hid, lstm.z_in))
     bias = lstm.b.get_value()
     W_in = lstm.W_in.pruned_value() * z_in[:, None] * z_gates
@@ -77,7 +87,7 @@ def compress(network, vocabulary, details):
 def _activated_bias(lstm, bias):
     """Return the values of gates that depend on the bias only, ``(4H,)``."""
     input_forget_output = GATE_NONLINEARITIES[lstm.gate_nonlinearity](bias)
-    is_cell = np.repeat(np.arange(len(GATES)) == GATES.index("cell"), lstm.num_units)
+    is_cell = np.repeat(np.arange(len(_GATES)) == _GATES.index("cell"), lstm.num_units)
     return np.where(is_cell, np.tanh(bias), input_forget_output).astype(bias.dtype)
 
 
@@ -103,3 +113,40 @@ def save_model(path, arrays, metadata):
         else:
             packed[name] = array
     save_arrays(path, packed, dict(metadata, format=FORMAT), compress=True)
+
+
+def main(argv=None):
+    """Run the command line ``python -m bayes_rnn.export MODEL --to c``."""
+    parser = ArgumentParser(prog="python -m bayes_rnn.export",
+                            description="Export a compressed model. Needs NumPy only.")
+    parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
+    parser.add_argument("--to", choices=["c"], required=True, help="c: one source file in C99 and its header")
+    parser.add_argument("--out", metavar="NAME",
+                        help="path of the files without .c and .h; its last part is the prefix of the functions "
+                             "(default: MODEL without .npz)")
+    parser.add_argument("--build", action="store_true",
+                        help="compile the C code to a shared library (.so) with cc, or the compiler in the variable CC; "
+                             "bayes_rnn.predictor uses the library beside MODEL")
+    arguments = parser.parse_args(argv)
+    with reported_errors():
+        for path in _export_to_c(arguments.model, arguments.out or os.path.splitext(arguments.model)[0],
+                                 arguments.build):
+            print("%s: %d bytes" % (path, os.path.getsize(path)))
+
+
+def _export_to_c(model_path, out, build_library):
+    """Write the C code of a model, and compile it on request. Return the paths of the files."""
+    from .export_c import build, c_files, file_digest, identifier
+    folder, name = os.path.split(out)
+    if not name or not os.path.isdir(folder or "."):
+        raise ReportedError("--out must be a name in an existing folder, got %s" % out)
+    model = load_model(model_path, backend="numpy")
+    paths = [out + ".c", out + ".h"]
+    for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(model_path))):
+        with io.open(path, "w", encoding="ascii", newline="\n") as stream:
+            stream.write(code)
+    return paths + [build(paths[0])] if build_library else paths
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ Theano is not imported and nothing is compiled. On the command line::
 """
 
 import collections
+import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.npz_store import load_arrays
@@ -32,6 +33,9 @@ FORMAT = "bayes_rnn compressed model, version 1"
 
 #: The largest number of tokens that ``--sample`` generates.
 LARGEST_SAMPLE = 10 ** 9
+#: Lower temperatures give the same samples, in which every token is the most probable one; but scores divided by them
+#: would overflow.
+LOWEST_TEMPERATURE = 1e-100
 
 #: Numbers of dimensions of the arrays of all models.
 _DIMENSIONS = {"W_in": 2, "W_hid": 2, "b": 1, "W_out": 2, "b_out": 1, "gate_is_computed": 1, "gate_constants": 1}
@@ -79,13 +83,17 @@ _GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit), "sigmoid": _Gate(-1., 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 
-def load_model(path):
+def load_model(path, backend="auto"):
     """Load a compressed model.
 
     Parameters
     ----------
     path : str
         A file ``compressed.npz``.
+    backend : str
+        "numpy"; "c" for the library that ``python -m bayes_rnn.export MODEL --to c --build`` creates beside the model;
+        or "auto" for the library if there is one, else NumPy. A library contains machine code: load those that you
+        trust.
 
     Returns
     -------
@@ -94,7 +102,7 @@ def load_model(path):
     Raises
     ------
     ReportedError
-        If the file is missing, damaged, or not a compressed model.
+        If the file is missing, damaged, or not a compressed model, or if the library was built from another model.
 
     Examples
     --------
@@ -112,7 +120,11 @@ def load_model(path):
 
     packed, metadata = load_arrays(path, "compressed model", _naming(path, check))
     arrays = _naming(path, _unpacked)(packed, metadata)
-    return (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
+    model = (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
+    if backend == "c" or backend == "auto" and os.path.exists(os.path.splitext(path)[0] + ".so"):
+        from .c_library import load_library
+        model.compiled = load_library(path, model)
+    return model
 
 
 class _Damaged(Exception):
@@ -242,7 +254,12 @@ class Predictor(object):
         Number of hidden units, H.
     row_of_word : dict of str to int
         Row index of each kept word.
+    compiled : object or None
+        The C code of the model, from `bayes_rnn.c_library`, if `load_model` found it. Then `predict`, `cross_entropy`
+        and `sample` use it.
     """
+
+    compiled = None
 
     def __init__(self, arrays, metadata):
         self.arrays, self.metadata = arrays, metadata
@@ -422,6 +439,8 @@ class ClassPredictor(Predictor):
         -------
         numpy.ndarray ``(len(texts), classes)``
         """
+        if self.compiled is not None:
+            return self.compiled.predict(texts)
         return self.predict_rows(*self.encode(texts))
 
     def predict_rows(self, rows, mask):
@@ -482,6 +501,9 @@ class NextTokenPredictor(Predictor):
         ReportedError
             If the text has less than two tokens, or a token that is not in the vocabulary.
         """
+        measured = None if self.compiled is None else self.compiled.cross_entropy(text)
+        if measured is not None and measured[1] > 0:
+            return measured[0] / measured[1], measured[1]
         tokens = self.tokens(text)
         if len(tokens) < 2:
             raise ReportedError("the text must have at least 2 tokens, got %d" % len(tokens))
@@ -520,19 +542,30 @@ class NextTokenPredictor(Predictor):
         tokens = self.tokens(prompt) if prompt else []
         if self.metadata["kind"] == "words":
             tokens = tokens[:-1]                    # without the end of line: the generated text continues the prompt
-        state, generated = None, list(tokens)
-        tokens = tokens or [end if end in vocabulary else vocabulary[0]]
-        for _ in range(count):
-            state = self.final_state(self.rows(tokens)[None], state=state)
-            scores = self.scores(state[0])[0].astype(np.float64)
-            with np.errstate(over="ignore"):            # a low temperature: all other tokens have probability 0
-                scores = (scores - scores.max()) / temperature
-            probabilities = np.exp(log_softmax(scores))
-            tokens = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random.rand() * probabilities.sum()))]]
-            generated += tokens
+        generated = list(tokens)
+        draw = self._sampler(tokens or [end if end in vocabulary else vocabulary[0]],
+                             max(temperature, LOWEST_TEMPERATURE))
+        generated += [draw(random.rand()) for _ in range(count)]
         if self.metadata["kind"] == "characters":
             return "".join(generated).replace(SPACE_CHARACTER, " ")
         return " ".join("\n" if word == END_OF_LINE else word for word in generated).replace(" \n ", "\n")
+
+    def _sampler(self, tokens, temperature):
+        """Return a function that continues tokens: random number in [0, 1) -> next token."""
+        vocabulary = self.metadata["vocabulary"]
+        if self.compiled is not None:
+            index = {token: index for index, token in enumerate(vocabulary)}
+            draw_index = self.compiled.sampler([index[token] for token in tokens], temperature)
+            return lambda random: vocabulary[draw_index(random)]
+        state, latest = None, tokens
+
+        def draw(random):
+            nonlocal state, latest
+            state = self.final_state(self.rows(latest)[None], state=state)
+            probabilities = np.exp(log_softmax(self.scores(state[0])[0].astype(np.float64) / temperature))
+            latest = [vocabulary[int(np.searchsorted(np.cumsum(probabilities), random * probabilities.sum()))]]
+            return latest[0]
+        return draw
 
     def describe(self, text):
         """Return the prediction for a text as one line of text."""

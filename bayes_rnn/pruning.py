@@ -109,6 +109,18 @@ class CompressionReport(object):
                 lines.append("%s: %s " % (label, " ".join("(%s: %d/%d)" % count for count in counts)))
         return "\n".join(lines + ["Overall compression: %r" % self.ratio])
 
+    def warning(self):
+        """Return a line if no weight is left between the input tokens and the output, else None.
+
+        This is so if all weights of the embedding, all weights from the inputs to the LSTM, or all weights of the fully
+        connected layer are pruned. Without recurrent weights, the output still depends on the input.
+        """
+        empty = [name for name in self.WEIGHTS if name != "lstm.w_h" and self.counts.get(name, (1,))[0] == 0]
+        if not empty:
+            return None
+        return ("Pruning has removed everything: no weight is left in %s, so the predictions do not depend on the "
+                "input tokens" % ", ".join(empty))
+
 
 def compression_report(network):
     """Return the `CompressionReport` of the current parameters of a network."""

@@ -10,7 +10,6 @@
 # PYTHON         the interpreter; default venv/bin/python
 # PEERS_PYTHON   an interpreter with PyTorch and JAX for CUDA; default venv-peers/bin/python
 # RESULTS        the folder of the results
-# PUBLISHED      the folder of the published curves; default ../shared/published
 # NETWORKS       the networks to measure, as NAME:CONFIG
 # LIMIT          seconds after which nothing is started; training stops in time and can be resumed
 # JOBS           number of networks at the same time in references, gradients and train; default 1
@@ -24,7 +23,6 @@ ALL=(check gradients steps peers train)
 PYTHON=${PYTHON:-venv/bin/python}
 PEERS_PYTHON=${PEERS_PYTHON:-venv-peers/bin/python}
 RESULTS=${RESULTS:-benchmarks/results/gpu-$(date +%F)}
-PUBLISHED=${PUBLISHED:-../shared/published}
 NETWORKS=${NETWORKS:-"IMDB:LLLCCL AGNews:LLLCCL Char_PTB:LCCL Word_PTB:LCCL language_modeling:dense-1150 \
 language_modeling:sparse-1725"}
 TRAIN=${TRAIN:-"IMDB:LLLCCL Word_PTB:LCCL"}
@@ -139,7 +137,7 @@ peers() {                                               # once for all networks 
 }
 
 train() {
-    local name=${1%:*} config=${1#*:} curves=$PUBLISHED/published_training_curves.csv
+    local name=${1%:*} config=${1#*:}
     local epochs options run out left resume=() status file
     case $name in
         IMDB) epochs=${IMDB_EPOCHS:-800} options=${IMDB_OPTIONS:-} ;;
@@ -161,8 +159,7 @@ train() {
         [ -f "$run/$file" ] && cp "$run/$file" "$out-$file"
     done
     [ $status = 0 ] || [ $status = 124 ] || return $status
-    [ -f "$curves" ] || { echo "left out: the published curves: $curves does not exist"; return 0; }
-    "$PYTHON" benchmarks/published_curves.py "$run" "$curves" "$out"
+    "$PYTHON" benchmarks/published_curves.py "$run" "$out"
 }
 
 # shellcheck disable=SC2086

@@ -1,21 +1,22 @@
 """Training curves of a run next to the published curves: two plots, and a table of a few epochs.
 
-    python benchmarks/published_curves.py Experiments/IMDB/Results/LLLCCL published_training_curves.csv OUT
+    python benchmarks/published_curves.py Experiments/IMDB/Results/LLLCCL OUT
 
 The command writes OUT-metric.png and OUT-compression.png.
 """
 
 import argparse
-import csv
 import json
 import os
 from collections import OrderedDict
 
-from theano_rnn.errors import ReportedError, reported_errors
+from theano_rnn.errors import reported_errors
 
 from Experiments.shared.plots import plot_run
+from Experiments.shared.reproduction.published import published_curve
+from Experiments.shared.reproduction.results import read_metrics
 
-__all__ = ["read_metrics", "read_published", "merged_curves", "chosen_epochs", "curve_table"]
+__all__ = ["merged_curves", "chosen_epochs", "curve_table"]
 
 COLUMNS = ("val", "test", "compression")
 PUBLISHED = "published "
@@ -29,22 +30,21 @@ def main(argv=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="the folder of the run")
-    parser.add_argument("published", metavar="CSV", help="file of the published curves")
     parser.add_argument("out", metavar="OUT", help="prefix of the plot files")
     arguments = parser.parse_args(argv)
     with reported_errors():
-        show(arguments.run, arguments.published, arguments.out)
+        show(arguments.run, arguments.out)
 
 
-def show(run, published, out):
+def show(run, out):
     """Draw the plots and print the table, or a message if the run has no evaluation yet."""
     with open(os.path.join(run, "config.json")) as stream:
         description = json.load(stream)
-    ours = read_metrics(os.path.join(run, "metrics.csv"))
+    ours = read_metrics(run)
     if not ours:
         print("%s has no evaluation yet" % run)
         return
-    rows = merged_curves(ours, read_published(published, description["dataset"], description["config"]))
+    rows = merged_curves(ours, published_curve(description["dataset"], description["config"]))
     metric, scale = METRICS[description["kind"]]
     folder, prefix = os.path.split(os.path.abspath(out))
     plot_run(rows, [
@@ -53,29 +53,13 @@ def show(run, published, out):
     print(curve_table(rows))
 
 
-def read_metrics(path):
-    """Return the evaluations of a run: list of OrderedDict with ``epoch`` and `COLUMNS`; empty without the file."""
-    if not os.path.exists(path):
-        return []
-    with open(path) as stream:
-        return [_numbers(row) for row in csv.DictReader(stream)]
-
-
-def read_published(path, dataset, config):
-    """Return the published evaluations of a CONFIG in the same form."""
-    if not os.path.exists(path):
-        raise ReportedError("%s does not exist; expected the file published_training_curves.csv" % path)
-    with open(path) as stream:
-        return [_numbers(row) for row in csv.DictReader(stream)
-                if (row["dataset"], row["config"]) == (dataset, config)]
-
-
-def _numbers(row):
-    return OrderedDict([("epoch", int(row["epoch"]))] + [(name, float(row[name])) for name in COLUMNS])
-
-
 def merged_curves(ours, published):
     """Merge evaluations by epoch, up to the last epoch of ours.
+
+    Parameters
+    ----------
+    ours, published : list of dict of str to float
+        With ``epoch`` and `COLUMNS`.
 
     Returns
     -------
@@ -88,7 +72,7 @@ def merged_curves(ours, published):
     published = {row["epoch"]: row for row in published if row["epoch"] <= last}
     rows = []
     for epoch in sorted(set(by_epoch) | set(published)):
-        row = OrderedDict([("epoch", epoch)])
+        row = OrderedDict([("epoch", int(epoch))])
         for prefix, found in (("", by_epoch.get(epoch, {})), (PUBLISHED, published.get(epoch, {}))):
             row.update((prefix + name, found.get(name, float("nan"))) for name in COLUMNS)
         rows.append(row)

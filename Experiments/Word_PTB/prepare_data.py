@@ -1,9 +1,18 @@
-"""Prepare the words of the Penn Treebank: see ``python prepare_data.py --help``."""
+"""Prepare the words of the Penn Treebank or of WikiText-2: see ``python prepare_data.py --help``."""
 
-from Experiments.shared.data.penn_treebank import PennTreebank
+from Experiments.shared.data.penn_treebank import PennTreebank, WikiText2
 from Experiments.shared.data.prepare import main
 
-DATA_SET = PennTreebank("Word_PTB", "words")
+
+class Words(PennTreebank):
+    """Help texts for both corpora."""
+
+    source_help = ("a folder or archive with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or with wiki.train.tokens, "
+                   "wiki.valid.tokens and wiki.test.tokens (--corpus wikitext-2)")
+    folder_help = "the folder to write (default: data/prepared; wikitext-2: data/wikitext-2)"
+
+
+DATA_SET = Words("Word_PTB", "words", {"wikitext-2": WikiText2("Word_PTB", "words")})
 
 if __name__ == "__main__":
     main(DATA_SET)

@@ -11,7 +11,7 @@ from Experiments.shared.config import experiment_folder
 from Experiments.shared.data.archives import check_md5, read_named_files, source_names
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
-from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5
+from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5, WIKITEXT2_DOWNLOADS, WIKITEXT2_FILE_NAME
 from Experiments.shared.data.prepare import (
     DOWNLOADED_SOURCE,
     LOCAL_SOURCE,
@@ -96,10 +96,7 @@ def _nothing_to_do(folder):
 
 
 DATA_SET = TextCorpus("penn", ("ptb.%s.txt", "%s.txt"), DOWNLOADS, MD5)
-# No digest of WikiText-2 is known for certain. The URL is a mirror, because the original one on s3.amazonaws.com is
-# gone; it has not been tried.
-WIKITEXT2 = TextCorpus("wikitext-2", ("wiki.%s.tokens", "%s.txt"),
-                       [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)])
+WIKITEXT2 = TextCorpus("wikitext-2", (WIKITEXT2_FILE_NAME, "%s.txt"), WIKITEXT2_DOWNLOADS)
 CORPORA = collections.OrderedDict((corpus.name, corpus) for corpus in (DATA_SET, WIKITEXT2))
 
 

@@ -14,22 +14,24 @@ from Experiments.shared.config import (
     share,
 )
 from Experiments.shared.data.demo import prepare_demo
-from Experiments.shared.data.tagged_sentences import default_tagged_folder, load_tagged
+from Experiments.shared.data.tagged_sentences import TAGGED_CORPORA, default_tagged_folder, load_tagged
 from Experiments.shared.data.vocabulary import ORDERINGS
 from Experiments.shared.sparse_experiments import FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(
     name="sequence_labeling",
     description="Train a bidirectional LSTM tagger, with a dense or a sparse embedding. The data are the Wall Street "
-                "Journal part of the Penn Treebank if data/wsj exists, else CoNLL-2000.",
+                "Journal part of the Penn Treebank if data/wsj exists, else CoNLL-2000, or those of --corpus.",
     task="Experiments.shared.tasks.tagging:TaggingTask",
     load_data=lambda settings: load_tagged(settings.data, settings.vocab_order, settings.seed),
     prepare_demo=prepare_demo,
     check=architecture_of_tagger,
-    default_data=default_tagged_folder,
+    default_data=lambda folder, settings: default_tagged_folder(folder, settings.corpus),
     settings=[
         Setting("data", "data/wsj, else data/conll2000", path, "folder with wsj_{train,valid,test}.conll and tags.txt, "
                                                                "from prepare_data.py"),
+        Setting("corpus", None, choice(TAGGED_CORPORA + (None,)), "read data/CORPUS: wsj, conll2000 or ewt (English "
+                                                                  "Web Treebank)", added=True),
         Setting("save", "results", path, "folder of the run"),
         Setting("seed", 1982, seed, "random seed"),
         Setting("epochs", 300, positive_integer, "train to this epoch"),

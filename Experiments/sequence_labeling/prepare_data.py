@@ -1,18 +1,18 @@
-"""Prepare CoNLL-2000, or the licensed Wall Street Journal part: see ``python prepare_data.py --help``."""
-
-import os
+"""Prepare CoNLL-2000, the English Web Treebank, or the licensed Wall Street Journal part: see ``--help``."""
 
 from theano_rnn.errors import ReportedError
 
 from Experiments.shared.config import experiment_folder
 from Experiments.shared.data.archives import check_md5, decode, read_named_files, source_names
-from Experiments.shared.data.prepare import DataSet, main
+from Experiments.shared.data.prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, DataSet, main
 from Experiments.shared.data.prepared_folder import PARTS, write_text_folder
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import (
     FILES,
     TAGS_FILE,
     RawPart,
+    default_tagged_folder,
+    parse_conllu,
     parse_sentences,
     parse_tagged,
     tagged_files,
@@ -20,6 +20,11 @@ from Experiments.shared.data.tagged_sentences import (
 
 MD5 = {"train.txt": "2e2f24e90e20fcb910ab2251b5ed8cd0", "test.txt": "56944df34be553b72a2a634e539a0951"}
 VALIDATION_SHARE = 0.1
+EWT_URL = "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/r2.15/"
+EWT_FILES = {"train": "en_ewt-ud-train.conllu", "valid": "en_ewt-ud-dev.conllu", "test": "en_ewt-ud-test.conllu"}
+# Of a copy of release 2.15.
+EWT_MD5 = {"train": "fa9865539033efcf99ea90f8b93d6646", "valid": "cb1da95ff28a449cb9bc286c922e15e1",
+           "test": "01630da0129f8600ef761dbcfd18b9e2"}
 
 
 class TaggedSentences(DataSet):
@@ -28,12 +33,12 @@ class TaggedSentences(DataSet):
     A corpus is a dict of `RawPart` by part and the list of tags.
     """
 
-    experiment = "sequence_labeling"
-    description = ("Download CoNLL-2000 (or take a local copy, or the licensed Wall Street Journal part), check it, "
-                   "and write wsj_{train,valid,test}.conll and tags.txt.")
-    source_help = ("a folder or archive with train.txt and test.txt (CoNLL-2000), or with wsj_train.conll, "
-                   "wsj_valid.conll, wsj_test.conll")
-    folder_help = "the folder to write (default: data/conll2000, or data/wsj for the Wall Street Journal)"
+    experiment, corpus = "sequence_labeling", "conll2000"
+    description = ("Download CoNLL-2000 or the English Web Treebank (or take a local copy, or the licensed Wall Street "
+                   "Journal part), check it, and write wsj_{train,valid,test}.conll and tags.txt.")
+    source_help = ("a folder or archive with train.txt and test.txt (CoNLL-2000), with en_ewt-ud-{train,dev,test}."
+                   "conllu (--corpus ewt), or with wsj_train.conll, wsj_valid.conll, wsj_test.conll")
+    folder_help = "the folder to write (default: data/conll2000, data/ewt or data/wsj)"
     checksum_help = "accept another corpus in the format of CoNLL-2000: do not compare digests"
     default_folder = None
     downloads = [("https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/conll2000.zip",
@@ -43,8 +48,8 @@ class TaggedSentences(DataSet):
         return read_wsj(source) if _is_wsj(source) else read_conll2000(source, not options.no_checksum)
 
     def folder_of(self, source):
-        name = "wsj" if _is_wsj(source) else "conll2000"
-        return os.path.join(experiment_folder(self.experiment), "data", name)
+        return default_tagged_folder(experiment_folder(self.experiment),
+                                     "wsj" if _is_wsj(source) else self.corpus)
 
     def details(self, source, options):
         return {"source": "the Wall Street Journal part, a local copy" if _is_wsj(source) else
@@ -64,6 +69,24 @@ class TaggedSentences(DataSet):
             lines = ["".join("%s\t%s\n" % pair for pair in sentence) for sentence in sentences]
             parts[part] = parse_sentences("\n".join(lines), part)
         return parts, sorted(set(parts["train"].tags))
+
+
+class EnglishWebTreebank(TaggedSentences):
+    """The English Web Treebank of Universal Dependencies: Penn Treebank tags, given by annotators."""
+
+    corpus = "ewt"
+    # No digest of these files on the web is known for certain; `read_ewt` compares them with those of a copy.
+    downloads = [(EWT_URL + EWT_FILES[part], None) for part in PARTS]
+
+    def read(self, source, options):
+        return read_ewt(source, not options.no_checksum)
+
+    def folder_of(self, source):
+        return default_tagged_folder(experiment_folder(self.experiment), self.corpus)
+
+    def details(self, source, options):
+        return {"source": "English Web Treebank" + (
+            " 2.15" if not options.no_checksum else ", " + (LOCAL_SOURCE if options.source else DOWNLOADED_SOURCE))}
 
 
 def read_wsj(source):
@@ -105,6 +128,26 @@ def read_conll2000(source, check=True):
     return parts, sorted(set(read["train.txt"].tags) | set(read["test.txt"].tags))
 
 
+def read_ewt(source, check=True):
+    """Read the English Web Treebank; return values as for `read_conll2000`.
+
+    Parameters
+    ----------
+    source : str
+        Folder or archive with ``en_ewt-ud-train.conllu``, ``en_ewt-ud-dev.conllu`` and ``en_ewt-ud-test.conllu``.
+    check : bool
+        Require the files of release 2.15.
+    """
+    contents = read_named_files(source, [EWT_FILES[part] for part in PARTS])
+    parts = {}
+    for part in PARTS:
+        where = "%s of %s" % (EWT_FILES[part], source)
+        if check:
+            check_md5(contents[EWT_FILES[part]], EWT_MD5[part], where)
+        parts[part] = parse_conllu(decode(contents[EWT_FILES[part]], where), where)
+    return parts, sorted(set(tag for part in PARTS for tag in parts[part].tags))
+
+
 def _is_wsj(source):
     return FILES["train"] in source_names(source)
 
@@ -116,6 +159,7 @@ def _sentences(raw, first, end):
 
 
 DATA_SET = TaggedSentences()
+DATA_SET.corpora = {"ewt": EnglishWebTreebank()}
 
 if __name__ == "__main__":
     main(DATA_SET)

@@ -58,7 +58,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     examples : sequence of str
         Texts that the compressed model classifies or continues at the end of training.
     vectors_norm : float, optional
-        For text classification: the norm of the vectors that ``prepare_data.py`` trained.
+        For text classification: the norm to which the vectors that ``prepare_data.py`` trained are rescaled. Their own
+        norms if omitted.
     recipes : dict of str to dict
         The settings that ``--recipe NAME`` changes.
 
@@ -122,8 +123,8 @@ def _read_vectors(settings, data, norm):
     ----------
     settings : Settings
     data : TextData
-    norm : float
-        The default norm of trained vectors.
+    norm : float or None
+        The default norm of trained vectors; None for their own norms.
     """
     if settings.vectors is None:        # a language model
         return None
@@ -139,7 +140,7 @@ def _read_vectors(settings, data, norm):
         found = WordVectors(found.rows[kept], found.vectors[kept], found.origin)
     else:
         found = WordVectors(*read_vectors(settings.vectors, words, units), origin=settings.vectors)
-    if settings.vectors_norm is not None or settings.vectors == "train":
-        norm = settings.vectors_norm or norm
+    norm = settings.vectors_norm or (norm if settings.vectors == "train" else None)
+    if norm is not None:
         found = WordVectors(found.rows, rescaled(found.vectors, norm), "%s; norm %s" % (found.origin, norm))
     return found

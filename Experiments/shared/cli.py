@@ -116,6 +116,16 @@ def add_device_option(parser):
                              "A device in THEANO_FLAGS takes precedence")
 
 
+def _add_flags(parser, experiment):
+    """Add ``--name`` and ``--no-name`` for each setting that is true or false."""
+    for setting in experiment.flags():
+        name = setting.name.replace("_", "-")
+        parser.add_argument("--" + name, dest=setting.name, action="store_const", const=True,
+                            default=argparse.SUPPRESS, help=setting.help)
+        parser.add_argument("--no-" + name, dest=setting.name, action="store_const", const=False,
+                            default=argparse.SUPPRESS, help="cancel --%s of a run that is resumed" % name)
+
+
 def _argument(read):
     """Return a reader of `config` as the type of an argument of argparse."""
     def convert(text):
@@ -131,6 +141,8 @@ def _argument(read):
 def _option_parser(experiment):
     parser = ArgumentParser(description=experiment.description)
     for setting in experiment.settings:
+        if setting in experiment.flags():
+            continue
         spellings = ["--" + setting.name]
         if "_" in setting.name:
             spellings.append("--" + setting.name.replace("_", "-"))
@@ -143,6 +155,7 @@ def _option_parser(experiment):
     parser.add_argument("--demo", action="store_true",
                         help="train a small network on a corpus that the project generates; needs no data. Changes %s"
                         % ", ".join("%s=%s" % item for item in sorted(experiment.demo.items())))
+    _add_flags(parser, experiment)
     add_device_option(parser)
     return parser
 
@@ -183,13 +196,15 @@ def _config_parser(experiment):
                         help="train a small network on a corpus that the project generates; needs no data")
     parser.add_argument("--set", metavar="name=value", action="append", default=[], dest="assignments",
                         help="change a hyperparameter; may be repeated")
+    _add_flags(parser, experiment)
     add_device_option(parser)
     return parser
 
 
 def _own_options(experiment, arguments):
     """Return the settings that the user gave by options of their own: dict."""
-    values = {name: getattr(arguments, name, None) for name in experiment.dialect.own_options + ("epochs",)}
+    names = experiment.dialect.own_options + ("epochs",) + tuple(setting.name for setting in experiment.flags())
+    values = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -69,19 +69,13 @@ def _shortened(value):
 
 
 def choice(choices):
-    """Return a function that accepts only the given words; see `number`."""
+    """Return a function that accepts only the given words, and None if it is among them; see `number`."""
     def read(value):
         if value not in choices:
-            raise ReportedError("must be one of %s, got %r" % (", ".join(choices), value))
+            raise ReportedError("must be one of %s, got %s"
+                                % (", ".join(filter(None, choices)), _shortened(repr(value))))
         return value
     return read
-
-
-def flag(value):
-    """Return a truth value as it is."""
-    if not isinstance(value, bool):
-        raise ReportedError("must be true or false, got %s" % _shortened(repr(value)))
-    return value
 
 
 def text(value):
@@ -128,6 +122,14 @@ def rate_schedule(value):
         raise ReportedError("must be none or epoch:factor,epoch:factor with increasing epochs and positive factors, "
                             "got %s" % (value,))
     return pairs
+
+
+def flag(value):
+    """Read True or False. On the command line, ``--name`` gives True and ``--no-name`` gives False."""
+    found = {"true": True, "false": False}.get(str(value).lower())
+    if found is None:
+        raise ReportedError("must be true or false, got %s" % _shortened(repr(value)))
+    return found
 
 
 def path(value):
@@ -183,17 +185,16 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 
 #: Spelling of the command line and of ``config.json`` of an experiment.
 #:
-#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level; all
-#: others are under "settings". A name that an experiment does not have is left out. own_options: settings that have an
-#: option of their own (None: all of them); the others are changed by --set. data: name of the setting that holds the
-#: data folder. resume, out, data_option, demo: spellings of options and of the command of a demonstration, for
-#: messages.
+#: identity: key of the experiment's name in config.json. top_level: names of the settings at the same level, if the
+#: experiment has them; all others are under "settings". own_options: settings that have an option of their own (None:
+#: all of them); the others are changed by --set. data: name of the setting that holds the data folder. resume, out,
+#: data_option, demo: spellings of options and of the command of a demonstration, for messages.
 Dialect = namedtuple("Dialect", ["identity", "top_level", "own_options", "data", "resume", "out", "data_option",
                                  "demo"])
 
 #: ``main.py CONFIG --set name=value``
 CONFIG_DIALECT = Dialect(
-    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "recipe"),
+    "dataset", ("kind", "config", "seed", "demo", "data_dir", "vectors", "vectors_norm", "recipe"),
     ("config", "seed", "data_dir", "vectors", "vectors_norm", "recipe"), "data_dir", "--resume", "--out", "--data-dir",
     "python main.py CONFIG --demo")
 #: ``main.py --name value``
@@ -208,6 +209,10 @@ RECORDED_KEYS = ("entry", "settings", "versions", "resumed_with")
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best
 #: checkpoint are kept.
 LOOP_SETTINGS = dict(evaluate_every=1, save_every=2 ** 63 - 1, checkpoint_minutes=10.)
+
+#: A setting that every experiment has. It does not affect the numbers of a run.
+TENSORBOARD = Setting("tensorboard", False, flag, "write event files for TensorBoard to the folder tensorboard of the "
+                      "run; a resumed run continues to write them", added=True)
 
 
 def fixed_setting(name, default):
@@ -389,7 +394,8 @@ class Experiment(object):
         Settings that may change when a run is resumed.
     dialect : Dialect
     default_data : str or callable
-        The data folder, relative to the folder of the experiment; or a function of that folder that returns it.
+        The data folder, relative to the folder of the experiment; or a function of that folder and the `Settings` that
+        returns it.
     check : callable, optional
         Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
     read_initial : callable, optional
@@ -422,6 +428,15 @@ class Experiment(object):
         self.begins_with = tuple(begins_with)
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
+        self._add_setting(TENSORBOARD)
+
+    def _add_setting(self, setting):
+        """Add a setting that does not affect the numbers of a run, unless the experiment has it."""
+        if setting.name not in self._by_name:
+            self.settings += (setting,)
+            self._by_name[setting.name] = setting
+        if setting.name not in self.free:
+            self.free += (setting.name,)
 
     def derive(self, **changes):
         """Return a copy with other arguments of the constructor."""
@@ -445,18 +460,22 @@ class Experiment(object):
     def assignable_settings(self):
         """Return the settings that ``--set name=value`` can change: list of Setting."""
         own = self.dialect.own_options or ()
-        return [setting for setting in self.settings if setting.name not in own]
+        return [setting for setting in self.settings if setting.name not in own and setting.read is not flag]
+
+    def flags(self):
+        """Return the settings that are true or false, which have options without a value: list of Setting."""
+        return [setting for setting in self.settings if setting.read is flag]
 
     def check_setting(self, name, value):
         """Return a value as it is stored; raise a `ReportedError` if it is not accepted."""
         return (self.setting(name) or self._fixed_by_name[name]).checked(value)
 
-    def data_folder(self, demo=False):
-        """Return the default data folder."""
-        if demo:
+    def data_folder(self, settings):
+        """Return the default data folder of some settings."""
+        if settings.demo:
             return os.path.join(self.folder, "data", "demo")
         if callable(self.default_data):
-            return self.default_data(self.folder)
+            return self.default_data(self.folder, settings)
         return os.path.join(self.folder, self.default_data)
 
     def make_settings(self, demo=False, **given):
@@ -482,8 +501,6 @@ class Experiment(object):
         values = self.defaults
         values.update(self.fixed)
         values["demo"] = demo
-        if self.dialect.data in values:
-            values[self.dialect.data] = self.data_folder(demo)
         if "save" in values:
             values["save"] = path(values["save"])
         settings = Settings(self, values)
@@ -492,6 +509,8 @@ class Experiment(object):
                 if name not in settings:
                     raise ReportedError(settings._unknown(name))
                 setattr(settings, name, value)
+        if self.dialect.data in settings and self.dialect.data not in given:
+            setattr(settings, self.dialect.data, self.data_folder(settings))
         return settings
 
     def _recipe(self, name):

@@ -9,16 +9,19 @@ from theano_rnn.errors import ReportedError
 from theano_rnn.runtime import configure, ensure_configured
 
 import numpy as np
-from tqdm import tqdm
 
 from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint, load_progress
 from .config import refuse_other_settings
 from .interruption import InterruptSwitch, lasting_output
+from .monitoring import EventLog, ProgressDisplay, require_tensorboard
 from .plots import plot_run
 from .run_folder import RunFolder
 from .tasks import build_task
 
 __all__ = ["train_and_evaluate", "restore_task", "load_data", "train", "Interrupted", "NotFinite"]
+
+#: Explanation of the lines of `_print_epoch`, whose format is that of the published logs.
+EPOCH_LEGEND = "In the lines of epochs: loss = mean, grad norm = maximum, mean (over the minibatches of the epoch)"
 
 
 class Interrupted(Exception):
@@ -79,6 +82,8 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
     >>> task = train_and_evaluate(settings, "Results/two-epochs")                # doctest: +SKIP
     """
     experiment, run = settings.experiment, RunFolder(run_folder)
+    if settings.tensorboard:
+        require_tensorboard()
     continues = run.has("config.json")
     if continues:
         refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
@@ -211,7 +216,8 @@ def train(task, run, settings, checkpoint=None, best=None):
     task : Experiments.shared.tasks.base.Task
     run : RunFolder
     settings : Settings
-        ``epochs`` (a task may end earlier), ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``.
+        ``epochs`` (a task may end earlier), ``evaluate_every`` and ``save_every`` (epochs), ``checkpoint_minutes``,
+        ``tensorboard``.
     checkpoint : str, optional
         Path of the checkpoint from which training continues.
     best : float, optional
@@ -227,6 +233,7 @@ def train(task, run, settings, checkpoint=None, best=None):
     started = time.time()
     task.compile()
     run.log("Compiled in %.1fs" % (time.time() - started))
+    run.log(EPOCH_LEGEND)
     progress, epochs = Progress(best=best), settings.epochs
     if checkpoint is None:
         CheckpointWriter(task, run).begin(progress)
@@ -238,7 +245,8 @@ def train(task, run, settings, checkpoint=None, best=None):
         run.log("Nothing to do: epoch %d is done; train further with --epochs" % epochs)
         return
     try:
-        _train_epochs(task, run, settings, progress)
+        with EventLog(run, progress.epoch, settings.tensorboard) as events:
+            _train_epochs(task, run, settings, progress, events)
     except NotFinite as error:
         run.append_to_log("error: %s" % error)
         raise
@@ -284,15 +292,17 @@ def _set_later_best_aside(run, progress):
         run.log("The best checkpoint is of a later epoch; it is now best_before.npz")
 
 
-def _train_epochs(task, run, settings, progress):
+def _train_epochs(task, run, settings, progress, events):
     checkpoints, plots = CheckpointWriter(task, run), _Plots(task, run, progress)
     try:
         with InterruptSwitch() as switch:
             while progress.epoch <= settings.epochs and not task.finished(progress.rows):
                 _train_epoch(task, run, progress, settings, switch, checkpoints)
                 _print_epoch(run, progress)
+                row = _epoch_row(progress)
                 if progress.epoch % settings.evaluate_every == 0 or progress.epoch == settings.epochs:
-                    _evaluate(task, run, progress, checkpoints)
+                    _evaluate(task, run, progress, row, checkpoints)
+                events.write(progress.epoch, row)
                 snapshot = progress.epoch % settings.save_every == 0
                 finished = progress.epoch
                 progress.start_epoch()
@@ -313,9 +323,8 @@ def _train_epochs(task, run, settings, progress):
 def _train_epoch(task, run, progress, settings, switch, checkpoints):
     saved_at = time.time()
     started = time.time() - progress.seconds
-    bar = tqdm(total=task.minibatch_count(progress.epoch), initial=progress.minibatch, disable=not sys.stderr.isatty(),
-               desc="Epoch %d" % progress.epoch, unit="minibatch", leave=False, file=sys.stderr)
-    with bar:
+    with ProgressDisplay("Epoch %d" % progress.epoch, task.minibatch_count(progress.epoch),
+                         progress.minibatch) as display:
         for minibatch in task.minibatches(progress.epoch, progress.minibatch):
             loss, gradient_norm, diagnosis = task.step(minibatch)
             if not (np.isfinite(loss) and np.isfinite(gradient_norm)):
@@ -328,8 +337,7 @@ def _train_epoch(task, run, progress, settings, switch, checkpoints):
             progress.losses.append(loss)
             progress.gradient_norms.append(gradient_norm)
             progress.seconds = time.time() - started
-            bar.update()
-            bar.set_postfix(loss="%.3f" % loss, refresh=False)
+            display.update(progress.losses)
             task.after_step(run, progress)
             if switch.pressed:
                 checkpoints.write(progress)
@@ -345,11 +353,15 @@ def _print_epoch(run, progress):
                np.mean(progress.gradient_norms)))
 
 
-def _evaluate(task, run, progress, checkpoints):
-    row = OrderedDict([("epoch", progress.epoch), ("train_seconds", round(progress.seconds, 3)),
-                       ("train_loss", float(np.mean(progress.losses))),
-                       ("max_grad_norm", max(progress.gradient_norms)),
-                       ("mean_grad_norm", float(np.mean(progress.gradient_norms)))])
+def _epoch_row(progress):
+    """Return the first columns of ``metrics.csv``."""
+    return OrderedDict([("epoch", progress.epoch), ("train_seconds", round(progress.seconds, 3)),
+                        ("train_loss", float(np.mean(progress.losses))),
+                        ("max_grad_norm", max(progress.gradient_norms)),
+                        ("mean_grad_norm", float(np.mean(progress.gradient_norms)))])
+
+
+def _evaluate(task, run, progress, row, checkpoints):
     columns, value = task.evaluate_epoch(run, progress)
     row.update(columns)
     progress.rows.append(row)

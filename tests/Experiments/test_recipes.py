@@ -55,7 +55,7 @@ def test_a_run_is_resumed_with_its_recipe_only(quick, capsys):
 
 def test_a_resumed_run_follows_the_schedule_to_the_same_bits(data, tmp_path):
     whole, stopped = str(tmp_path / "whole"), str(tmp_path / "stopped")
-    options = ["--recipe", "fast"] + running.set_arguments(
+    options = ["--recipe", "fast", "--vectors", "none"] + running.set_arguments(
         embedding_units=8, hidden_units=5, length=10, batch_size=170, rate_schedule="0:1,1:4,3:0.5", log_sigma_rate=2)
     train(data("IMDB"), whole, "--epochs", "4", *options)
     train(data("IMDB"), stopped, "--epochs", "2", *options)

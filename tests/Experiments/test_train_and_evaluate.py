@@ -16,6 +16,7 @@ from theano_rnn.npz_store import load_arrays, save_arrays
 import numpy as np
 import pytest
 from helpers import running
+from helpers.events import read_scalars
 
 from Experiments.shared import checkpoints, cli, run_folder
 from Experiments.shared import train_and_evaluate as training
@@ -25,7 +26,7 @@ from Experiments.shared.tasks import base, build_task
 
 # Old matplotlib and Theano, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-SETTINGS = dict(evaluate_every=1, save_every=1000, checkpoint_minutes=1000.)
+SETTINGS = dict(evaluate_every=1, save_every=1000, checkpoint_minutes=1000., tensorboard=False)
 MINIBATCHES = 3
 STOP = 1.           # the score that ends a run early
 
@@ -275,6 +276,40 @@ def test_resume_goes_back_to_the_checkpoint_and_drops_later_rows(run):
     assert task.trained_on() == all_steps(3)
 
 
+def test_events_of_a_resumed_run_have_each_epoch_once(run):
+    pytest.importorskip("tensorboardX")
+    options = dict(tensorboard=True, evaluate_every=2)
+    train(Task({2: 0.25}), run, 3, **options)
+    last = running.read_bytes(run.file("last.npz"))
+    train(Task({4: 0.75, 5: 0.5}), run, 5, resume=True, **options)
+    with open(run.file("last.npz"), "wb") as stream:        # as if killed before the checkpoint
+        stream.write(last)
+    task = Task({4: 1. / 2, 6: 0.125}, {(4, 0): lambda: 400.})
+    train(task, run, 6, resume=True, **options)
+    scalars = read_scalars(run.file("tensorboard"))
+    assert scalars["val"] == [(2, 0.25), (3, 0.5), (4, 0.5), (6, 0.125)]
+    assert [step for step, _ in scalars["train_loss"]] == [1, 2, 3, 4, 5, 6]
+    assert scalars["max_grad_norm"] == [(step, 3.) for step in range(1, 7)] and scalars["train_loss"][3][1] > 100
+
+
+def test_progress_is_printed_but_not_logged(run, monkeypatch, capsys):
+    monkeypatch.setattr(training.ProgressDisplay, "INTERVAL", 0.)
+    train(Task(), run, 2)
+    output, errors = capsys.readouterr()
+    assert [line.split(", 0")[0] for line in errors.splitlines()] == [
+        "Epoch %d: minibatch %d of 3, loss %.3f" % (epoch, number + 1, 10 * epoch + number / 2.)
+        for epoch, number in all_steps(2)]
+    assert output == log_of(run) and "minibatch" not in output.replace(training.EPOCH_LEGEND, "")
+
+
+def test_the_log_says_which_gradient_norm_is_the_maximum(run):
+    train(Task(), run, 1)
+    lines = log_of(run).splitlines()
+    assert lines[1] == ("In the lines of epochs: loss = mean, grad norm = maximum, mean (over the minibatches of the "
+                        "epoch)")
+    assert lines[2].endswith("s \t loss = 11.000, \t grad norm = 3.000,\t2.000")
+
+
 def test_resume_restores_the_best(run):
     train(Task({1: 0.9, 2: 0.3}), run, 2)
     best = running.read_bytes(run.file("best.npz"))
@@ -385,6 +420,20 @@ def test_a_second_ctrl_c_stops_at_once(run):
     task = Task()
     train(task, run, 4, resume=True)
     assert task.trained_on() == all_steps(4)
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_sigterm_may_be_repeated_and_wins(numbers, run, capsys):
+    """Slurm sends it to all processes of a job, and the process that started the training forwards it."""
+    def signals():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        return 7.
+    task = Task(at={(2, 1): signals})
+    with pytest.raises(training.Interrupted) as caught:
+        train(task, run, 4)
+    assert not caught.value.by_user and capsys.readouterr().err.count("stopping soon") == 1
+    assert task.trained_on() == all_steps(4)[:5]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

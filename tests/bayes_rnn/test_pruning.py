@@ -354,6 +354,19 @@ def test_report_of_a_language_model_has_no_embedding(cases):
         "Overall compression: %r" % (111 / (111 + 1e-8))])
 
 
+@pytest.mark.parametrize("name, pruned, layers", [
+    ("LLLCCL", (), ""), ("LLLCCL", ("lstm.W_hid",), ""), ("DCDCCD", (), ""), ("LCIL", ("lstm.W_hid",), ""),
+    ("LLLCCL", ("embedding.z_voc",), "embedding.w"), ("LLLCCL", ("embedding.W",), "embedding.w, lstm.w_x"),
+    ("LLLCCL", ("lstm.W_in",), "embedding.w, lstm.w_x"), ("LCIL", ("lstm.z_in",), "lstm.w_x"),
+    ("LLLCCL", ("dense.W",), "dense.w"), ("LCIL", ("dense.W",), "dense.w")])
+def test_a_line_says_when_no_weight_is_left_between_input_and_output(cases, name, pruned, layers):
+    case = cases(name)
+    case.randomise(0, [float(variable not in pruned) for variable in case.variables])
+    warning = compression_report(case.network).warning()
+    assert warning == (layers and "Pruning has removed everything: no weight is left in %s, so the predictions do not "
+                       "depend on the input tokens" % layers or None)
+
+
 # -- kept words --------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, variable", [("LLLCCL", "embedding.z_voc"), ("LCIL", "lstm.z_in")])

@@ -33,7 +33,7 @@ SETTINGS = {
     "Char_PTB": dict(hidden_units=5, length=20, batch_size=16, learning_rate=1e-2, evaluate_every=1, save_every=50,
                      epochs=2),
     "Word_PTB": dict(hidden_units=5, length=8, streams=8, learning_rate=3e-3, evaluate_every=20, save_every=50,
-                     epochs=60),
+                     epochs=60, kl_warmup=40),
 }
 #: Folder, printed lines and data of a finished run.
 FinishedRun = collections.namedtuple("FinishedRun", "path output data")

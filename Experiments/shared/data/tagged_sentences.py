@@ -1,6 +1,6 @@
 """Tagged sentences: ``wsj_{train,valid,test}.conll`` with "token TAB tag" lines, and ``tags.txt``.
 
-CoNLL-2000 has the same form and the same file names; the name of the folder says which corpus it is.
+All corpora have the same form and the same file names; the name of the folder says which corpus it is.
 """
 
 import collections
@@ -17,7 +17,7 @@ from .prepared_folder import PARTS
 from .vocabulary import Vocabulary, ordered_vocabulary
 
 __all__ = ["TaggedData", "TaggedPart", "RawPart", "FILES", "TAGS_FILE", "load_tagged", "default_tagged_folder",
-           "parse_sentences", "parse_tagged", "tagged_files"]
+           "parse_sentences", "parse_conllu", "parse_tagged", "tagged_files", "TAGGED_CORPORA"]
 
 TaggedData = collections.namedtuple("TaggedData", "vocabulary tags train valid test")
 TaggedPart = collections.namedtuple("TaggedPart", "tokens tags offsets")
@@ -25,6 +25,9 @@ RawPart = collections.namedtuple("RawPart", "words tags offsets")
 
 FILES = collections.OrderedDict((part, "wsj_%s.conll" % part) for part in PARTS)
 TAGS_FILE = "tags.txt"
+#: Names of the corpora, which are also those of their folders. Without a choice, the first one if it is there, else the
+#: second one.
+TAGGED_CORPORA = ("wsj", "conll2000", "ewt")
 
 
 def load_tagged(folder, vocab_order="up", seed=0):
@@ -62,8 +65,8 @@ def load_tagged(folder, vocab_order="up", seed=0):
     (8042, 44)
     """
     if not os.path.isdir(folder):
-        raise ReportedError("no tagged sentences in %s: run 'python prepare_data.py' (or 'python prepare_data.py "
-                            "--source PATH' for a local copy), or try --demo" % folder)
+        raise ReportedError("no tagged sentences in %s: run 'python prepare_data.py%s' (with --source PATH for a local "
+                            "copy), or try --demo" % (folder, " --corpus ewt" if _is_ewt(folder) else ""))
     missing = [name for name in FILES.values() if not os.path.isfile(os.path.join(folder, name))]
     if missing:
         raise ReportedError("%s has no %s; expected %s: run prepare_data.py, or try --demo"
@@ -76,10 +79,10 @@ def load_tagged(folder, vocab_order="up", seed=0):
     return TaggedData(vocabulary, tags, *encoded)
 
 
-def default_tagged_folder(experiment_folder):
-    """Return the default data folder: ``data/wsj`` if it exists, else ``data/conll2000``."""
-    licensed = os.path.join(experiment_folder, "data", "wsj")
-    return licensed if os.path.isdir(licensed) else os.path.join(experiment_folder, "data", "conll2000")
+def default_tagged_folder(experiment_folder, corpus=None):
+    """Return the data folder of a corpus; without a name, ``data/wsj`` if it exists, else ``data/conll2000``."""
+    folders = {name: os.path.join(experiment_folder, "data", name) for name in TAGGED_CORPORA}
+    return folders[corpus or ("wsj" if os.path.isdir(folders["wsj"]) else "conll2000")]
 
 
 def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
@@ -118,6 +121,54 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
             offsets.append(len(words))
     if not words:
         raise ReportedError("%s has no sentence; expected lines of '%s'" % (name, " ".join(columns)))
+    return RawPart(words, tags, offsets)
+
+
+def parse_conllu(text, name):
+    r"""Parse CoNLL-U [1]_: the words and their language-specific tags, which are the second and the fifth column.
+
+    Lines of multiword tokens (``1-2``) and of empty nodes (``8.1``) are not words.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        For error messages.
+
+    Returns
+    -------
+    RawPart
+
+    References
+    ----------
+    .. [1] https://universaldependencies.org/format.html
+
+    Examples
+    --------
+    >>> lines = ["# text = don't", "1-2\tdon't" + 8 * "\t_", "1\tdo\tdo\tAUX\tVBP" + 5 * "\t_",
+    ...          "2\tn't\tnot\tPART\tRB" + 5 * "\t_", ""]
+    >>> parse_conllu("\n".join(lines), "example")
+    RawPart(words=['do', "n't"], tags=['VBP', 'RB'], offsets=[0, 2])
+    """
+    words, tags, offsets = [], [], [0]
+    for number, line in enumerate(text.split("\n") + [""], 1):
+        line = line.rstrip("\r")
+        if line and not line.startswith("#"):
+            fields = line.split("\t")
+            if len(fields) != 10:
+                raise ReportedError("%s, line %d: expected the 10 columns of CoNLL-U, got %r; use an undamaged copy"
+                                    % (name, number, line[:80]))
+            if not fields[0].isdigit():
+                continue
+            if fields[4] == "_":
+                raise ReportedError("%s, line %d: the word %r has no tag in the fifth column; use a treebank with "
+                                    "language-specific tags" % (name, number, fields[1]))
+            words.append(fields[1])
+            tags.append(fields[4])
+        elif not line and len(words) > offsets[-1]:
+            offsets.append(len(words))
+    if not words:
+        raise ReportedError("%s has no sentence; expected CoNLL-U" % name)
     return RawPart(words, tags, offsets)
 
 
@@ -162,6 +213,10 @@ def tagged_files(parts, tags):
         sentences = ["".join(lines[begin:end]) for begin, end in zip(raw.offsets, raw.offsets[1:])]
         contents[name] = "".join(sentence + "\n" for sentence in sentences).encode("utf-8")
     return contents
+
+
+def _is_ewt(folder):
+    return os.path.basename(os.path.normpath(folder)) == "ewt"
 
 
 def _listed_tags(text, name):

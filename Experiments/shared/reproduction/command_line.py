@@ -9,14 +9,15 @@ from collections import OrderedDict
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
-from ..config import experiment_folder, positive_integer
+from ..config import Setting, experiment_folder, positive_integer
+from ..data.demo import prepare_demo
 from ..run_folder import PROJECT
-from . import cluster, report
+from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
 from .runs import CONFIG_EXPERIMENTS, FINISHED, command, state
 from .tables import CORPORA, TABLES, make_table
 
-__all__ = ["main", "select_rows", "planned_runs"]
+__all__ = ["main", "select_rows", "demonstration", "planned_runs"]
 
 RESULTS = os.path.join(PROJECT, "Experiments", "Results")
 #: Epochs of a demonstration, by experiment.
@@ -46,12 +47,17 @@ def main(argv=None):
         table = make_table(options.table, options.corpus)
         table = select_rows(table, options.rows)
         if options.demo:
-            table = _demonstration(table)
+            table = demonstration(table)
         seeds = _seeds(table, options.seeds)
         runs, root = planned_runs(table, seeds, options), root_of_runs(options)
         if options.dry_run:
             _print_plan(runs, options)
             return
+        if options.publish:
+            _publish(make_table(options.table, options.corpus), runs, root, seeds[0], options)
+            return
+        if options.demo and not options.table_only:
+            _prepare_demo_data(table, options)
         try:
             failures = [] if options.table_only else cluster.run_all(
                 runs, root, options.executor, options.max_jobs, options.cpus, options.minutes, options.sbatch)
@@ -72,6 +78,18 @@ def _write(table, root, seeds, options):
     print("Written: %s" % ", ".join(paths))
 
 
+def _publish(table, runs, root, first_seed, options):
+    """Copy the runs into the project, and write the whole table and the READMEs from all runs in the project."""
+    if options.demo or options.epochs is not None:
+        raise ReportedError("--publish takes neither --demo nor --epochs")
+    copied = publish.copy_runs(runs, root, publish.REFERENCE, first_seed)
+    collected = report.collect(table, publish.REFERENCE, table.seeds)
+    name = file_name(table, options.corpus)
+    paths = report.write_table(table, collected, publish.TABLE_FOLDER, name)
+    print("Copied: %s" % (", ".join(copied) or "no run"))
+    print("Written: %s" % ", ".join(paths + publish.update_readmes(name, collected)))
+
+
 def file_name(table, corpus):
     """Return the name of the files of a table: its name, and the corpus of the tagger if it is not the default."""
     uses_corpus = any(section.experiment == "sequence_labeling" for section in table.sections)
@@ -88,6 +106,9 @@ def _parser():
     parser.add_argument("--dry-run", action="store_true",
                         help="print what would run and how long it would take, and stop")
     parser.add_argument("--table-only", action="store_true", help="write the table from the runs that exist")
+    parser.add_argument("--publish", action="store_true",
+                        help="for maintainers: copy the results of the runs to Experiments/Results/reference, write "
+                             "the table from there to Experiments/Results/tables and into the READMEs, and stop")
     parser.add_argument("--rows", metavar="ROW", nargs="+",
                         help="only these rows; names or patterns such as 'IMDB/*' (default: all)")
     parser.add_argument("--seeds", metavar="SEED", nargs="+", type=int, help="seeds (default: as many as in the paper)")
@@ -162,17 +183,27 @@ def _seeds(table, given):
     return seeds
 
 
-def _demonstration(table):
+def demonstration(table):
     """Return a table whose rows are small: demonstrations of the same models."""
     def small(row):
         arguments = list(row.arguments)
         for place, argument in enumerate(arguments[:-1]):
             if row.experiment == "language_modeling" and argument in SIZES:
                 arguments[place + 1] = str(int(arguments[place + 1]) // 10)
+        if row.experiment == "sequence_labeling" and "--emb_density" not in arguments:
+            arguments += ["--emb_density", "1", "--emb_blocks", "1"]        # the tagger's --demo has a sparse embedding
         return row._replace(arguments=tuple(arguments + ["--demo"]), curve=None,
                             epochs=min(row.epochs, DEMO_EPOCHS[row.experiment]))
     return table._replace(sections=[section._replace(rows=[small(row) for row in section.rows])
                                     for section in table.sections])
+
+
+def _prepare_demo_data(table, options):
+    """Write the generated data before training: jobs that start at the same time must not all write them."""
+    for experiment in sorted({row.experiment for section in table.sections for row in section.rows}):
+        folder = os.path.join(os.path.abspath(options.data_dir), experiment) if options.data_dir else os.path.join(
+            experiment_folder(experiment), "data", "demo")
+        prepare_demo(experiment, folder)
 
 
 def root_of_runs(options):
@@ -195,7 +226,7 @@ def planned_runs(table, seeds, options):
     list of Run
     """
     if options.epochs is not None:
-        positive_integer(options.epochs)
+        Setting("--epochs", None, positive_integer).checked(options.epochs)
     further = options.arguments.split() + (["--device", options.device] if options.device != "cpu" else [])
     return [run for seed in seeds for section in table.sections for row in section.rows
             for run in row.runs(seed, options.epochs, further, _data_option(row, options))]

@@ -21,6 +21,8 @@ CSV_COLUMNS = ("table", "experiment", "row", "folder", "seeds", "commits", "fini
 #: Markers and colours of the plots.
 SERIES = OrderedDict([("published", ("s", "C0")), ("ours", ("o", "C1")), ("ours, unfinished", ("^", "C1")),
                       ("authors' log at that epoch", ("v", "C2"))])
+#: Columns of a section whose Markdown has one line for each group of runs.
+SHORT = 3
 SELECTIONS = {"last": "last epoch", "best": "best validation epoch"}
 
 
@@ -91,6 +93,38 @@ def section_markdown(section, rows, other=()):
     other : list of Baseline
     """
     columns = [column for column in section.columns if _is_used(column, rows, other)]
+    lines = _short_lines(rows, columns) if len(section.columns) <= SHORT else _long_lines(rows, columns, other)
+    text = ["| %s |" % " | ".join(line) for line in lines]
+    text.insert(1, "|" + "---|" * len(lines[0]))
+    return "\n".join(text)
+
+
+def _short_lines(rows, columns):
+    """Return a table with one line for each group of runs: published, ours and difference are columns."""
+    published = {column.key for column in columns for found in rows for reference in found.references
+                 if column.key in reference.numbers}
+    lines = [["model", "ours", "epochs"]]
+    for column in columns:
+        lines[0] += (["%s: paper" % column.title, "ours", "difference"] if column.key in published else
+                     ["%s, ours" % column.title])
+    for found in rows:
+        for number, result in enumerate(found.results or [None]):
+            line = [_head(found) if number == 0 else ""]
+            line += ["-", "0 of %d" % found.row.epochs] if result is None else [
+                _seeds_text(result.seeds), _ours_epochs(result, found.row)]
+            for column in columns:
+                ours = _ours_text(result and result.ours.get(column.key), column)
+                if column.key in published:
+                    numbers = found.references[0].numbers if found.references else {}
+                    line += [_number_text(numbers.get(column.key)), ours, _difference_text(result, column)]
+                else:
+                    line.append(ours)
+            lines.append(line)
+    return lines
+
+
+def _long_lines(rows, columns, other):
+    """Return a table in which published numbers, ours and the difference are lines."""
     lines = [["model", "numbers", "epochs"] + [column.title for column in columns]]
     for found in rows:
         lines += _row_lines(found, columns)
@@ -98,9 +132,7 @@ def section_markdown(section, rows, other=()):
         values = {"accuracy": number_text(_percent(baseline.test), 2), "vocabulary": baseline.words,
                   "bytes": baseline.bytes}
         lines.append([baseline.name, "baseline, ours", "-"] + [values.get(column.key) or "-" for column in columns])
-    text = ["| %s |" % " | ".join(line) for line in lines]
-    text.insert(1, "|" + "---|" * len(lines[0]))
-    return "\n".join(text)
+    return lines
 
 
 def _percent(text):
@@ -127,15 +159,23 @@ def _row_lines(found, columns):
             lines.append(["difference", ""] + [_difference_text(result, column) for column in columns])
     if not found.results:
         lines.append(["ours", "0 of %d" % row.epochs] + ["-"] * len(columns))
-    head = row.label if found.is_choice else "%s<br>`%s`<br>`%s`" % (row.label, row.folder, row.command())
-    return [[head if number == 0 else ""] + line for number, line in enumerate(lines)]
+    return [[_head(found) if number == 0 else ""] + line for number, line in enumerate(lines)]
+
+
+def _head(found):
+    row = found.row
+    return row.label if found.is_choice else "%s<br>`%s`<br>`%s`" % (row.label, row.folder, row.command())
+
+
+def _number_text(number):
+    if number is None:
+        return "-"
+    return "%s ± %s" % (number.text, number.sd) if number.sd else number.text
 
 
 def _published_line(reference, row, columns):
     epochs = "%s, %d" % (row.select, row.epochs) if reference.epoch is None else "%d" % reference.epoch
-    numbers = [reference.numbers.get(column.key) for column in columns]
-    return [reference.name, epochs] + [
-        "-" if number is None else number.text + (" ± " + number.sd if number.sd else "") for number in numbers]
+    return [reference.name, epochs] + [_number_text(reference.numbers.get(column.key)) for column in columns]
 
 
 def _ours_name(result):
@@ -153,7 +193,8 @@ def _seeds_text(seeds):
 def _ours_epochs(result, row):
     done = "%d of %d" % (result.done, row.epochs)
     if not result.finished:
-        return done if result.epoch in (None, result.done) else "%d (%s)" % (result.epoch, done)
+        so_far = "best so far, " if row.select == "best" and not row.curve else ""
+        return so_far + (done if result.epoch in (None, result.done) else "%d (%s)" % (result.epoch, done))
     if row.select == "best":
         return "best%s (%s)" % ("" if result.epoch is None else ", %d" % result.epoch, done)
     return "last (%s)" % done
@@ -175,7 +216,7 @@ def _ours_text(summary, column):
 
 def _difference(result, key):
     """Return ours - published, or None."""
-    if result.reference is None or key not in result.ours or key not in result.reference.numbers:
+    if result is None or result.reference is None or key not in result.ours or key not in result.reference.numbers:
         return None
     return result.ours[key].mean - float(result.reference.numbers[key].text)
 

@@ -14,8 +14,8 @@ from ..config import experiment_folder
 from .published import PublishedNumber, published_curve, published_numbers
 from .runs import FINISHED, is_complete, state
 
-__all__ = ["Summary", "Reference", "Result", "RowResults", "Baseline", "row_results", "choice_results", "baselines",
-           "number_text"]
+__all__ = ["Summary", "Reference", "Result", "RowResults", "Baseline", "read_metrics", "row_results",
+           "choice_results", "baselines", "number_text"]
 
 #: Mean and standard deviation (NaN for one run) of some runs, and their number.
 Summary = namedtuple("Summary", ["mean", "sd", "count"])
@@ -54,8 +54,22 @@ def number_text(value, decimals):
 
 # -- one run -----------------------------------------------------------------------------------------------------------
 
-def _read_metrics(folder):
-    """Return the rows of ``metrics.csv``: list of dict of str to float; empty without the file."""
+def read_metrics(folder):
+    """Return the evaluations of a run: list of dict of str to float, empty without ``metrics.csv``.
+
+    Parameters
+    ----------
+    folder : str
+
+    Returns
+    -------
+    list of dict of str to float
+
+    Raises
+    ------
+    ReportedError
+        If the file is damaged.
+    """
     path = os.path.join(folder, "metrics.csv")
     if not os.path.isfile(path):
         return []
@@ -102,7 +116,7 @@ def _measure(section, row, seed, root, limit):
     config = _read_json(os.path.join(folder, "config.json"))
     if config:
         _check_run(runs[0], folder, config)
-    rows = [values for values in _read_metrics(folder) if values["epoch"] <= min(limit or row.epochs, row.epochs)]
+    rows = [values for values in read_metrics(folder) if values["epoch"] <= min(limit or row.epochs, row.epochs)]
     if not rows:
         return None
     finished = rows[-1]["epoch"] >= row.epochs or not limit and state(runs[0], root).name == FINISHED

@@ -110,6 +110,8 @@ class BayesianTask(NetworkTask):
         run.log("Testing took %.3fs" % columns["test_seconds"])
         report = self.report()
         run.log(report.text())
+        if report.warning():
+            run.log(report.warning())
         columns["compression"] = report.ratio
         for name, (kept, total) in report.counts.items():
             column = name.split(".")[1] if name.startswith("lstm") or name.endswith("voc") else name.replace(".", "_")
@@ -128,7 +130,8 @@ class BayesianTask(NetworkTask):
         """Print the metric of the pruned network and its compression report."""
         for part in ("valid", "test"):
             print("%s (clip): %.4f" % (LABELS[part].capitalize(), self.evaluate(part)))
-        print(self.report().text())
+        report = self.report()
+        print("\n".join(filter(None, [report.text(), report.warning()])))
 
     # -- the compressed model ------------------------------------------------------------------------------------------
 

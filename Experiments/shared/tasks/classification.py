@@ -69,7 +69,7 @@ class TextTask(BayesianTask):
     def evaluate(self, part, minibatches=None, function=None):
         function = function or self._function("evaluation")
         right = count = 0
-        for minibatch in self._with_progress_bar(part, minibatches):
+        for minibatch in self._with_progress(part, minibatches):
             values = function(*minibatch)
             right, count = right + int(values[0]), count + int(values[1])
         return right / float(count)

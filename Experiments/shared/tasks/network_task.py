@@ -1,7 +1,6 @@
 """Base class of the tasks that train a Theano network."""
 
 import itertools
-import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
@@ -9,10 +8,10 @@ from theano_rnn.lasagne_compat import lasagne
 
 import numpy as np
 import theano
-from tqdm import tqdm
 
 from ..checkpoints import load_checkpoint
 from ..interruption import shielded_children
+from ..monitoring import displayed
 from .base import Task
 
 __all__ = ["NetworkTask", "LABELS"]
@@ -144,16 +143,15 @@ class NetworkTask(Task):
                 self._functions[name] = getattr(self, "_make_" + name)()
         return self._functions[name]
 
-    def _with_progress_bar(self, part, minibatches=None):
-        """Return the minibatches of a part, or the first few, with a progress bar on a terminal."""
-        return tqdm(itertools.islice(self.evaluation_minibatches(part), minibatches), desc="Testing", leave=False,
-                    disable=not sys.stderr.isatty(), file=sys.stderr)
+    def _with_progress(self, part, minibatches=None):
+        """Return the minibatches of a part, or the first few, with a `ProgressDisplay`."""
+        return displayed(itertools.islice(self.evaluation_minibatches(part), minibatches), "Testing")
 
     def _mean_nats(self, part, minibatches=None, function=None):
         """Return the mean loss of a language model on a part; the state is carried from minibatch to minibatch."""
         function = function or self._function("evaluation")
         total, count, state = 0., 0, None
-        for tokens, targets in self._with_progress_bar(part, minibatches):
+        for tokens, targets in self._with_progress(part, minibatches):
             state = self.network.initial_state(len(tokens)) if state is None else state
             nats, predictions, *state = function(*([tokens] + state + [targets]))
             total, count = total + float(nats), count + int(predictions)

@@ -100,7 +100,7 @@ class TaggingTask(NetworkTask):
         part : {"train", "valid", "test"}
         """
         right, tokens, nats = sum(np.array([float(value) for value in self._function("evaluation")(*minibatch)])
-                                  for minibatch in self._with_progress_bar(part))
+                                  for minibatch in self._with_progress(part))
         return right / tokens, nats / tokens
 
     def evaluate_epoch(self, run, progress):

@@ -30,6 +30,9 @@ def sources(kind, folder):
         return raw_corpora.write_tree(folder / "raw", raw_corpora.ptb_files())
     if kind == "ptb-zip":
         return raw_corpora.write_zip(folder / "p.zip", raw_corpora.ptb_files(), "x/")
+    if kind == "wikitext-zip":
+        return raw_corpora.write_zip(folder / "w.zip", {"wikitext-2/wiki.%s.tokens" % part: text for part, text
+                                                        in raw_corpora.PTB_TEXTS.items()})
     if kind == "agnews-folder":
         return raw_corpora.agnews_folder(folder / "ag")
     return os.path.join(raw_corpora.write_tree(folder / "ag", {"one.csv": raw_corpora.agnews_csv()}), "one.csv")
@@ -49,6 +52,7 @@ VECTORS, NO_VECTORS = [], ["--vectors", "none"]
     ("Char_PTB", "ptb-folder", [], ["train: 1980 characters", "vocabulary: 23 characters"]),
     ("Char_PTB", "ptb-zip", [], ["ptb.char.valid.txt"]),
     ("Word_PTB", "ptb-zip", [], ["train: 600 words", "vocabulary: 14 words"]),
+    ("Word_PTB", "wikitext-zip", ["--corpus", "wikitext-2"], ["train: 600 words", "vocabulary: 14 words"]),
 ])
 def test_scripts_prepare_the_same_bytes_whatever_the_hash_seed(tmp_path, dataset, kind, options, expected):
     if options is VECTORS and dataset == "IMDB":

@@ -1,0 +1,125 @@
+"""Copy runs into the project, and put the tables made from them into the READMEs of the experiments."""
+
+import io
+import os
+import re
+import shutil
+
+from theano_rnn.errors import ReportedError
+from theano_rnn.npz_store import write_atomically
+
+from ..config import experiment_folder
+from ..run_folder import PROJECT
+from .report import section_markdown
+
+__all__ = ["REFERENCE", "TABLE_FOLDER", "copy_runs", "update_readmes", "table_of_readme"]
+
+#: The root of the runs that belong to the project, and the folder of the tables made from them.
+REFERENCE = os.path.join(PROJECT, "Experiments", "Results", "reference")
+TABLE_FOLDER = os.path.join(PROJECT, "Experiments", "Results", "tables")
+
+#: Files of a run that are copied. Plots are copied for one seed of a row only.
+TEXTS, OTHERS, PLOTS = ("metrics.csv", "log.txt", "config.json", "test.json", "kept_words.txt"), ("compressed.npz",), (
+    ".png",)
+#: The folders of an absolute path.
+FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/,\"()]+/)+")
+BEGIN, END = "<!-- %s: written by reproduce.py -->", "<!-- end of %s -->"
+
+
+def copy_runs(runs, root, target, first_seed):
+    """Copy the results of runs, without checkpoints, vocabulary and the folders in paths.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Those without an evaluation are left out.
+    root, target : str
+        The roots of the runs and of the copies.
+    first_seed : int
+        The seed whose plots are copied.
+
+    Returns
+    -------
+    list of str
+        The folders of the copied runs.
+    """
+    copied = []
+    for run in runs:
+        source, destination = os.path.join(root, run.folder), os.path.join(target, run.folder)
+        if not os.path.isfile(os.path.join(source, "metrics.csv")):
+            continue
+        copied.append(run.folder)
+        if os.path.realpath(source) == os.path.realpath(destination):
+            continue
+        os.makedirs(destination, exist_ok=True)
+        has_plots = "seed%d" % first_seed in run.folder.split("/")
+        for name in sorted(os.listdir(source)):
+            path = os.path.join(source, name)
+            if name in TEXTS:
+                with io.open(path, encoding="utf-8") as stream:
+                    write_atomically(os.path.join(destination, name), FOLDERS.sub("", stream.read()))
+            elif name in OTHERS or name.endswith(PLOTS) and has_plots:
+                shutil.copyfile(path, os.path.join(destination, name))
+    return copied
+
+
+def update_readmes(name, collected, folder=None):
+    """Replace the tables in the READMEs of the experiments.
+
+    A README contains a table between the comments ``<!-- NAME: written by reproduce.py -->`` and
+    ``<!-- end of NAME -->``. A README without these comments stays as it is.
+
+    Parameters
+    ----------
+    name : str
+        Of the files of the table.
+    collected : list
+        From `report.collect`.
+    folder : str, optional
+        The folder that contains the folders of the experiments.
+
+    Returns
+    -------
+    list of str
+        The paths of the READMEs that contain the table.
+    """
+    changed = []
+    for section, rows, other in collected:
+        path = os.path.join(folder, section.experiment) if folder else experiment_folder(section.experiment)
+        path = os.path.join(path, "README.md")
+        with io.open(path, encoding="utf-8") as stream:
+            text = stream.read()
+        found = _place(name, text, path)
+        if found:
+            text = text[:found[0]] + "\n\n%s\n\n" % section_markdown(section, rows, other) + text[found[1]:]
+            write_atomically(path, text)
+            changed.append(path)
+    return changed
+
+
+def table_of_readme(name, path):
+    """Return a table that a README contains, or None.
+
+    Parameters
+    ----------
+    name : str
+    path : str
+
+    Returns
+    -------
+    str or None
+    """
+    with io.open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    found = _place(name, text, path)
+    return text[found[0]:found[1]].strip() if found else None
+
+
+def _place(name, text, path):
+    """Return where the table begins and ends in a text, or None."""
+    begin, end = text.find(BEGIN % name), text.find(END % name)
+    if begin < 0 and end < 0:
+        return None
+    if begin < 0 or end < begin:
+        raise ReportedError("%s must have the comment %r before %r" % (path, BEGIN % name, END % name))
+    return begin + len(BEGIN % name), end

@@ -1,0 +1,154 @@
+/* -- the words of a text ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const unsigned char *text;
+    size_t size, position;
+#if FINAL_SIGMA
+    int after_cased;            /* whether the last character that is not case-ignorable is cased */
+#endif
+} cursor;
+
+#if FINAL_SIGMA
+/* Return whether a capital sigma before the position ends a word, as the Unicode Standard defines it (Final_Sigma):
+ * case-ignorable characters aside, a cased character is before it, and none is behind it. */
+static int is_final(const cursor *at)
+{
+    size_t position = at->position;
+
+    if (!at->after_cased)
+        return 0;
+    while (position < at->size) {
+        uint32_t code = next_character(at->text, at->size, &position);
+
+        if (!contains(case_ignorable, COUNT(case_ignorable), code))
+            return !contains(cased, COUNT(cased), code);
+    }
+    return 1;
+}
+#endif
+
+#if LOWER_CASE
+/* Return a character in lower case. Letters that are in no word of the model, in both cases, need not change. */
+static uint32_t lower(uint32_t code)
+{
+    size_t low = 0, high = COUNT(upper_letters);
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (upper_letters[middle] < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < COUNT(upper_letters) && upper_letters[low] == code ? lower_letters[low] : code;
+}
+#endif
+
+/* Return the next character in lower case if it can be part of a word, else 0. */
+static uint32_t next_word_character(cursor *at)
+{
+    uint32_t code = next_character(at->text, at->size, &at->position);
+#if FINAL_SIGMA
+    uint32_t original = code;
+
+    if (code == 0x3A3)
+        code = is_final(at) ? 0x3C2 : 0x3C3;
+    if (!contains(case_ignorable, COUNT(case_ignorable), original))
+        at->after_cased = contains(cased, COUNT(cased), original);
+#endif
+    if (code < 0x80)
+        return ascii_word[code];
+#if LOWER_CASE
+    code = lower(code);
+#endif
+    return contains(word_characters, COUNT(word_characters), code) ? code : 0;
+}
+
+/* Read the next word: the longest sequence of word characters. Return 0 if there is none. */
+static int next_word(cursor *at, text_word *word)
+{
+    clear(word);
+    while (at->position < at->size) {
+#if LOWER_CASE
+        /* U+0130 is the only character with two in lower case: i and U+0307, which ends the word. */
+        int ends = at->size - at->position >= 2 && memcmp(at->text + at->position, "\xC4\xB0", 2) == 0;
+#else
+        const int ends = 0;
+#endif
+        uint32_t code = next_word_character(at);
+
+        if (code != 0)
+            append(word, code);
+        if (word->length > 0 && (code == 0 || ends))
+            return 1;
+    }
+    return word->length > 0;
+}
+
+/* -- the functions of the header ---------------------------------------------------------------------------------- */
+
+/* Write the probabilities of the classes, and return the index of the largest one. */
+static int classify(const float *h, float *probabilities)
+{
+#if OUTPUTS == 1
+    float score;
+
+    output_scores(h, &score);
+    probabilities[1] = 1.0f / (1.0f + expf(-score));
+    probabilities[0] = 1.0f - probabilities[1];
+    return probabilities[1] > probabilities[0];
+#else
+    float largest, sum = 0.0f;
+    int k, best = 0;
+
+    output_scores(h, probabilities);
+    for (k = 1; k < MODEL_CLASSES; k++)
+        if (probabilities[k] > probabilities[best])
+            best = k;
+    largest = probabilities[best];
+    for (k = 0; k < MODEL_CLASSES; k++)
+        sum += probabilities[k] = expf(probabilities[k] - largest);
+    for (k = 0; k < MODEL_CLASSES; k++)
+        probabilities[k] /= sum;
+    return best;
+#endif
+}
+
+int model_predict(const char *text, size_t size, float *probabilities)
+{
+    cursor at = {0};
+    text_word word;
+    float h[UNITS] = {0}, c[UNITS] = {0};
+    size_t count;
+
+    at.text = (const unsigned char *)text;
+    at.size = size;
+    step(h, c, START_ROW);
+    for (count = 1; count < MODEL_LENGTH && next_word(&at, &word); count++) {
+        size_t index = find(&word);                 /* of a word with a row, its row */
+
+        step(h, c, index == WORDS ? OUTSIDE_ROW : index < ROWS ? index : ROWS);
+    }
+    if (count < MODEL_LENGTH)
+        step(h, c, END_ROW);
+    return classify(h, probabilities);
+}
+
+void model_predict_all(const char *const *texts, const size_t *sizes, size_t count, float *probabilities)
+{
+    size_t k;
+
+    for (k = 0; k < count; k++)
+        model_predict(texts[k], sizes[k], probabilities + k * MODEL_CLASSES);
+}
+
+const char *model_class_name(int index)
+{
+    return index >= 0 && index < MODEL_CLASSES ? class_names[index] : NULL;
+}
+
+const char *model_digest(void)
+{
+    return digest;
+}

@@ -1,0 +1,83 @@
+/* -- the LSTM ----------------------------------------------------------------------------------------------------- */
+
+/* tanh, with an error below 4e-7. A rational function that was fitted to tanh on [-8, 8]; no branches, so that
+ * compilers can compute several values at once. */
+static float tanh_approximation(float x)
+{
+    float square, numerator, denominator;
+
+    x = x < 8.0f ? x : 8.0f;
+    x = x > -8.0f ? x : -8.0f;
+    square = x * x;
+    numerator = 1.50618445e-8f;
+    numerator = numerator * square + 2.17732690e-5f;
+    numerator = numerator * square + 3.56415752e-3f;
+    numerator = numerator * square + 1.34381920e-1f;
+    numerator = numerator * square + 9.99999940e-1f;
+    denominator = 8.45367538e-7f;
+    denominator = denominator * square + 3.39918158e-4f;
+    denominator = denominator * square + 2.61360202e-2f;
+    denominator = denominator * square + 4.67715144e-1f;
+    denominator = denominator * square + 1.0f;
+    return x * numerator / denominator;
+}
+
+/* Nonlinearity of the input, forget and output gates. Its scale is multiplied into the weights; see SIGMOIDS. */
+static float gate_nonlinearity(float x)
+{
+#if HARD_SIGMOID
+    x = x < 1.0f ? x : 1.0f;                        /* of 0.2 x + 0.5 */
+    return x > 0.0f ? x : 0.0f;
+#else
+    return 0.5f * tanh_approximation(x) + 0.5f;     /* of x / 2 */
+#endif
+}
+
+/* Compute one time step: replace h and c by their next values. row is the row of the word in the input matrix; ROWS
+ * stands for a word without a row, which pruning removed.
+ *
+ *     i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b),  c = f c + i g,  h = o tanh(c)
+ *
+ * Columns exist only for the gates that depend on x or h. All others have a constant value. */
+static void step(float *restrict h, float *restrict c, size_t row)
+{
+    float a[COLUMNS], gates[4 * UNITS + 1];         /* input, forget, cell, output; the last one is not used */
+    const float *i = gates, *f = gates + UNITS, *g = gates + 2 * UNITS, *o = gates + 3 * UNITS;
+    size_t j, k;
+
+    memcpy(a, bias, sizeof bias);
+    memcpy(gates, gate_constants, sizeof gate_constants);
+    if (row < ROWS) {
+#if EMBEDDING
+        float x[INPUTS] = {0};
+
+        add_embedding_row(x, 1.0f, row);
+        for (k = 0; k < INPUTS; k++)
+            add_input_weights_row(a, x[k], k);
+#else
+        add_input_weights_row(a, 1.0f, row);
+#endif
+    }
+    for (j = 0; j < UNITS; j++)
+        add_hidden_weights_row(a, h[j], j);
+    for (k = 0; k < SIGMOIDS; k++)
+        a[k] = gate_nonlinearity(a[k]);
+    for (k = SIGMOIDS; k < COLUMNS; k++)
+        a[k] = tanh_approximation(a[k]);
+    for (k = 0; k < COLUMNS; k++)
+        gates[gate_of_column[k]] = a[k];
+    for (j = 0; j < UNITS; j++) {
+        c[j] = f[j] * c[j] + i[j] * g[j];
+        h[j] = o[j] * tanh_approximation(c[j]);
+    }
+}
+
+/* Compute the scores of all outputs: h W + b. */
+static void output_scores(const float *h, float *scores)
+{
+    size_t j;
+
+    memcpy(scores, output_bias, sizeof output_bias);
+    for (j = 0; j < UNITS; j++)
+        add_output_weights_row(scores, h[j], j);
+}

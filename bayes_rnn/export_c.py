@@ -1,0 +1,402 @@
+"""Export of a compressed model as C source code: ``python -m bayes_rnn.export MODEL --to c``.
+
+The result is one source file in C99 and its header. They consist of tables, which this module generates from the model,
+and of the files in the folder ``c``, in which it replaces the prefix ``model_`` by the name of the model.
+"""
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import unicodedata
+
+from theano_rnn.errors import ReportedError
+from theano_rnn.tokens import END_OF_DOCUMENT, END_OF_LINE, OUTSIDE_WORD, START_WORD, UNKNOWN_WORD, tokenize
+
+import numpy as np
+
+from .predictor import ClassPredictor
+
+__all__ = ["c_files", "build", "identifier", "file_digest", "library_path"]
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
+
+#: Matrices with more elements than this, of which less than a quarter are not zero, are stored as their nonzero elements.
+_LARGE = 1024
+#: A table of the products of embedding and input weights may have this number of elements if it saves time.
+_LARGE_TABLE = 1 << 18
+#: Number of columns that compilers can compute at once on all processors with vector instructions.
+_VECTOR = 4
+#: Tokens that no text contains.
+_NO_TOKEN = "((size_t)-1)"
+
+
+# -- C ------------------------------------------------------------------------------------------------------------------
+
+def identifier(name):
+    """Return a prefix for the names in C: letters, digits and underscores of a name, in lower case.
+
+    Examples
+    --------
+    >>> identifier("IMDB-demo")
+    'imdb_demo'
+    """
+    name = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
+    return name if name[:1].isalpha() else "model_" + name if name else "model"
+
+
+def _lines(items, columns=110):
+    """Return items separated by commas, in indented lines."""
+    lines, line, length = [], [], 0
+    for item in items:
+        if length + len(item) + 2 > columns:
+            lines.append("    " + ", ".join(line))
+            line, length = [], 0
+        line.append(item)
+        length += len(item) + 2
+    return ",\n".join(lines + ["    " + ", ".join(line)])
+
+
+def _array(kind, name, items):
+    """Return the definition of a constant array. C has no empty arrays: an empty one has one element, 0."""
+    items = list(items) or ["0"]
+    return "static const %s %s[%d] = {\n%s\n};\n" % (kind, name, len(items), _lines(items))
+
+
+def _integers(name, values, largest=None):
+    """Return the definition of an array of unsigned integers of the smallest type."""
+    values = [int(value) for value in values]
+    largest = max(values + [0]) if largest is None else largest
+    kind = "uint8_t" if largest < 1 << 8 else "uint16_t" if largest < 1 << 16 else "uint32_t"
+    return _array(kind, name, ["0x%X" % value if largest > 1 << 16 else str(value) for value in values])
+
+
+def _floats(values):
+    """Yield float32 numbers as the shortest decimals that are read back as the same numbers."""
+    values = np.asarray(values, dtype=np.float32).ravel()
+    for value in np.where(np.abs(values) < 1e-30, np.float32(0), values):
+        yield "0" if value == 0 else str(value) + "f"
+
+
+def _string(text):
+    """Return a string literal of a text in UTF-8."""
+    return '"%s"' % "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else "\\%03o" % byte for byte in text.encode("utf-8"))
+
+
+def _bytes(data):
+    """Yield the bytes of a word, as characters where they are printable."""
+    for byte in bytearray(data):
+        yield "'%c'" % byte if 32 < byte < 127 and byte not in b"'\\?" else str(byte)
+
+
+def _template(name):
+    with io.open(os.path.join(HERE, name), encoding="utf-8") as source:
+        return source.read()
+
+
+def _matrix(name, values):
+    """Return the definition of a matrix and of the function ``add_<name>_row``."""
+    rows, columns = values.shape
+    nonzero = values != 0
+    is_sparse = values.size > _LARGE and nonzero.sum() * 4 < values.size
+    about = "/* %s: %d rows, %d columns%s. */\n" % (
+        name, rows, columns, ", %d elements that are not zero" % nonzero.sum() if is_sparse else "")
+    if is_sparse:
+        starts = np.concatenate([[0], np.cumsum(nonzero.sum(axis=1))])
+        data = (_integers("matrix_start", starts) + _integers("matrix_column", np.nonzero(values)[1])
+                + _array("float", "matrix_value", _floats(values[nonzero])))
+    else:
+        # Braces around each row.
+        data = "static const float matrix[%d][%d] = {\n%s\n};\n" % (
+            rows, columns, ",\n".join("    {\n%s\n    }" % _lines(_floats(row)) for row in values))
+    code = data + "\n" + _template("sparse_matrix.c" if is_sparse else "dense_matrix.c")
+    return about + re.sub(r"\bmatrix(?=_|\b)", name, code).replace("add_matrix_row", "add_%s_row" % name).replace(
+        "MATRIX_COLUMNS", str(columns))
+
+
+# -- characters ---------------------------------------------------------------------------------------------------------
+
+def _all_characters():
+    return [chr(code) for code in range(0x110000)]
+
+
+def _bounds(codes):
+    """Return the bounds of the ranges of sorted code points: first, last + 1, first, last + 1, ..."""
+    codes = np.asarray(codes, dtype=np.int64)
+    breaks = np.flatnonzero(np.diff(codes) != 1)
+    if not len(codes):
+        return []
+    first, last = codes[np.append(0, breaks + 1)], codes[np.append(breaks, len(codes) - 1)]
+    return np.stack([first, last + 1], axis=1).ravel()
+
+
+def _set(name, codes):
+    return _array("uint32_t", name, ["0x%X" % bound for bound in _bounds(codes)])
+
+
+def _word_characters():
+    """Return a boolean array: whether each character is a word character of the tokenizer."""
+    result = np.zeros(0x110000, dtype=bool)
+    for word in tokenize("".join(_all_characters())):
+        result[ord(word[0]):ord(word[-1]) + 1] = True
+    return result
+
+
+def _lower_case_tables(alphabet, is_word_character):
+    """Return the tables for lower-casing, which Python's own ``str.lower`` defines, and whether sigmas need more.
+
+    Characters that are in no word of the model, neither before nor after, are left out.
+    """
+    characters = _all_characters()
+    pairs = []
+    for code in range(0x80, 0x110000):
+        low = characters[code].lower()
+        if low == characters[code] or code == 0x3A3:
+            continue
+        if code in alphabet or ord(low[0]) in alphabet or is_word_character[code] != is_word_character[ord(low[0])]:
+            pairs.append((code, ord(low[0])))
+    tables = [_integers("upper_letters", [pair[0] for pair in pairs]),
+              _integers("lower_letters", [pair[1] for pair in pairs])]
+    final_sigma = bool({0x3A3, 0x3C2, 0x3C3} & alphabet)
+    if final_sigma:
+        # These sets are not accessible in Python, but a capital sigma behind a character shows to which it belongs.
+        cased = [code for code in range(0x110000) if (" " + characters[code] + u"\u03A3").lower()[-1] == u"\u03C2"]
+        beside = {code for code in range(0x110000) if ("a" + characters[code] + u"\u03A3").lower()[-1] == u"\u03C2"}
+        tables += [_set("cased", cased), _set("case_ignorable", sorted(beside - set(cased)))]
+    return "\n".join(tables), final_sigma
+
+
+# -- words --------------------------------------------------------------------------------------------------------------
+
+def _hash(data):
+    value = 2166136261
+    for byte in bytearray(data):
+        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+    return value
+
+
+def _words(words, is_reachable):
+    """Return the tables of words, and their constants. Words that are not reachable cannot be found."""
+    encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+    slots = [0] * (1 << max(1, (2 * len(words)).bit_length()))
+    for index, data in enumerate(encoded):
+        if is_reachable(words[index]):
+            slot = _hash(data) % len(slots)
+            while slots[slot]:
+                slot = (slot + 1) % len(slots)
+            slots[slot] = index + 1
+    starts = np.concatenate([[0], np.cumsum([len(data) + 1 for data in encoded])])
+    lines = ",\n".join("    " + ", ".join(list(_bytes(data)) + ["0"]) for data in encoded) or "    0"
+    tables = ("static const unsigned char words[] = {\n%s\n};\n" % lines + "\n" + _integers("word_start", starts) + "\n"
+              + _integers("slots", slots))
+    return tables, [("WORDS", "%d" % len(words)), ("SLOTS", "%du" % len(slots)),
+                    ("LONGEST_WORD", "%d" % max([len(data) for data in encoded] + [1]))]
+
+
+# -- the network --------------------------------------------------------------------------------------------------------
+
+def _padded(count):
+    return max(_VECTOR, -(-count // _VECTOR) * _VECTOR)
+
+
+def _network(model):
+    """Return the matrices and tables of the LSTM, and their constants."""
+    arrays = {name: np.asarray(array, dtype=np.float32) for name, array in model.arrays.items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ReportedError("the model cannot be exported: %s contains a value that is not finite" % name)
+    units, hard = model.num_units, model.metadata["gate_nonlinearity"] == "hard_sigmoid"
+    computed = np.flatnonzero(arrays["gate_is_computed"])
+    is_cell = computed // max(units, 1) == 2
+    # The columns: input, forget and output gates, then the cell; zeros fill each part.
+    sigmoids, cells = np.flatnonzero(~is_cell), np.flatnonzero(is_cell)
+    columns = _padded(len(sigmoids)) + _padded(len(cells))
+    place = np.empty(len(computed), dtype=int)
+    place[sigmoids], place[cells] = np.arange(len(sigmoids)), _padded(len(sigmoids)) + np.arange(len(cells))
+    scale = np.where(is_cell, 1, 0.2 if hard else 0.5).astype(np.float32)
+
+    def in_columns(values):
+        result = np.zeros(values.shape[:-1] + (columns,), dtype=np.float32)
+        result[..., place] = values * scale
+        return result
+
+    bias = in_columns(arrays["b"])
+    if hard:
+        bias[place[sigmoids]] += np.float32(0.5)
+    gate_of_column = np.full(columns, 4 * units)
+    gate_of_column[place] = computed
+    W_in, W_hid = in_columns(arrays["W_in"]), in_columns(arrays["W_hid"])
+    W_out, constants = arrays["W_out"], arrays["gate_constants"]
+    if not units:                                   # C has no empty arrays: one unit that is always 0
+        units, constants, gate_of_column = 1, np.zeros(4), np.full(columns, 4)
+        W_hid, W_out = np.zeros((1, columns), dtype=np.float32), np.zeros((1, W_out.shape[1]), dtype=np.float32)
+    embedding = arrays.get("embedding")
+    if embedding is not None:
+        rows, inputs = embedding.shape
+        product = rows * columns
+        if product <= rows * inputs + W_in.size or (inputs > _VECTOR and product <= _LARGE_TABLE):
+            W_in, embedding = embedding.dot(W_in), None
+    if embedding is None:
+        rows = len(W_in)
+        W_in = W_in if rows else np.zeros((1, columns), dtype=np.float32)
+    matrices = [] if embedding is None else [_matrix("embedding", embedding)]
+    matrices += [_matrix("input_weights", W_in), _matrix("hidden_weights", W_hid), _matrix("output_weights", W_out),
+                 _array("float", "bias", _floats(bias)), _array("float", "gate_constants", _floats(constants)),
+                 _integers("gate_of_column", gate_of_column),
+                 _array("float", "output_bias", _floats(arrays["b_out"]))]
+    constants = [("ROWS", max(rows, 1)), ("UNITS", units), ("OUTPUTS", W_out.shape[1]), ("COLUMNS", columns),
+                 ("SIGMOIDS", _padded(len(sigmoids))), ("HARD_SIGMOID", int(hard)), ("EMBEDDING", int(embedding is not None))]
+    if embedding is not None:
+        constants.append(("INPUTS", embedding.shape[1]))
+    return "\n".join(matrices), constants
+
+
+# -- the files ----------------------------------------------------------------------------------------------------------
+
+def _classifier(model, rows):
+    """Return the parts of a classifier: tables, constants, replacements in the header."""
+    metadata = model.metadata
+    words = metadata["words"] + sorted(set(metadata.get("pruned_words", [])) - set(metadata["words"]))
+    is_word_character = _word_characters()
+    tables, constants = _words(words, lambda word: tokenize(word) == [word])
+    alphabet = {ord(character) for word in words for character in word}
+    ascii_word = [(ord(chr(code).lower()) if metadata["lower_case"] else code) if is_word_character[code] else 0
+                  for code in range(0x80)]
+    tables += "\n" + _array("unsigned char", "ascii_word", (item for code in ascii_word for item in (
+        _bytes([code]) if code else ["0"])))
+    tables += "\n" + _set("word_characters", np.flatnonzero(is_word_character))
+    final_sigma = False
+    if metadata["lower_case"]:
+        more, final_sigma = _lower_case_tables(alphabet, is_word_character)
+        tables += "\n" + more
+    tables += "\n" + _array("char *const", "class_names", map(_string, metadata["classes"]))
+
+    pruned = set([START_WORD] + metadata.get("pruned_words", []))
+    outside = model.row_of_word.get(OUTSIDE_WORD, rows)
+    constants += [("LOWER_CASE", int(bool(metadata["lower_case"]))), ("FINAL_SIGMA", int(final_sigma)),
+                  ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
+                  ("END_ROW", model.row_of_word.get(END_OF_DOCUMENT, rows if END_OF_DOCUMENT in pruned else outside))]
+    return tables, constants, {"CLASSES": len(metadata["classes"]), "LENGTH": metadata["length"]}
+
+
+def _language_model(model, rows):
+    """Return the parts of a language model: tables, constants, replacements in the header."""
+    vocabulary, characters = model.metadata["vocabulary"], model.metadata["kind"] == "characters"
+    tables, constants = _words(vocabulary, lambda word: True)
+    token = {word: index for index, word in enumerate(vocabulary)}
+    unknown = token.get(UNKNOWN_WORD)
+    line_end = token.get("\n" if characters else END_OF_LINE)
+    tables += "\n" + _integers("row_of_token", [model.row_of_word.get(word, rows) for word in vocabulary], rows)
+    tables += "\n" + _set("white_space", [code for code, text in enumerate(_all_characters()) if not text.strip()])
+    constants += [("CHARACTERS", int(characters)), ("NO_TOKEN", _NO_TOKEN),
+                  ("UNKNOWN_TOKEN", "NO_TOKEN" if unknown is None else unknown),
+                  ("FIRST_TOKEN", 0 if line_end is None else line_end)]
+    if not characters:
+        constants.append(("LINE_END_TOKEN", "UNKNOWN_TOKEN" if line_end is None else line_end))
+    return tables, constants, {
+        "TOKENS": len(vocabulary), "UNITS": max(model.num_units, 1), "KIND": model.metadata["kind"],
+        "TEXT": " A space\n * is the text of the token _." if characters else " A line\n * feed is the text of the token %s."
+        % END_OF_LINE,
+        "OPEN_LINE": "" if characters else "\n * The text continues the last line, which therefore has no end."}
+
+
+def c_files(model, file_name, prefix, digest):
+    """Return a compressed model as C source code.
+
+    Parameters
+    ----------
+    model : bayes_rnn.predictor.ClassPredictor or NextTokenPredictor
+    file_name : str
+        Name of the files without folder, ``.c`` and ``.h``.
+    prefix : str
+        Beginning of the names of all functions, from `identifier`.
+    digest : str
+        From `file_digest`, for the function ``<prefix>_digest``.
+
+    Returns
+    -------
+    source, header : str
+
+    Raises
+    ------
+    ReportedError
+        If a weight is not finite.
+    """
+    is_classifier = isinstance(model, ClassPredictor)
+    network, constants = _network(model)
+    part = "classifier" if is_classifier else "language_model"
+    tables, more, replacements = (_classifier if is_classifier else _language_model)(model, dict(constants)["ROWS"])
+    about = "%s %s: %d words, %d hidden units, %d computed gates." % (
+        model.metadata.get("dataset", ""), model.metadata["config"], len(model.row_of_word), model.num_units,
+        int(model.arrays["gate_is_computed"].sum()))
+    about = about.encode("ascii", "replace").decode("ascii").replace("*/", "* /").replace("?", "_").strip()
+    guard = "MODEL_H"
+    header = ("/* %s\n *\n * Generated by python -m bayes_rnn.export. All functions are thread-safe, and none allocates "
+              "memory. */\n\n#ifndef %s\n#define %s\n\n#include <stddef.h>\n\n"
+              "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" % (about, guard, guard))
+    header += _template(part + ".h")
+    header += ("\n/* Return the SHA-256 digest of the file of the compressed model. */\nconst char *model_digest(void);\n"
+               "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n")
+    for key, value in replacements.items():
+        header = header.replace("@%s@" % key, str(value))
+    source = ("/* %s\n *\n * Generated by python -m bayes_rnn.export. C99; needs the mathematical library only (-lm). Word "
+              "characters and\n * lower case are those of Unicode %s.\n */\n\n#include \"model_.h\"\n\n#include <math.h>\n"
+              "#include <stdint.h>\n#include <string.h>\n\n#define COUNT(array) (sizeof(array) / sizeof(array)[0])\n\n"
+              % (about, unicodedata.unidata_version))
+    source += "".join("#define %s %s\n" % pair for pair in constants + more)
+    source += "\nstatic const char digest[] = %s;\n\n" % _string(digest)
+    source += "\n".join([tables, network] + [_template(other + ".c") for other in ("characters", "words", "lstm", part)])
+
+    def named(code):
+        code = re.sub(r"\bMODEL_", prefix.upper() + "_", re.sub(r"\bmodel_", prefix + "_", code))
+        return code.replace('"%s_.h"' % prefix, '"%s.h"' % file_name)
+
+    return named(source), named(header)
+
+
+def file_digest(path):
+    """Return the SHA-256 digest of a file, as hexadecimal digits: str."""
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def library_path(source):
+    """Return the path of the library that `build` creates from a source file."""
+    return os.path.splitext(source)[0] + ".so"
+
+
+def build(source, flags=()):
+    """Compile an exported source file to a shared library, with the compiler ``cc`` or that of the variable CC.
+
+    Parameters
+    ----------
+    source : str
+        Path of a file ``.c``; the library is beside it.
+    flags : sequence of str
+        More options of the compiler.
+
+    Returns
+    -------
+    str
+        Path of the library.
+
+    Raises
+    ------
+    ReportedError
+        If there is no compiler, or it fails.
+    """
+    library = library_path(source)
+    temporary = "%s.%d" % (library, os.getpid())
+    command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3", "-shared", "-fPIC"] + list(flags)
+    try:
+        process = subprocess.Popen(command + ["-o", temporary, source, "-lm"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+    except OSError as error:
+        raise ReportedError("the C compiler %s cannot be started (%s); install one, or set CC" % (command[0], error))
+    output = process.communicate()[0].decode("utf-8", "replace")
+    if process.returncode:
+        raise ReportedError("the C compiler failed: %s\n%s" % (" ".join(command + [source]), output.strip()))
+    os.rename(temporary, library)                   # at once: a process may be using the former library
+    return library
