@@ -33,6 +33,9 @@ FORMAT = "bayes_rnn compressed model, version 1"
 
 #: The largest number of tokens that ``--sample`` generates.
 LARGEST_SAMPLE = 10 ** 9
+#: Lower temperatures give the same samples, in which every token is the most probable one; but scores divided by them
+#: would overflow.
+LOWEST_TEMPERATURE = 1e-100
 
 #: Numbers of dimensions of the arrays of all models.
 _DIMENSIONS = {"W_in": 2, "W_hid": 2, "b": 1, "W_out": 2, "b_out": 1, "gate_is_computed": 1, "gate_constants": 1}
@@ -540,7 +543,8 @@ class NextTokenPredictor(Predictor):
         if self.metadata["kind"] == "words":
             tokens = tokens[:-1]                    # without the end of line: the generated text continues the prompt
         generated = list(tokens)
-        draw = self._sampler(tokens or [end if end in vocabulary else vocabulary[0]], temperature)
+        draw = self._sampler(tokens or [end if end in vocabulary else vocabulary[0]],
+                             max(temperature, LOWEST_TEMPERATURE))
         generated += [draw(random.rand()) for _ in range(count)]
         if self.metadata["kind"] == "characters":
             return "".join(generated).replace(SPACE_CHARACTER, " ")

@@ -72,7 +72,8 @@ def choice(choices):
     """Return a function that accepts only the given words, and None if it is among them; see `number`."""
     def read(value):
         if value not in choices:
-            raise ReportedError("must be one of %s, got %r" % (", ".join(filter(None, choices)), value))
+            raise ReportedError("must be one of %s, got %s"
+                                % (", ".join(filter(None, choices)), _shortened(repr(value))))
         return value
     return read
 

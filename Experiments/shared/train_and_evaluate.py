@@ -99,6 +99,8 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
     with run.locked(experiment.dialect.out), lasting_output():
         if not continues:       # another process may have trained there meanwhile
             run.refuse_another_run(experiment.dialect.resume, experiment.dialect.out, locked=True)
+        elif checkpoint is None:
+            run.log("The run was stopped before its first checkpoint; it starts from the beginning")
         configure_theano(device)
         task = build_task(experiment, settings, data)
         _train_and_finish(task, run, settings, data, checkpoint, initial)

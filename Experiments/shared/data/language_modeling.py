@@ -6,8 +6,6 @@ import os
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens, word_tokens
 
-import numpy as np
-
 from .archives import decode, read_file
 from .prepared_folder import PARTS, load_array_folder, write_array_folder
 from .vocabulary import ordered_vocabulary
@@ -70,10 +68,10 @@ def load_language(data_dir, dataset, demo=None):
     LanguageData
         ``vocabulary`` `Vocabulary` (characters: with the real newline); ``train``, ``valid``, ``test`` int32 ids.
     """
-    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, demo=demo)
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, demo=demo, arrays={"tokens": ("int32", 1)})
     for part in PARTS:
         path = os.path.join(data_dir, part + ".npz")
-        tokens = arrays[part].get("tokens", np.zeros(0, dtype=np.int32))
+        tokens = arrays[part]["tokens"]
         if not len(tokens) or len(tokens) != metadata[part].get("tokens"):
             raise ReportedError("%s has %d tokens, expected %s; run prepare_data.py again"
                                 % (path, len(tokens), metadata[part].get("tokens")))

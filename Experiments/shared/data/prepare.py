@@ -162,7 +162,7 @@ def main(data_set, argv=None):
         data_set = data_set.corpora.get(options.corpus, data_set)
     with reported_errors():
         folder = options.data_dir or data_set.default_folder
-        with preparation_lock(folder):
+        with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
             data_set.prepare(folder, options)
 
 

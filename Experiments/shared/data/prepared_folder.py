@@ -9,16 +9,16 @@ import hashlib
 import os
 import re
 import shutil
-import zlib
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
+from theano_rnn.npz_store import load_arrays, load_metadata, save_arrays, write_atomically
 
 from .archives import decode, read_file
 from .vocabulary import VOCABULARY_FILE, Vocabulary
 
 __all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "is_array_folder", "write_text_folder",
-           "is_intact", "folder_source", "listed_digests", "refuse_foreign_files", "check_metadata"]
+           "is_intact", "folder_source", "listed_digests", "refuse_foreign_files", "check_metadata",
+           "check_headers"]
 
 PARTS = ("train", "valid", "test")
 DIGEST_FILE = "SHA256SUMS"
@@ -55,10 +55,17 @@ def write_array_folder(folder, dataset, kind, vocabulary, parts, metadata, files
                         compress=True)
 
 
-def load_array_folder(folder, dataset, parts=PARTS, demo=None):
+def load_array_folder(folder, dataset, parts=PARTS, demo=None, arrays=None):
     """Load the vocabulary and the arrays of each part, and check that they belong together.
 
-    `demo` is the command that needs no prepared data, for the message if there are none.
+    Parameters
+    ----------
+    folder, dataset : str
+    parts : sequence of str
+    demo : str, optional
+        The command that needs no prepared data, for the message if there are none.
+    arrays : dict of str to (str, int), optional
+        The dtype and the number of dimensions of each array; see `check_headers`.
 
     Returns
     -------
@@ -78,12 +85,40 @@ def load_array_folder(folder, dataset, parts=PARTS, demo=None):
     vocabulary = Vocabulary.from_bytes(content, path)
     expected = {"dataset": dataset, "vocabulary_size": len(vocabulary),
                 "vocabulary_sha256": hashlib.sha256(content).hexdigest()}
-    arrays, metadata = {}, {}
+    loaded, metadata = {}, {}
     for part in parts:
         path = os.path.join(folder, part + ".npz")
-        arrays[part], metadata[part] = _load(path)
-        check_metadata(path, metadata[part], dict(expected, split=part))
-    return vocabulary, arrays, metadata
+        loaded[part], metadata[part] = load_arrays(path, "prepared data", _checks(
+            path, dict(expected, split=part), arrays))
+    return vocabulary, loaded, metadata
+
+
+def _checks(path, expected, arrays):
+    """Return a function that checks the headers and the metadata of a prepared file."""
+    def check(headers, metadata):
+        check_metadata(path, metadata, expected)
+        if arrays is not None:
+            check_headers(path, headers, arrays)
+    return check
+
+
+def check_headers(path, headers, expected):
+    """Raise a `ReportedError` if the arrays of a prepared file are not the expected ones.
+
+    Parameters
+    ----------
+    path : str
+        For the message.
+    headers : dict of str to theano_rnn.npz_store.ArrayHeader
+    expected : dict of str to (str, int)
+        The dtype and the number of dimensions by name.
+    """
+    found = {name: (str(header.dtype), len(header.shape)) for name, header in headers.items()}
+    if found != expected:
+        described = [", ".join("%s (%s, %d dimensions)" % ((name,) + form) for name, form in sorted(forms.items())[:9])
+                     for forms in (found, expected)]
+        raise ReportedError("%s holds the arrays %s; expected %s; run prepare_data.py again"
+                            % (path, described[0] or "none", described[1]))
 
 
 def is_array_folder(folder, dataset, parts=PARTS):
@@ -140,7 +175,7 @@ def folder_source(folder):
         first_line = decode(read_file(path), path).split("\n")[0]
         return first_line[len("# "):] if first_line.startswith("# ") else None
     path = os.path.join(folder, "train.npz")
-    return _load(path)[1].get("source") if os.path.isfile(path) else None
+    return load_metadata(path, "prepared data").get("source") if os.path.isfile(path) else None
 
 
 def listed_digests(folder):
@@ -215,13 +250,6 @@ def _is_running(process):
     except OSError:
         return True
     return process != os.getpid()
-
-
-def _load(path):
-    try:
-        return load_arrays(path, "prepared data")
-    except zlib.error as error:
-        raise ReportedError("prepared data %s is damaged (%s); run prepare_data.py again" % (path, error)) from error
 
 
 def check_metadata(path, metadata, expected):

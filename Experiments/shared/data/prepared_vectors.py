@@ -17,7 +17,7 @@ import numpy as np
 
 from . import download
 from .archives import read_file
-from .prepared_folder import check_metadata
+from .prepared_folder import check_headers, check_metadata
 from .word_vectors import read_vectors
 
 __all__ = ["WordVectors", "ORIGINS", "is_vectors_file", "refuse_missing_gensim", "train_vectors", "prepare_vectors",
@@ -147,9 +147,17 @@ def load_vectors(folder, dataset, vocabulary, origin, dimensions):
             "%s has no word vectors %s: run 'python prepare_data.py --vectors %s --dimensions %d' to add them (for "
             "another folder than the default with --data-dir), or choose --vectors FILE or --vectors none"
             % (folder, name, origin, dimensions))
-    arrays, metadata = load_arrays(path, "word vectors")
-    check_metadata(path, metadata, _expected_metadata(dataset, vocabulary, dimensions))
-    return WordVectors(arrays["rows"], arrays["vectors"], metadata["origin"])
+    def check(headers, metadata):
+        check_metadata(path, metadata, _expected_metadata(dataset, vocabulary, dimensions))
+        check_headers(path, headers, {"rows": ("int64", 1), "vectors": ("float32", 2)})
+
+    arrays, metadata = load_arrays(path, "word vectors", check)
+    rows, vectors = arrays["rows"], arrays["vectors"]
+    if vectors.shape != (len(rows), dimensions) or len(np.unique(rows)) < len(rows) \
+            or not np.all((0 <= rows) & (rows < len(vocabulary))) or not np.isfinite(vectors).all():
+        raise ReportedError("%s must hold one finite vector of %d dimensions for each of different words; remove it "
+                            "and run prepare_data.py again" % (path, dimensions))
+    return WordVectors(rows, vectors, str(metadata.get("origin")))
 
 
 def rescaled(vectors, norm):

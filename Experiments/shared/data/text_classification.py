@@ -27,6 +27,8 @@ __all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_docume
 
 TextData = collections.namedtuple("TextData", "vocabulary train test classes")
 Documents = collections.namedtuple("Documents", "tokens offsets labels")
+#: Their dtypes and numbers of dimensions.
+ARRAYS = {"tokens": ("int32", 1), "offsets": ("int64", 1), "labels": ("int32", 1)}
 
 LARGEST_VOCABULARY = 100000
 SPLITS = ("train", "test")
@@ -130,14 +132,11 @@ def load_text(data_dir, dataset, demo=None):
     TextData
         ``vocabulary`` `Vocabulary`, ``train`` and ``test`` `Documents`, ``classes`` int.
     """
-    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS, demo)
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS, demo, ARRAYS)
     classes = metadata["train"].get("classes")
     parts = []
     for split in SPLITS:
         path = os.path.join(data_dir, split + ".npz")
-        if sorted(arrays[split]) != sorted(Documents._fields):
-            raise ReportedError("%s holds the arrays %s, expected %s; run prepare_data.py again"
-                                % (path, sorted(arrays[split]), sorted(Documents._fields)))
         part = Documents(**arrays[split])
         _check_documents(path, part, len(vocabulary), classes, metadata[split])
         parts.append(part)
@@ -227,7 +226,11 @@ class TextDataSet(DataSet):
 def _check_documents(path, part, vocabulary_size, classes, metadata):
     tokens, offsets, labels = part
     problem = None
-    if len(offsets) != len(labels) + 1 or len(labels) != metadata.get("documents"):
+    if type(classes) is not int or classes < 2:
+        problem = "%.40r classes" % (classes,)
+    elif not len(labels):
+        problem = "no documents"
+    elif len(offsets) != len(labels) + 1 or len(labels) != metadata.get("documents"):
         problem = "%d offsets, %d labels and %s documents" % (len(offsets), len(labels), metadata.get("documents"))
     elif offsets[0] != 0 or offsets[-1] != len(tokens) or np.any(np.diff(offsets) < 1):
         problem = "offsets that do not cut its %d tokens into documents" % len(tokens)

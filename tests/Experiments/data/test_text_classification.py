@@ -104,6 +104,29 @@ def test_arrays_that_do_not_fit(tmp_path, name, value, message):
         text.load_text(str(tmp_path / "p"), "IMDB")
 
 
+@pytest.mark.parametrize("changed", [
+    {"tokens": None}, {"more": np.zeros(3)}, {"tokens": np.zeros(11)}, {"labels": np.zeros((3, 1), np.int32)},
+    {"offsets": np.array(["a"])}])
+def test_other_arrays_are_found_before_they_are_read(tmp_path, changed, monkeypatch):
+    prepare(tmp_path / "p")
+    path = str(tmp_path / "p" / "train.npz")
+    arrays, metadata = load_arrays(path)
+    save_arrays(path, {name: array for name, array in dict(arrays, **changed).items() if array is not None}, metadata)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    with pytest.raises(ReportedError, match="train.npz holds the arrays .*; expected labels .int32, 1 dimensions., "):
+        text.load_text(str(tmp_path / "p"), "IMDB")
+
+
+@pytest.mark.parametrize("classes", [None, "2", 1, True])
+def test_classes_that_are_no_number(tmp_path, classes):
+    prepare(tmp_path / "p")
+    path = str(tmp_path / "p" / "train.npz")
+    arrays, metadata = load_arrays(path)
+    save_arrays(path, arrays, dict(metadata, classes=classes))
+    with pytest.raises(ReportedError, match="train.npz has %s classes" % repr(classes)):
+        text.load_text(str(tmp_path / "p"), "IMDB")
+
+
 def test_damaged_file_is_named(tmp_path):
     prepare(tmp_path / "p")
     path = tmp_path / "p" / "train.npz"
