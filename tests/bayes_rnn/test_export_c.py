@@ -67,12 +67,12 @@ MODELS = {
     "news": lambda: text_model(NEWS_WORDS, 10, 4, 6, "sigmoid", ['"W\xf6rld"', "?" * 3 + "/\\", "Business", "Sci"], 20,
                                True, ["bad", "</s>"]),
     "sparse": lambda: text_model(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 7, "hard_sigmoid",
-                                 list("abc"), 30, False, density=0.2),
+                                 list("abc"), 30, False, density=0.1),
     "empty": lambda: text_model([], 0, 2, 0, "sigmoid", ["a", "b"], 1, True),
     "no_inputs": lambda: text_model(["good", "bad"], 0, 2, 3, "sigmoid", ["a", "b"], 5, False),
     "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], CHARACTERS, 5),
     "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], WORDS, 5),
-    "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.2),
+    "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.1),
 }
 CLASSIFIERS, LANGUAGE_MODELS = ["reviews", "news", "sparse", "empty", "no_inputs"], ["characters", "words", "strict"]
 
