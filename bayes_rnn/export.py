@@ -5,6 +5,10 @@ which needs NumPy only, a compressed model becomes C source code::
 
     python -m bayes_rnn.export compressed.npz --to c             # writes compressed.c and compressed.h
     python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them, for bayes_rnn.predictor
+
+or an ONNX graph, which also needs the package onnx::
+
+    python -m bayes_rnn.export compressed.npz --to onnx          # writes compressed.onnx
 """
 
 import io
@@ -121,32 +125,44 @@ def main(argv=None):
     parser = ArgumentParser(prog="python -m bayes_rnn.export",
                             description="Export a compressed model. Needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
-    parser.add_argument("--to", choices=["c"], required=True, help="c: one source file in C99 and its header")
+    parser.add_argument("--to", choices=["c", "onnx"], required=True,
+                        help="c: one source file in C99 and its header; onnx: a graph from row indices of words to "
+                             "probabilities, which needs the package onnx")
     parser.add_argument("--out", metavar="NAME",
-                        help="path of the files without .c and .h; its last part is the prefix of the functions "
-                             "(default: MODEL without .npz)")
+                        help="path of the files without .c, .h or .onnx; its last part is the prefix of the functions "
+                             "in C (default: MODEL without .npz)")
     parser.add_argument("--build", action="store_true",
                         help="compile the C code to a shared library (.so) with cc, or the compiler in the variable "
                              "CC; bayes_rnn.predictor uses the library beside MODEL")
     arguments = parser.parse_args(argv)
+    if arguments.build and arguments.to != "c":
+        parser.error("--build needs --to c")
     with reported_errors():
-        for path in _export_to_c(arguments.model, arguments.out or os.path.splitext(arguments.model)[0],
-                                 arguments.build):
+        model, out = load_model(arguments.model, backend="numpy"), arguments.out or os.path.splitext(arguments.model)[0]
+        if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):
+            raise ReportedError("--out must be a name in an existing folder, got %s" % out)
+        export = _export_to_c if arguments.to == "c" else _export_to_onnx
+        for path in export(model, out, arguments):
             print("%s: %d bytes" % (path, os.path.getsize(path)))
 
 
-def _export_to_c(model_path, out, build_library):
+def _export_to_c(model, out, arguments):
     """Write the C code of a model, and compile it on request. Return the paths of the files."""
     from .export_c import build, c_files, file_digest, identifier
-    model = load_model(model_path, backend="numpy")
-    folder, name = os.path.split(out)
-    if not name or not os.path.isdir(folder or "."):
-        raise ReportedError("--out must be a name in an existing folder, got %s" % out)
-    paths = [out + ".c", out + ".h"]
-    for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(model_path))):
+    name, paths = os.path.basename(out), [out + ".c", out + ".h"]
+    for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(arguments.model))):
         with io.open(path, "w", encoding="ascii", newline="\n") as stream:
             stream.write(code)
-    return paths + [build(paths[0])] if build_library else paths
+    return paths + [build(paths[0])] if arguments.build else paths
+
+
+def _export_to_onnx(model, out, arguments):
+    """Write the ONNX graph of a model. Return the paths of the files."""
+    from .export_onnx import onnx_model
+    content = onnx_model(model).SerializeToString()
+    with open(out + ".onnx", "wb") as stream:
+        stream.write(content)
+    return [out + ".onnx"]
 
 
 if __name__ == "__main__":

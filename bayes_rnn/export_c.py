@@ -22,7 +22,8 @@ __all__ = ["c_files", "build", "identifier", "file_digest", "library_path"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
 
-#: Of matrices with more elements than this, only the nonzero ones are stored if they are less than a quarter.
+#: Of matrices with more elements than this, only the nonzero ones are stored if they are less than an eighth: more of
+#: them would take more time than all elements, of which compilers compute several at once.
 _LARGE = 1024
 #: A table of the products of embedding and input weights may have this number of elements if it saves time.
 _LARGE_TABLE = 1 << 18
@@ -96,11 +97,14 @@ def _template(name):
         return source.read()
 
 
+def _is_sparse(values):
+    return values.size > _LARGE and np.count_nonzero(values) * 8 < values.size
+
+
 def _matrix(name, values):
     """Return the definition of a matrix and of the function ``add_<name>_row``."""
     rows, columns = values.shape
-    nonzero = values != 0
-    is_sparse = values.size > _LARGE and nonzero.sum() * 4 < values.size
+    nonzero, is_sparse = values != 0, _is_sparse(values)
     about = "/* %s: %d rows, %d columns%s. */\n" % (
         name, rows, columns, ", %d elements that are not zero" % nonzero.sum() if is_sparse else "")
     if is_sparse:
@@ -241,7 +245,8 @@ def _network(model):
     if embedding is not None:
         rows, inputs = embedding.shape
         product = rows * columns
-        if not inputs or product <= rows * inputs + W_in.size or (inputs > _VECTOR and product <= _LARGE_TABLE):
+        is_faster = inputs > _VECTOR and product <= _LARGE_TABLE and not _is_sparse(embedding)
+        if not inputs or product <= rows * inputs + W_in.size or is_faster:
             W_in, embedding = embedding.dot(W_in), None
     if embedding is None:
         rows = len(W_in)

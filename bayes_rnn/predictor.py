@@ -92,8 +92,8 @@ def load_model(path, backend="auto"):
         A file ``compressed.npz``.
     backend : str
         "numpy"; "c" for the library that ``python -m bayes_rnn.export MODEL --to c --build`` creates beside the model;
-        or "auto" for the library if there is one, else NumPy. A library contains machine code: load those that you
-        trust.
+        or "auto" for the library if there is one that was built from this model, else NumPy. A library contains machine
+        code: load only those that you trust.
 
     Returns
     -------
@@ -102,7 +102,8 @@ def load_model(path, backend="auto"):
     Raises
     ------
     ReportedError
-        If the file is missing, damaged, or not a compressed model, or if the library was built from another model.
+        If the file is missing, damaged, or not a compressed model; with the backend "c", also if the library is
+        missing, damaged, or was built from another model.
 
     Examples
     --------
@@ -123,7 +124,11 @@ def load_model(path, backend="auto"):
     model = (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
     if backend == "c" or backend == "auto" and os.path.exists(os.path.splitext(path)[0] + ".so"):
         from .c_library import load_library
-        model.compiled = load_library(path, model)
+        try:
+            model.compiled = load_library(path, model)
+        except ReportedError:
+            if backend == "c":
+                raise
     return model
 
 

@@ -53,7 +53,8 @@ static void step(float *restrict h, float *restrict c, size_t row)
 
         add_embedding_row(x, 1.0f, row);
         for (k = 0; k < INPUTS; k++)
-            add_input_weights_row(a, x[k], k);
+            if (x[k] != 0.0f)
+                add_input_weights_row(a, x[k], k);
 #else
         add_input_weights_row(a, 1.0f, row);
 #endif

@@ -175,10 +175,10 @@ def test_after_the_switch_the_averages_count_and_training_goes_on_from_the_weigh
     assert not task.averaging and task.evaluate("valid") == value != raw_loss
 
 
-def without_network(**settings):
+def without_network(experiment=MAIN, **settings):
     """A task without a network, which can decide but not train."""
     task = AWDTask.__new__(AWDTask)
-    task.settings = MAIN.make_settings(**settings)
+    task.settings = experiment.make_settings(**settings)
     task.network = types.SimpleNamespace(parameters=collections.OrderedDict)
     task._averages, task._averaged_steps, task._functions = None, 0, {}
     return task
@@ -220,12 +220,12 @@ def test_twenty_epochs_of_rising_loss_end_averaged_training():
 
 
 def test_fine_tuning_does_not_end_before_epoch_100():
-    task = without_network(**FINE_TUNING.fixed)
+    task = without_network(FINE_TUNING)
     rising = averaged_rows([float(epoch) for epoch in range(100)])
     assert not task.finished(rising[:99]) and task.finished(rising)
 
 
 def test_reciting_ends_above_0_9999():
-    task = without_network(**RECITING.fixed)
+    task = without_network(RECITING)
     rows = [{"val": 1., "averaged": 0, "train_accuracy": accuracy} for accuracy in (0.5, 0.9999, 0.99991)]
     assert [task.finished(rows[:number]) for number in range(4)] == [False, False, False, True]
