@@ -1,7 +1,7 @@
 """Export of a compressed model as ONNX: ``python -m bayes_rnn.export MODEL --to onnx``. Needs NumPy and onnx.
 
-The graph begins with row indices of words, as `bayes_rnn.predictor.Predictor.rows` returns them; it does not contain the
-tokenizer. Gates that do not depend on any input have weights of zero, and the bias that gives their constant value.
+The graph begins with row indices of words, as `bayes_rnn.predictor.Predictor.rows` returns them; it does not contain
+the tokenizer. Gates that do not depend on any input have weights of zero, and the bias that gives their constant value.
 """
 
 import json

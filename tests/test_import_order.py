@@ -106,7 +106,8 @@ def test_the_predictor_needs_numpy_only():
     assert modules & THIRD_PARTY == {"numpy"}
 
 
-@pytest.mark.parametrize("module", ["bayes_rnn.export", "bayes_rnn.export_c", "bayes_rnn.export_onnx", "bayes_rnn.c_library"])
+@pytest.mark.parametrize("module", ["bayes_rnn.export", "bayes_rnn.export_c", "bayes_rnn.export_onnx",
+                                    "bayes_rnn.c_library"])
 def test_the_export_imports_numpy_only(module):
     assert imported_with(module) & THIRD_PARTY == {"numpy"}
 
