@@ -132,8 +132,8 @@ def main(argv=None):
                         help="path of the files without .c, .h or .onnx; its last part is the prefix of the functions "
                              "in C (default: MODEL without .npz)")
     parser.add_argument("--build", action="store_true",
-                        help="compile the C code to a shared library (.so) with cc, or the compiler in the variable "
-                             "CC; bayes_rnn.predictor uses the library beside MODEL")
+                        help="compile the C code to a shared library (.so) with cc (variables: CC, CFLAGS); "
+                             "bayes_rnn.predictor uses the library beside MODEL")
     arguments = parser.parse_args(argv)
     if arguments.build and arguments.to != "c":
         parser.error("--build needs --to c")

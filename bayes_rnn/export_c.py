@@ -101,8 +101,8 @@ def _is_sparse(values):
     return values.size > _LARGE and np.count_nonzero(values) * 8 < values.size
 
 
-def _matrix(name, values):
-    """Return the definition of a matrix and of the function ``add_<name>_row``."""
+def _matrix(name, values, use):
+    """Return the definition of a matrix and of the function ``add_<name>_<use>``; use: "row" or "product"."""
     rows, columns = values.shape
     nonzero, is_sparse = values != 0, _is_sparse(values)
     about = "/* %s: %d rows, %d columns%s. */\n" % (
@@ -115,9 +115,9 @@ def _matrix(name, values):
         # Braces around each row.
         data = "static const float matrix[%d][%d] = {\n%s\n};\n" % (
             rows, columns, ",\n".join("    {\n%s\n    }" % _lines(_floats(row)) for row in values))
-    code = data + "\n" + _template("sparse_matrix.c" if is_sparse else "dense_matrix.c")
-    return about + re.sub(r"\bmatrix(?=_|\b)", name, code).replace("add_matrix_row", "add_%s_row" % name).replace(
-        "MATRIX_COLUMNS", str(columns))
+    code = data + "\n" + _template("%s_%s.c" % ("sparse" if is_sparse else "dense", use))
+    return about + re.sub(r"\bmatrix(?=_|\b)", name, code).replace("add_matrix_", "add_%s_" % name).replace(
+        "MATRIX_ROWS", str(rows)).replace("MATRIX_COLUMNS", str(columns))
 
 
 # -- characters --------------------------------------------------------------------------------------------------------
@@ -251,8 +251,9 @@ def _network(model):
     if embedding is None:
         rows = len(W_in)
         W_in = W_in if rows else np.zeros((1, columns), dtype=np.float32)
-    matrices = [] if embedding is None else [_matrix("embedding", embedding)]
-    matrices += [_matrix("input_weights", W_in), _matrix("hidden_weights", W_hid), _matrix("output_weights", W_out),
+    matrices = [] if embedding is None else [_matrix("embedding", embedding, "row")]
+    matrices += [_matrix("input_weights", W_in, "row"), _matrix("hidden_weights", W_hid, "product"),
+                 _matrix("output_weights", W_out, "product"),
                  _array("float", "bias", _floats(bias)), _array("float", "gate_constants", _floats(constants)),
                  _integers("gate_of_column", gate_of_column),
                  _array("float", "output_bias", _floats(arrays["b_out"]))]
@@ -416,15 +417,15 @@ def library_path(source):
     return os.path.splitext(source)[0] + ".so"
 
 
-def build(source, flags=()):
+def build(source):
     """Compile an exported source file to a shared library, with the compiler ``cc`` or that of the variable CC.
+
+    The variable CFLAGS may have more options, for example ``-march=native`` for use on this kind of processor only.
 
     Parameters
     ----------
     source : str
         Path of a file ``.c``; the library is beside it.
-    flags : sequence of str
-        More options of the compiler.
 
     Returns
     -------
@@ -438,7 +439,8 @@ def build(source, flags=()):
     """
     library = library_path(source)
     temporary = "%s.%d" % (library, os.getpid())
-    command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3", "-shared", "-fPIC"] + list(flags)
+    command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3", "-shared", "-fPIC"]
+    command += os.environ.get("CFLAGS", "").split()
     try:
         process = subprocess.Popen(command + ["-o", temporary, source, "-lm"], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)

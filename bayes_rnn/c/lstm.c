@@ -59,8 +59,7 @@ static void step(float *restrict h, float *restrict c, size_t row)
         add_input_weights_row(a, 1.0f, row);
 #endif
     }
-    for (j = 0; j < UNITS; j++)
-        add_hidden_weights_row(a, h[j], j);
+    add_hidden_weights_product(a, h);
     for (k = 0; k < SIGMOIDS; k++)
         a[k] = gate_nonlinearity(a[k]);
     for (k = SIGMOIDS; k < COLUMNS; k++)
@@ -76,9 +75,6 @@ static void step(float *restrict h, float *restrict c, size_t row)
 /* Compute the scores of all outputs: h W + b. */
 static void output_scores(const float *h, float *scores)
 {
-    size_t j;
-
     memcpy(scores, output_bias, sizeof output_bias);
-    for (j = 0; j < UNITS; j++)
-        add_output_weights_row(scores, h[j], j);
+    add_output_weights_product(scores, h);
 }

@@ -62,7 +62,7 @@ NEWS_WORDS = ["<start>", "<outside>", "good", "stra\xdfe", "\u03b1\u03c2", "\u03
 CHARACTERS = ["a", "b", "_", "\n", "\xe9", "\ufffd", "\\", "'", "?", "\U0001f600", "\t"]
 WORDS = ["<eos>", "cat", "sat", "<unk>", "dog", "\xe9t\xe9", "c\ufffdt", "?"]
 MODELS = {
-    "reviews": lambda: text_model(["good", "bad", "<start>"], 2, 1, 9, "hard_sigmoid", ["negative", "positive"], 12,
+    "reviews": lambda: text_model(["good", "bad", "<start>"], 2, 1, 8, "hard_sigmoid", ["negative", "positive"], 12,
                                   False),
     "news": lambda: text_model(NEWS_WORDS, 10, 4, 6, "sigmoid", ['"W\xf6rld"', "?" * 3 + "/\\", "Business", "Sci"], 20,
                                True, ["bad", "</s>"]),
@@ -98,7 +98,7 @@ def library(folder):
     """One library with all models; the one of "news" also has the function of exported_words.c."""
     library = os.path.join(folder, "all.so")
     subprocess.check_call([COMPILER] + WARNINGS + [
-        "-O1", "-fPIC", "-shared", "-o", library, '-DEXPORTED="%s"' % os.path.join(folder, "news.c"),
+        "-O2", "-fPIC", "-shared", "-o", library, '-DEXPORTED="%s"' % os.path.join(folder, "news.c"),
         os.path.join(HERE, "exported_words.c")] + sources(folder, sorted(set(MODELS) - {"news"})) + ["-lm"])
     return library
 
