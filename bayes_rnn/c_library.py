@@ -1,6 +1,6 @@
 """Prediction with the C code of a compressed model, which ``python -m bayes_rnn.export MODEL --to c --build`` compiles.
 
-`bayes_rnn.predictor.load_model` uses it for models beside which there is a library.
+`bayes_rnn.predictor.load_model` uses it for models beside which there is a library that this user has built.
 """
 
 import ctypes
@@ -11,9 +11,9 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from .export_c import file_digest, identifier
+from .export_c import file_digest, identifier, is_built_here
 
-__all__ = ["load_library", "CompiledClassifier", "CompiledLanguageModel"]
+__all__ = ["load_library", "is_built_here", "CompiledClassifier", "CompiledLanguageModel"]
 
 #: Number of texts from which more than one thread classifies them.
 _MANY = 256

@@ -4,6 +4,7 @@ The result is one source file in C99 and its header. They consist of tables, whi
 and of the files in the folder ``c``, in which it replaces the prefix ``model_`` by the name of the model.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -18,7 +19,8 @@ import numpy as np
 
 from .predictor import ClassPredictor
 
-__all__ = ["c_files", "build", "identifier", "file_digest", "library_path"]
+__all__ = ["c_files", "build", "identifier", "file_digest", "library_path",
+           "is_built_here"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
 
@@ -451,4 +453,30 @@ def build(source):
     if process.returncode:
         raise ReportedError("the C compiler failed: %s\n%s" % (" ".join(command + [source]), output.strip()))
     os.rename(temporary, library)                   # at once: a process may be using the former library
+    _remember(file_digest(library))
     return library
+
+
+def is_built_here(library):
+    """Return whether `build` created a library for this user.
+
+    A library is machine code. One that came with a model from elsewhere must not run because it lies beside the model.
+    """
+    try:
+        with open(_built_libraries()) as stream:
+            return file_digest(library) in stream.read().split()
+    except OSError:
+        return False
+
+
+def _built_libraries():
+    """Return the path of the user's list of digests of the libraries that `build` created."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "bayes_rnn", "built_libraries")
+
+
+def _remember(digest):
+    with contextlib.suppress(OSError):              # then the library is used on request only
+        os.makedirs(os.path.dirname(_built_libraries()), exist_ok=True)
+        with open(_built_libraries(), "a") as stream:
+            stream.write(digest + "\n")

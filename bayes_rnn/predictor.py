@@ -92,8 +92,8 @@ def load_model(path, backend="auto"):
         A file ``compressed.npz``.
     backend : str
         "numpy"; "c" for the library that ``python -m bayes_rnn.export MODEL --to c --build`` creates beside the model;
-        or "auto" for the library if there is one that was built from this model, else NumPy. A library contains machine
-        code: load only those that you trust.
+        or "auto" for the library if this user has built it from this model, else NumPy. A library contains machine
+        code: use "c" only for those that you trust.
 
     Returns
     -------
@@ -122,10 +122,12 @@ def load_model(path, backend="auto"):
     packed, metadata = load_arrays(path, "compressed model", _naming(path, check))
     arrays = _naming(path, _unpacked)(packed, metadata)
     model = (ClassPredictor if metadata["kind"] == "text" else NextTokenPredictor)(arrays, metadata)
-    if backend == "c" or backend == "auto" and os.path.exists(os.path.splitext(path)[0] + ".so"):
-        from .c_library import load_library
+    library = os.path.splitext(path)[0] + ".so"
+    if backend == "c" or backend == "auto" and os.path.exists(library):
+        from .c_library import is_built_here, load_library
         try:
-            model.compiled = load_library(path, model)
+            if backend == "c" or is_built_here(library):
+                model.compiled = load_library(path, model)
         except ReportedError:
             if backend == "c":
                 raise
