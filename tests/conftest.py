@@ -28,6 +28,7 @@ _one_cache_per_worker()
 configuration.configure()
 
 
+@pytest.hookimpl(tryfirst=True)          # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tell ``pytest -n 2 --dist loadgroup`` which tests one process must run, because they share compiled functions.
 

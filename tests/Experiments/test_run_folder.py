@@ -93,7 +93,8 @@ def test_config(dataset, finished):
     config = running.read_json(os.path.join(run.path, "config.json"))
     assert (config["dataset"], config["config"], config["seed"]) == (dataset, running.CONFIGS[dataset], 0)
     assert config["data_dir"] == run.data and config["demo"] is False
-    settings = dict(running.hyperparameters(running.load_experiment(dataset)), **running.SETTINGS[dataset])
+    settings = dict(running.hyperparameters(running.load_experiment(dataset)), tensorboard=False,
+                    **running.SETTINGS[dataset])
     assert config["settings"] == settings
     versions = config["versions"]
     assert versions["python"] == ".".join(str(part) for part in sys.version_info[:3])
