@@ -128,13 +128,7 @@ class CheckpointWriter(object):
 
     def note_best(self, progress):
         """Note that the state of the task is the best so far."""
-        progress.notes, progress.network = self._task.notes(), self._task.network_name()
-        self._best_progress, self._best_arrays = progress.to_dict(), None
-
-    def begin(self, progress):
-        """Write ``last.npz`` before training, so that its absence shows that the folder has lost it."""
-        progress.notes, progress.network = self._task.notes(), self._task.network_name()
-        self._run.save_checkpoint("last", self._task.state(), progress.to_dict())
+        self._best_progress, self._best_arrays = self._described(progress), None
 
     def end_epoch(self, progress, at_once):
         """Write if it is time or `at_once` is true. The state of the task must be the one that was evaluated."""
@@ -148,8 +142,7 @@ class CheckpointWriter(object):
         """Write a checkpoint of the current state, and the best state."""
         with self._throttle:
             self.write_best()
-            progress.notes, progress.network = self._task.notes(), self._task.network_name()
-            self._run.save_checkpoint(name, self._task.state(), progress.to_dict())
+            self._run.save_checkpoint(name, self._task.state(), self._described(progress))
 
     def write_best(self):
         """Write the best state, unless it has been written."""
@@ -157,6 +150,11 @@ class CheckpointWriter(object):
             arrays = self._task.best_state() if self._best_arrays is None else self._best_arrays
             self._run.save_checkpoint("best", arrays, self._best_progress)
             self._best_progress = self._best_arrays = None
+
+    def _described(self, progress):
+        """Return the contents of a `Progress`, with what the task adds to it: dict."""
+        progress.notes, progress.network = self._task.notes(), self._task.network_name()
+        return progress.to_dict()
 
 
 def load_progress(path):
@@ -231,7 +229,10 @@ def load_checkpoint(path, shapes, title, training_state=False, network=None):
     ReportedError
         If it is missing, damaged, of another model, or has a number that is not finite.
     """
+    progress = None
+
     def check(headers, saved):
+        nonlocal progress
         progress = Progress.checked(saved, path)
         for name, value in sorted((network or {}).items()):
             found = (progress.network or {}).get(name, value)
@@ -242,11 +243,11 @@ def load_checkpoint(path, shapes, title, training_state=False, network=None):
             expected = shapes(progress, headers) if callable(shapes) else shapes
             check_shapes(headers, expected, path, title, training_state)
 
-    arrays, saved = load_arrays(path, "checkpoint", check)
+    arrays, _ = load_arrays(path, "checkpoint", check)
     for name, array in sorted(arrays.items()):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ReportedError("checkpoint %s cannot be used: %s has a number that is not finite" % (path, name))
-    return arrays, Progress.checked(saved, path)
+    return arrays, progress
 
 
 def check_shapes(arrays, shapes, path, title, training_state=False):

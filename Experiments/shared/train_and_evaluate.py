@@ -238,7 +238,8 @@ def train(task, run, settings, checkpoint=None, best=None):
     run.log(EPOCH_LEGEND)
     progress, epochs = Progress(best=best), settings.epochs
     if checkpoint is None:
-        CheckpointWriter(task, run).begin(progress)
+        # Before training, so that the absence of last.npz shows that the folder has lost it.
+        CheckpointWriter(task, run).write(progress)
     else:
         progress = _restore(task, run, checkpoint)
         run.write_metrics(progress.rows)
@@ -277,7 +278,7 @@ def _restore(task, run, checkpoint):
         run.log("Resuming from %s%s" % (checkpoint, "" if complete else ", which has no training state: optimiser and "
                                         "random numbers start anew"))
         _set_later_best_aside(run, progress)
-        CheckpointWriter(task, run).begin(progress)
+        CheckpointWriter(task, run).write(progress)
     return progress
 
 
@@ -300,8 +301,8 @@ def _train_epochs(task, run, settings, progress, events):
         with InterruptSwitch() as switch:
             while progress.epoch <= settings.epochs and not task.finished(progress.rows):
                 _train_epoch(task, run, progress, settings, switch, checkpoints)
-                _print_epoch(run, progress)
                 row = _epoch_row(progress)
+                _print_epoch(run, row)
                 if progress.epoch % settings.evaluate_every == 0 or progress.epoch == settings.epochs:
                     _evaluate(task, run, progress, row, checkpoints)
                 events.write(progress.epoch, row)
@@ -349,10 +350,8 @@ def _train_epoch(task, run, progress, settings, switch, checkpoints):
                 saved_at = time.time()
 
 
-def _print_epoch(run, progress):
-    run.log("Epoch %d took %.3fs \t loss = %.3f, \t grad norm = %.3f,\t%.3f"
-            % (progress.epoch, progress.seconds, np.mean(progress.losses), max(progress.gradient_norms),
-               np.mean(progress.gradient_norms)))
+def _print_epoch(run, row):
+    run.log("Epoch %d took %.3fs \t loss = %.3f, \t grad norm = %.3f,\t%.3f" % tuple(row.values()))
 
 
 def _epoch_row(progress):

@@ -289,10 +289,8 @@ def test_eval_only_refusals(refused, finished, a_run, tmp_path):
 
 @pytest.mark.parametrize("name, arguments", [("main.py", ["--eval-only"]), ("run_compressed.py", [])])
 def test_evaluation_of_a_foreign_run_writes_nothing_outside(name, arguments, refused, a_run, tmp_path):
-    path, nowhere = os.path.join(a_run, "config.json"), str(tmp_path / "nowhere")
-    config = dict(running.read_json(path), demo=True, data_dir=nowhere)
-    with open(path, "w") as stream:
-        json.dump(config, stream)
+    nowhere = str(tmp_path / "nowhere")
+    write_config(a_run, dict(running.config_of(a_run), demo=True, data_dir=nowhere))
     assert "no prepared data in " + nowhere in refused("IMDB", arguments + [a_run], name)
     assert not os.path.exists(nowhere)
 
@@ -338,28 +336,25 @@ def without_network_name(run):
     save_arrays(os.path.join(run, "last.npz"), arrays, progress)
 
 
-def test_a_checkpoint_of_another_model(a_run, capsys):
-    path = os.path.join(a_run, "config.json")
-    config = running.read_json(path)
-    config["settings"]["hidden_units"] = 6
-    with open(path, "w") as stream:
+def write_config(folder, config):
+    with open(os.path.join(folder, "config.json"), "w") as stream:
         json.dump(config, stream)
+
+
+def test_a_checkpoint_of_another_model(a_run, capsys):
+    config = running.config_of(a_run)
+    config["settings"]["hidden_units"] = 6
+    write_config(a_run, config)
     line = complaint(cli.main, ["--eval-only", a_run], capsys)
     assert "does not belong to IMDB LLLCCL: " in line and "has shape" in line and "expected" in line
-    config["config"] = "LLLCRL"
-    with open(path, "w") as stream:
-        json.dump(config, stream)
+    write_config(a_run, dict(config, config="LLLCRL"))
     assert "its config is LLLCCL, expected LLLCRL" in complaint(cli.main, ["--eval-only", a_run], capsys)
     without_network_name(a_run)
     assert "it lacks" in complaint(cli.main, ["--eval-only", a_run], capsys)
 
 
 def test_a_checkpoint_with_parameters_that_the_network_does_not_have(a_run, capsys):
-    path = os.path.join(a_run, "config.json")
-    config = running.read_json(path)
-    config["config"] = "LCLCCL"
-    with open(path, "w") as stream:
-        json.dump(config, stream)
+    write_config(a_run, dict(running.config_of(a_run), config="LCLCCL"))
     for call, arguments in ((cli.main, ["--eval-only", a_run]), (cli.run_compressed, [a_run])):
         assert "its config is LLLCCL, expected LCLCCL" in complaint(call, arguments, capsys)
     without_network_name(a_run)
@@ -367,11 +362,7 @@ def test_a_checkpoint_with_parameters_that_the_network_does_not_have(a_run, caps
 
 
 def test_a_checkpoint_of_the_same_parameters_with_another_prior(a_run, capsys):
-    path = os.path.join(a_run, "config.json")
-    config = running.read_json(path)
-    config["config"] = "NLLCCL"
-    with open(path, "w") as stream:
-        json.dump(config, stream)
+    write_config(a_run, dict(running.config_of(a_run), config="NLLCCL"))
     line = complaint(cli.main, ["--eval-only", a_run], capsys)
     assert line.endswith("last.npz does not belong to IMDB NLLCCL: its config is LLLCCL, expected NLLCCL")
 
