@@ -21,6 +21,10 @@ CASES = OrderedDict([
     ("one row of z", Case([6, 2], 6, 4, True, 1, 1, "sigmoid", False)),
     ("more than a block of threads", Case([70], 9, 9, True, 0, 1, "hard_sigmoid", True)),
     ("one of each", Case([4], 1, 1, False, 1, 0, "hard_sigmoid", False)),
+    # Up to 128 units, one kernel computes all time steps, with up to 80 weights of a thread in registers.
+    ("more than the registers hold", Case([128, 90, 80], 5, 3, True, 3, 1, "hard_sigmoid", False)),
+    ("one step after the other", Case([130, 5], 4, 3, True, 3, 3, "sigmoid", False)),
+    ("backwards, one step after the other", Case([3, 129], 4, 2, False, 1, 0, "hard_sigmoid", True)),
     ("no steps", Case([4], 0, 2, False, 2, 2, "sigmoid", False)),
 ])
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 import pytest
-from run_scripts import HERE, compile_library, train
+from run_scripts import HERE, compile_library, run_script, train
 from train import NETWORKS
 
 BACKEND = os.path.join(sys.prefix, "cuda")
@@ -68,3 +68,13 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])
     assert seen["from_gpu"] == [SCALAR] * (3 if "adam.step" in TO_GPU[network] else 2) + [VECTOR]
+
+
+def test_one_kernel_computes_all_time_steps_of_a_small_lstm(standins, tmp_path):
+    def launches(units, steps):
+        path = str(tmp_path / "launches")
+        run_script("launches.py", [units, steps] + standins, "cuda0", STANDIN_LAUNCHES=path)
+        with open(path) as stream:
+            return int(stream.read())
+    assert launches(128, 9) == launches(128, 2)
+    assert launches(129, 9) == launches(129, 2) + 2 * 7         # the products are calls of cuBLAS

@@ -1,12 +1,15 @@
-// The recurrence of an LSTM and its gradient on the GPU. Each time step takes one cuBLAS product per component and one
-// kernel of gpu_kernels.c. All arrays are float32 in C order. Needs shapes.hpp.
+// The recurrence of an LSTM and its gradient on the GPU, with the kernels of gpu_kernels.c: one kernel for all time steps
+// if each component is small; otherwise one cuBLAS product per component and one kernel for each time step. All arrays
+// are float32 in C order. Needs shapes.hpp.
 
 namespace lstm_gpu {
 
 typedef PyGpuArrayObject array;
 
 // The bits of `options`, as in gpu_kernels.c.
-enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32 };
+enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32, KEEP = 64 };
+
+enum { MOST_UNITS = 128, WARP = 32 };            // MOST_UNITS: as in gpu_kernels.c
 
 struct owned {                                   // an owned reference
     array* a;
@@ -59,7 +62,7 @@ struct arguments {                               // x (preactivation or total) a
 struct problem {
     PyGpuContextObject* context;
     arguments in;
-    size_t steps, rows, all_units;
+    size_t steps, rows, all_units, most_units;   // most_units: of one component
     std::vector<size_t> begins, units;           // of each component
     bool backwards;
     unsigned options;
@@ -69,7 +72,7 @@ struct problem {
         const size_t count = in.W_hid.size();
         steps = in.x[0]->ga.dimensions[0];
         rows = in.x[0]->ga.dimensions[1];
-        all_units = 0;
+        all_units = most_units = 0;
         for (size_t c = 0; c < count; c++) {
             const size_t H = in.W_hid[c]->ga.dimensions[0];
             const std::string number = count == 1 ? "" : "_" + std::to_string(c);
@@ -79,6 +82,7 @@ struct problem {
             begins.push_back(all_units);
             units.push_back(H);
             all_units += H;
+            most_units = std::max(most_units, H);
         }
         options = (hard ? HARD : 0) | (in.mask ? MASK : 0) | (in.z_gates ? Z_GATES : 0) | (in.z_hid ? Z_HID : 0);
         return fits(in.b, "b", {4 * all_units}) && fits(in.hid_init, "hid_init", {rows, all_units}) &&
@@ -87,6 +91,8 @@ struct problem {
                fits(in.z_hid, "z_hid", {rows, all_units}, true) &&
                succeeded(context, gpublas_setup(context->ctx), "the BLAS cannot be initialised");
     }
+    // Whether one kernel computes all time steps.
+    bool is_small() const { return most_units <= MOST_UNITS; }
     int time(size_t s) const { return backwards ? steps - 1 - s : s; }          // of the s-th step
     int time_before(size_t s) const { return s == 0 ? -1 : time(s - 1); }
     bool one_row(array* z) const { return z && z->ga.dimensions[0] == 1 && rows != 1; }
@@ -105,7 +111,8 @@ struct problem {
 
 // ------------------------------------------------------------------------------------------------------- kernels
 
-struct kernels { GpuKernel *step, *sum; };       // of a time step, and of the sum over rows in the gradient
+// Of a time step, of all time steps, of the matrix of all W_hid, and of the sum over rows in the gradient.
+struct kernels { GpuKernel *step, *whole, *pack, *sum; };
 
 class launch {                                   // a call of a kernel, with its arguments in order
     enum { THREADS = 256 };
@@ -123,9 +130,11 @@ public:
         return &numbers.back();
     }
     bool run(PyGpuContextObject* context, GpuKernel* kernel, size_t threads) {
-        if (!threads) return true;
-        const size_t local = THREADS, blocks = (threads + local - 1) / local;
-        return succeeded(context, GpuKernel_call(kernel, 1, &blocks, &local, 0, pointers.data()), "a kernel failed");
+        return run_blocks(context, kernel, (threads + THREADS - 1) / THREADS, THREADS);
+    }
+    bool run_blocks(PyGpuContextObject* context, GpuKernel* kernel, size_t blocks, size_t threads_of_block) {
+        return !blocks || !threads_of_block || succeeded(
+            context, GpuKernel_call(kernel, 1, &blocks, &threads_of_block, 0, pointers.data()), "a kernel failed");
     }
 };
 
@@ -138,14 +147,40 @@ static void give_components(launch& kernel, const std::vector<array*>& totals, c
 
 struct times { unsigned *here, *before; };
 
+// The two numbers before the others are those of a kernel for all time steps; the caller changes them for a single one.
 static times give_numbers(launch& kernel, const problem& q, unsigned options) {
-    times t = {kernel.give(0u), kernel.give(0u)};
+    times t = {kernel.give((unsigned)q.steps), kernel.give((unsigned)q.backwards)};
     kernel.give((unsigned)q.rows);
     kernel.give((unsigned)q.all_units);
     kernel.give((unsigned)q.one_row(q.in.z_gates));
     kernel.give((unsigned)q.one_row(q.in.z_hid));
     kernel.give(options);
     return t;
+}
+
+// The matrix of the W_hid of all components: (most_units, 4 all_units) or, transposed, (4 most_units, all_units).
+static array* pack(const problem& q, GpuKernel* kernel, bool transposed) {
+    if (q.in.W_hid.size() == 1 && !transposed) {
+        Py_INCREF(q.in.W_hid[0]);
+        return q.in.W_hid[0];
+    }
+    owned all;
+    if (!prepare(&all.a, {q.most_units * (transposed ? 4 : 1), q.all_units * (transposed ? 1 : 4)}, q.context)) return 0;
+    for (size_t c = 0; c < q.in.W_hid.size(); c++) {
+        launch copy;
+        copy.give(q.in.W_hid[c]);
+        copy.give(all.a);
+        for (size_t number : {q.units[c], q.begins[c], q.all_units, (size_t)transposed}) copy.give((unsigned)number);
+        if (!copy.run(q.context, kernel, 4 * q.units[c] * q.units[c])) return 0;
+    }
+    array* result = all.a;
+    all.a = 0;
+    return result;
+}
+
+// Runs a kernel for all time steps: one block for each row of each component, one thread for each of its gates.
+static bool run_whole(launch& kernel, GpuKernel* code, const problem& q) {
+    return kernel.run_blocks(q.context, code, q.rows * q.in.W_hid.size(), (4 * q.most_units + WARP - 1) / WARP * WARP);
 }
 
 // ------------------------------------------------------------------------------------------------ the entry points
@@ -164,16 +199,24 @@ static bool run_forward(PyGpuContextObject* context, const kernels& code, bool h
     const size_t H = q.all_units;
     std::vector<array*> sums;
     for (size_t c = 0; c < total.size(); c++) {
-        if (!prepare_copy(total[c], in.x[c], inplace)) return false;
-        sums.push_back(*total[c]);
+        // The kernel for all time steps writes sums only for the gradient.
+        if ((keep || !q.is_small()) && !prepare_copy(total[c], in.x[c], inplace)) return false;
+        sums.push_back(keep || !q.is_small() ? *total[c] : in.x[c]);
     }
     launch gates;
     give_components(gates, sums, q);
     for (array* a : {in.b, in.hid_init, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
                      in.z_hid ? in.z_hid : in.b, *hid, *cell})
         gates.give(a);
-    const times t = give_numbers(gates, q, q.options);
-    for (size_t s = 0; s < q.steps; s++) {
+    owned W;
+    if (q.is_small()) {
+        W.a = pack(q, code.pack, false);
+        if (!W.a) return false;
+        gates.give(W.a);
+    }
+    const times t = give_numbers(gates, q, q.options | (keep ? KEEP : 0));
+    if (q.is_small() && !run_whole(gates, code.whole, q)) return false;
+    for (size_t s = 0; s < q.steps && !q.is_small(); s++) {
         *t.here = q.time(s);
         *t.before = q.time_before(s);
         array* before = s ? *hid : in.hid_init;
@@ -243,8 +286,15 @@ static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool 
                      in.z_hid ? in.z_hid : in.b, cell, g_hid ? g_hid : in.b, g_cell ? g_cell : in.b, *out.hid_init,
                      *out.cell_init, d_a.a, in.z_gates ? *z_gates : d_a.a, in.z_hid ? *z_hid : d_a.a})
         gates.give(a);
+    owned W;
+    if (q.is_small()) {
+        W.a = pack(q, code.pack, true);
+        if (!W.a) return false;
+        gates.give(W.a);
+    }
     const times t = give_numbers(gates, q, q.options | (g_hid ? G_HID : 0) | (g_cell ? G_CELL : 0));
-    for (size_t s = q.steps; s-- > 0;) {
+    if (q.is_small() && !run_whole(gates, code.whole, q)) return false;
+    for (size_t s = q.is_small() ? 0 : q.steps; s-- > 0;) {
         *t.here = q.time(s);
         *t.before = q.time_before(s);
         if (!gates.run(context, code.step, rows * H)) return false;

@@ -2,8 +2,11 @@
 
 On every device, `theano_rnn.ops.lstm.lstm_recurrence` adds the operations of :mod:`theano_rnn.ops.lstm.fused` to the
 graph, and Theano differentiates them. For a GPU, :mod:`theano_rnn.ops.gpu_rewrites` then replaces them by the
-operations of this module. A time step takes one cuBLAS product per component and one kernel for all gates of all
-components, whereas the loop of `theano.scan` launches tens of kernels per time step.
+operations of this module.
+
+If each component has at most 128 units, one kernel computes all time steps. Otherwise, a time step takes one cuBLAS
+product per component and one kernel for all gates of all components, whereas the loop of `theano.scan` launches tens of
+kernels per time step.
 """
 
 import numpy as np
@@ -32,7 +35,7 @@ POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), 
 KERNELS = "lstm/gpu_kernels.c"
 
 #: Number of arrays among the arguments of a kernel, without those of the components.
-ARRAYS = dict(forward=8, gradient=13)
+ARRAYS = dict(forward=8, gradient=13, whole_forward=9, whole_gradient=14)
 
 
 class _GpuRecurrenceOp(GpuKernelBase):
@@ -69,24 +72,29 @@ class _GpuRecurrenceOp(GpuKernelBase):
         return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS),)
 
     def _kernel(self, section):
-        """Return the kernel ``lstm_forward`` or ``lstm_gradient`` for this number of components."""
+        """Return the kernel of a section for this number of components."""
         types = [POINTER, SIZE, UINT] * self.components + [POINTER, SIZE] * ARRAYS[section] + [INT] * 2 + [UINT] * 5
         return Kernel(_for_components(section, self.components), types, "lstm_" + section, {})
+
+    def gpu_kernels(self, node, name):
+        """Return the kernels in the order of the struct ``kernels`` in gpu.cpp."""
+        kernels = [self._kernel(self.section), self._kernel("whole_" + self.section),
+                   Kernel(_source("pack"), [POINTER, SIZE] * 2 + [UINT] * 4, "lstm_pack", {})]
+        if self.section == "gradient":
+            kernels.append(Kernel(_source("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {}))
+        return kernels
 
 
 class GpuLSTMRecurrence(_GpuRecurrenceOp, LSTMRecurrence):
     """`LSTMRecurrence` on the GPU: the same inputs, outputs and properties."""
 
-    def gpu_kernels(self, node, name):
-        return [self._kernel("forward")]
+    section = "forward"
 
 
 class GpuLSTMRecurrenceGradient(_GpuRecurrenceOp, LSTMRecurrenceGradient):
     """`LSTMRecurrenceGradient` on the GPU: the same inputs, outputs and properties."""
 
-    def gpu_kernels(self, node, name):
-        return [self._kernel("gradient"),
-                Kernel(_common() + "\n" + _section("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {})]
+    section = "gradient"
 
 
 def _contiguous(variable):
@@ -97,28 +105,25 @@ def _contiguous(variable):
 # -------------------------------------------------------------------------------------------------- sources of kernels
 
 
-def _common():
-    """Return the text before the first section."""
-    return '#include "cluda.h"\n' + _joined(read_source(KERNELS).partition("\n#section ")[0])
-
-
-def _section(name):
-    """Return the lines of one section, from ``#section name`` to the next."""
-    return _joined(read_source(KERNELS).partition("\n#section %s\n" % name)[2].partition("\n#section ")[0])
-
-
-def _joined(source):
+def _source(*sections):
+    """Return the text before the first section, and the given sections: each from ``#section name`` to the next."""
+    common, _, text = read_source(KERNELS).partition("\n#section ")
+    parts = dict(part.split("\n", 1) for part in text.split("\n#section "))
+    joined = "\n".join(['#include "cluda.h"', common] + [parts[name] for name in sections])
     # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
-    return source.replace("\\\n", " ")
+    return joined.replace("\\\n", " ")
 
 
 def _for_components(section, components):
-    """Return the source of a kernel with the arguments of all components and the code that selects one by the unit."""
+    """Return the source of a kernel with the arguments of all components and the code that selects one."""
     numbers = range(components)
     arguments = "".join("GLOBAL_MEM ga_float *total_{0}, const ga_size total_{0}_offset, const ga_uint begin_{0}, "
                         .format(c) for c in numbers)
-    choice = "".join(
-        "if (unit >= begin_{0}) {{ MOVE(total_{0}); total = total_{0}; begin = begin_{0}; units = {1} - begin_{0}; }} "
-        .format(c, "begin_%d" % (c + 1) if c + 1 < components else "all_units") for c in numbers)
-    source = _common() + "\n" + _section(section)
-    return source.replace("$(components)", arguments).replace("$(choose component)", choice)
+    source = _source(*(["whole"] if section.startswith("whole_") else []) + [section])
+    for place, condition in (("unit", "unit >= begin_{0}"), ("block", "component == {0}")):
+        choice = "".join(
+            ("if (" + condition + ") {{ MOVE(total_{0}); total = total_{0}; begin = begin_{0}; "
+             "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < components else "all_units")
+            for c in numbers)
+        source = source.replace("$(choose component of the %s)" % place, choice)
+    return source.replace("$(components)", arguments).replace("$(number of components)", str(components))
