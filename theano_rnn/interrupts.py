@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 
 __all__ = ["begin", "exit_at_once", "raising"]
 
@@ -54,9 +53,12 @@ def _handler(before, now):
 
 def _replace(before, now):
     """Replace a handler of SIGINT by another one; return whether `before` was the handler."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not before:
+    if signal.getsignal(signal.SIGINT) is not before:
         return False
-    signal.signal(signal.SIGINT, now)
+    try:
+        signal.signal(signal.SIGINT, now)
+    except ValueError:          # not the main thread
+        return False
     return True
 
 
