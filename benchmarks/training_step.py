@@ -18,6 +18,8 @@ import statistics
 import tempfile
 from collections import Counter, OrderedDict
 
+from theano_rnn.runtime.flags import flag
+
 from benchmarks.command_line import (
     add_device_option,
     add_network_options,
@@ -84,7 +86,7 @@ def use_empty_cache():
     """Let Theano compile into a new folder, which is removed at the end of the process."""
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["THEANO_FLAGS"] = "base_compiledir=%s,%s" % (folder, os.environ.get("THEANO_FLAGS", ""))
+    os.environ["THEANO_FLAGS"] = "%s,%s" % (flag("base_compiledir", folder), os.environ.get("THEANO_FLAGS", ""))
 
 
 def measure(arguments):

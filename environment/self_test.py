@@ -7,6 +7,7 @@ installed packages are tested.
 import os
 import platform
 
+from theano_rnn.errors import reported_errors
 from theano_rnn.runtime import configure
 
 
@@ -52,5 +53,6 @@ def scan_gradient(values):
 
 
 if __name__ == "__main__":
-    configure()
-    print(self_test())
+    with reported_errors():
+        configure()
+        print(self_test())

@@ -102,7 +102,8 @@ def test_data_preparation_does_not_import_theano():
 def test_the_predictor_needs_numpy_only():
     modules = imported_with("bayes_rnn.predictor") | imports("bayes_rnn.predictor")
     assert modules & set(sources()) == {"bayes_rnn", "bayes_rnn.c_library", "bayes_rnn.predictor", "theano_rnn",
-                                        "theano_rnn.errors", "theano_rnn.npz_store", "theano_rnn.tokens"}
+                                        "theano_rnn.errors", "theano_rnn.interrupts", "theano_rnn.npz_store",
+                                        "theano_rnn.tokens"}
     assert modules & THIRD_PARTY == {"numpy"}
 
 

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+from .interrupts import raising
+
 __all__ = ["ReportedError", "ArgumentParser", "reported_errors", "storage_problem", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
@@ -43,7 +45,8 @@ def reported_errors():
     error: batch_size must be at least 1, got 0
     """
     try:
-        yield
+        with raising():
+            yield
     except ReportedError as error:
         sys.stderr.write("error: %s\n" % error)
         sys.exit(EXIT_ERROR)

@@ -13,7 +13,7 @@ import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
-from theano_rnn.runtime import resolve_device
+from theano_rnn.runtime import refuse_missing_compiler, resolve_device, work_without_compiler
 
 from .config import OPTION_DIALECT, path, read_assignments
 from .run_folder import RunFolder
@@ -34,14 +34,14 @@ def main(experiment, argv=None):
     if experiment.dialect is OPTION_DIALECT:
         arguments = _option_parser(experiment).parse_args(argv)
         with reported_errors():
-            device = resolve_device(arguments.device)
+            device = _device_and_compiler(arguments)
             given = _given_options(experiment, arguments)
             save = given.get("save", path(experiment.defaults["save"]))
             _train(experiment, given, save, arguments, arguments.continue_train, device)
         return
     arguments = _config_parser(experiment).parse_args(argv)
     with reported_errors():
-        device = resolve_device(arguments.device)
+        device = _device_and_compiler(arguments)
         if arguments.eval_only:
             _evaluate_only(experiment, arguments, device)
             return
@@ -64,7 +64,7 @@ def fine_tune(experiment, source_experiment, argv=None):
     """
     arguments = _option_parser(experiment).parse_args(argv)
     with reported_errors():
-        device = resolve_device(arguments.device)
+        device = _device_and_compiler(arguments)
         given = _given_options(experiment, arguments)
         given.pop("demo", None)
         resumes = arguments.continue_train or arguments.resume_from is not None
@@ -116,6 +116,19 @@ def add_device_option(parser):
                              "A device in THEANO_FLAGS takes precedence")
 
 
+def _add_compiler_option(parser):
+    parser.add_argument("--without-compiler", action="store_true",
+                        help="compute in Python where there is no C++ compiler; many times slower")
+
+
+def _device_and_compiler(arguments):
+    """Return the device to use, and make the choice of the compiler; refuse what this machine does not have."""
+    if arguments.without_compiler:
+        work_without_compiler()
+    refuse_missing_compiler()
+    return resolve_device(arguments.device)
+
+
 def _add_flags(parser, experiment):
     """Add ``--name`` and ``--no-name`` for each setting that is true or false."""
     for setting in experiment.flags():
@@ -157,6 +170,7 @@ def _option_parser(experiment):
                         % ", ".join("%s=%s" % item for item in sorted(experiment.demo.items())))
     _add_flags(parser, experiment)
     add_device_option(parser)
+    _add_compiler_option(parser)
     return parser
 
 
@@ -198,6 +212,7 @@ def _config_parser(experiment):
                         help="change a hyperparameter; may be repeated")
     _add_flags(parser, experiment)
     add_device_option(parser)
+    _add_compiler_option(parser)
     return parser
 
 
@@ -253,8 +268,11 @@ def run_compressed(experiment, argv=None):
     parser.add_argument("--checkpoint", default="last",
                         help="name of the checkpoint: last, best, epoch_200 (default: last)")
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
+    _add_compiler_option(parser)
+    parser.set_defaults(device="cpu")
     arguments = parser.parse_args(argv)
     with reported_errors(), contextlib.ExitStack() as locks:
+        device = _device_and_compiler(arguments)
         given = OrderedDict((os.path.realpath(folder), folder) for folder in arguments.runs)
         runs = [RunFolder(folder) for folder in given.values()] or _finished_runs(experiment)
         prepared = []
@@ -266,7 +284,7 @@ def run_compressed(experiment, argv=None):
             if arguments.data_dir:
                 settings = settings.replace(data_dir=arguments.data_dir)
             prepared.append((run, settings, load_trained_data(settings, run)))
-        configure_theano()
+        configure_theano(device)
         for run, settings, data in prepared:
             task = restore_task(settings, data, run.file(arguments.checkpoint + ".npz"))
             task.compare_compressed(run, arguments.checkpoint)

@@ -15,12 +15,12 @@ import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.folder_lock import folder_lock, refuse_locked
 from theano_rnn.npz_store import save_arrays, write_atomically
 
 from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
-from .folder_lock import folder_lock, refuse_locked
 
 __all__ = ["RunFolder", "versions"]
 
@@ -74,7 +74,7 @@ class RunFolder(object):
     # -- lock --------------------------------------------------------------------------------------------------------
 
     def locked(self, out=None):
-        """Return the context manager of the lock of the folder; see `Experiments.shared.folder_lock.folder_lock`.
+        """Return the context manager of the lock of the folder; see `theano_rnn.folder_lock.folder_lock`.
 
         Parameters
         ----------

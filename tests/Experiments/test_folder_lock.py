@@ -6,15 +6,15 @@ import re
 import signal
 import time
 
+from theano_rnn import folder_lock as module
 from theano_rnn.errors import ReportedError
+from theano_rnn.folder_lock import folder_lock, refuse_locked
 
 import pytest
 from helpers import raw_corpora, running
 
-from Experiments.shared import folder_lock as module
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.prepare import preparation_lock
-from Experiments.shared.folder_lock import folder_lock, refuse_locked
 from Experiments.shared.run_folder import RunFolder
 from Experiments.shared.train_and_evaluate import train_and_evaluate
 
@@ -38,7 +38,7 @@ def elsewhere():
 
     def lock(path):
         processes.append(running.start_python(
-            "import sys, time\nfrom Experiments.shared.folder_lock import folder_lock\n"
+            "import sys, time\nfrom theano_rnn.folder_lock import folder_lock\n"
             "with folder_lock(%r, 'x', 'wait'):\n    print('locked', flush=True)\n    time.sleep(60)" % path))
         assert processes[-1].stdout.readline() == b"locked\n"
         return processes[-1]
@@ -73,12 +73,28 @@ def test_waiting_for_a_lock(tmp_path, elsewhere):
         assert time.time() - began < 10
 
 
+def test_a_process_that_waits_says_so_once(tmp_path, elsewhere, monkeypatch):
+    path, said = str(tmp_path / "lock"), []
+    process = elsewhere(path)
+    monkeypatch.setattr(module, "SILENCE", 0)
+
+    def say():
+        said.append("waiting")
+        process.kill()
+    with folder_lock(path, "cache", "wait", wait=True, say_waiting=say):
+        assert said == ["waiting"]
+    with folder_lock(path, "cache", "wait", wait=True, say_waiting=say):
+        assert said == ["waiting"]
+
+
 def test_a_file_system_without_locks_is_reported_once(tmp_path, monkeypatch, capsys):
     def fail(*_):
         raise OSError(module.errno.ENOLCK, "No locks available")
     monkeypatch.setattr(module.fcntl, "flock", fail)
-    with folder_lock(str(tmp_path / "lock"), "run", "wait"):
-        pass
+    monkeypatch.setattr(module, "_warnings", set())
+    for _ in range(2):
+        with folder_lock(str(tmp_path / "lock"), "run", "wait"):
+            pass
     assert capsys.readouterr().err == ("warning: this file system has no locks (No locks available); do not start two "
                                        "processes in one folder\n")
 

@@ -5,7 +5,6 @@
 Theano is already configured.
 """
 
-import configparser
 import ctypes
 import logging
 import os
@@ -14,9 +13,13 @@ import subprocess
 import sys
 import warnings
 
+from theano_rnn import interrupts
 from theano_rnn.errors import ReportedError
 
 from . import compile_cache
+from .compile_lock import replace_lock_of_theano
+from .compiler import refuse_missing_compiler, warn_of_missing_compiler
+from .flags import flags_of_user, settings_in_theanorc
 
 __all__ = ["configure", "ensure_configured", "resolve_device", "EXCLUDED", "can_link_openblas", "openblas_coretype"]
 
@@ -56,10 +59,11 @@ def configure(device="cpu"):
     RuntimeError
         If Theano is already imported, because it reads its flags only once.
     ReportedError
-        If the GPU cannot be used.
+        If the GPU cannot be used, there is no C++ compiler, or the folder of compiled modules cannot be written.
     """
     if "theano" in sys.modules:
         raise RuntimeError("configuration.configure() must run before Theano is imported")
+    refuse_missing_compiler()
     _configure(device)
 
 
@@ -68,7 +72,7 @@ def ensure_configured():
 
     In contrast to `configure`, the user's ``.theanorc`` takes precedence too. If Theano is already imported, this
     function sets everything that can still be changed and that the user did not set. The precision and the device
-    cannot be changed.
+    cannot be changed. Without a C++ compiler, it writes a warning to stderr.
 
     Examples
     --------
@@ -80,7 +84,8 @@ def ensure_configured():
     if "theano" in sys.modules:
         _configure_imported_theano()
     else:
-        chosen = _settings_in_theanorc()
+        chosen = settings_in_theanorc()
+        warn_of_missing_compiler()
         _configure(chosen.get("device", "cpu"), chosen)
 
 
@@ -100,9 +105,23 @@ def _configure(device, chosen=()):
     # If a flag is given several times, Theano uses the last one, which is the user's.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     _prepare_process()
+    _import_theano()
     if gpu.is_gpu(device):
         _use_gpu(device)
     _prepare_theano()
+
+
+def _import_theano():
+    replace_lock_of_theano()
+    try:
+        with interrupts.exit_at_once():
+            import theano  # noqa: F401
+    except ValueError as error:
+        if "compiledir" not in str(error):
+            raise
+        folder = str(error).partition("'")[2].rpartition("'")[0]
+        raise ReportedError("the folder of compiled modules, %s, cannot be written; make it accessible, or choose "
+                            "another one with THEANO_FLAGS=base_compiledir=FOLDER" % folder) from error
 
 
 def _configure_imported_theano():
@@ -130,19 +149,7 @@ def _can_be_set(parameter):
 
 def _settings_of_theano():
     """Return the settings for all devices that can be changed after Theano is imported."""
-    return (("gcc.cxxflags", COMPILER_FLAGS), ("optimizer_excluding", EXCLUDED)) + compile_cache.COMPILE_LOCK
-
-
-def _settings_in_theanorc():
-    """Return the settings in the user's configuration files: dict of lower-case name to str."""
-    files = os.environ.get("THEANORC", "~/.theanorc").split(os.pathsep)
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read([os.path.expanduser(name) for name in files])
-    except configparser.Error:
-        return {}                                   # Theano reports the error
-    return {option if section == "global" else "%s.%s" % (section.lower(), option): value
-            for section in parser.sections() for option, value in parser.items(section)}
+    return (("gcc.cxxflags", COMPILER_FLAGS), ("optimizer_excluding", EXCLUDED))
 
 
 def _use_all_cores():
@@ -167,7 +174,10 @@ def _prepare_process():
 
 
 def _prepare_theano():
+    replace_lock_of_theano()
     compile_cache.keep_compiled_modules()
+    compile_cache.protect_from_other_processes()
+    compile_cache.report_full_disk()
     compile_cache.use_precompiled_headers(COMPILER_FLAGS)
 
 
@@ -192,9 +202,7 @@ def resolve_device(device):
         If the device is a GPU that cannot be used.
     """
     from . import gpu
-    for flag in os.environ.get("THEANO_FLAGS", "").split(","):
-        if flag.strip().startswith("device="):
-            device = flag.strip()[len("device="):]
+    device = flags_of_user().get("device", device)
     if device == "auto":
         device, reason = gpu.auto_device()
         sys.stderr.write("device %s: %s\n" % (device, reason))

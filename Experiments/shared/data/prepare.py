@@ -6,9 +6,9 @@ import importlib
 import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.folder_lock import folder_lock
 
 from ..config import default_data_dir, experiment_folder
-from ..folder_lock import folder_lock
 from . import download
 from .archives import read_file
 from .prepared_folder import is_intact

@@ -15,6 +15,7 @@ import time
 from collections import namedtuple
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ReportedError
+from theano_rnn.runtime.flags import flag
 
 import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, environment_variables
@@ -118,7 +119,7 @@ class TrainingJob(object):
             # The nodes share the home directory, but compiled modules are for the processor of one node, and locks on
             # network file systems are slow. If a flag is given twice, Theano uses the last one, which is the user's.
             cache = os.path.join(os.path.expanduser("~"), ".theano", "nodes", socket.gethostname())
-            variables["THEANO_FLAGS"] = "base_compiledir=%s,%s" % (cache, variables.get("THEANO_FLAGS", ""))
+            variables["THEANO_FLAGS"] = "%s,%s" % (flag("base_compiledir", cache), variables.get("THEANO_FLAGS", ""))
         elif self._gpus is None:
             variables.pop("CUDA_VISIBLE_DEVICES", None)
         else:

@@ -12,7 +12,7 @@ ON_X86 = platform.machine() in ("x86_64", "AMD64") and platform.libc_ver()[0] ==
 
 def python(code, status=0, **environment):
     """Run code after the configuration; return its output lines. `status` is the expected exit status."""
-    process = running.start_python("from theano_rnn.runtime import compile_cache, configuration\n" + code,
+    process = running.start_python("from theano_rnn.runtime import configuration\n" + code,
                                    **dict(dict.fromkeys(NAMES), **environment))
     ended, output, errors = running.wait(process)
     assert ended == status, errors
@@ -41,57 +41,6 @@ def test_flags_of_the_user_win():
 
 def test_empty_flags_of_the_user_leave_no_trace():
     assert not python(CONFIGURED + "print(os.environ['THEANO_FLAGS'])", THEANO_FLAGS="")[0].endswith(",")
-
-
-def test_a_second_process_compiles_nothing_again(tmp_path):
-    code = (CONFIGURED + "import theano\nimport theano.tensor as T\nx = T.matrix()\n"
-            "print(theano.function([x], T.dot(x, x))([[2.]]))\n"
-            "print(theano.gof.cc.get_module_cache().stats[2], 'compiled')")
-    first, second = [python(code, THEANO_FLAGS="base_compiledir=%s" % tmp_path)[-1] for _ in range(2)]
-    assert first != second == "0 compiled"
-
-
-COMPILE = "import theano, theano.tensor as T\nx = T.matrix()\nprint(theano.function([x], T.exp(x))([[0.]]))\n"
-
-
-def test_a_killed_run_leaves_no_lock_that_blocks_the_next(tmp_path):
-    flags = "base_compiledir=%s" % tmp_path
-    killed = CONFIGURED + ("import signal, theano\nfrom theano.gof.compilelock import get_lock\nget_lock()\n"
-                           "print(get_lock.lock_dir, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
-    lock = python(killed, status=-9, THEANO_FLAGS=flags)[0]
-    assert os.listdir(lock) == ["lock"]
-    assert python(CONFIGURED + COMPILE, THEANO_FLAGS=flags) == ["[[1.]]"]
-    assert not os.path.exists(lock)
-
-
-def test_a_run_that_waits_for_another_looks_every_second_or_two():
-    lines = python(CONFIGURED + "import theano\nprint(theano.config.compile.wait, theano.config.compile.timeout)")
-    assert lines == ["1 60"]
-
-
-@pytest.mark.core
-def test_headers_are_compiled_once_and_used(tmp_path):
-    code = CONFIGURED + COMPILE + (
-        "flags = theano.config.gcc.cxxflags.split()\nheader = flags[flags.index('-include') + 1]\n"
-        "print(header, os.stat(header + '.gch').st_mtime)\n")
-    first, second = [python(code, THEANO_FLAGS="base_compiledir=%s" % tmp_path) for _ in range(2)]
-    assert first == second and first[0] == "[[1.]]"
-    assert first[1].startswith(str(tmp_path))
-    # -Winvalid-pch says why headers that are there cannot be used, as for a module compiled with other flags.
-    check = CONFIGURED + (
-        "import subprocess, theano\nfrom theano.gof import cmodule\nfrom theano_rnn.ops.gather.fused import Gather\n"
-        "for more in ([], Gather(True).c_compile_args(), ['-std=gnu++11']):\n"
-        "    command = [theano.config.cxx, '-g'] + cmodule.GCC_compiler.compile_args() + more + [\n"
-        "        '-I' + folder for folder in cmodule.std_include_dirs()] + [\n"
-        "        '-fvisibility=hidden', '-Winvalid-pch', '-fsyntax-only', '-x', 'c++', os.devnull]\n"
-        "    print('not used' in subprocess.run(command, stderr=subprocess.PIPE, check=True).stderr.decode())\n")
-    assert python(check, THEANO_FLAGS="base_compiledir=%s" % tmp_path) == ["False", "False", "True"]
-
-
-def test_without_the_headers_everything_compiles(tmp_path):
-    broken = "compile_cache.HEADERS += '#error'\n" + CONFIGURED + COMPILE
-    assert python(broken, THEANO_FLAGS="base_compiledir=%s" % tmp_path) == ["[[1.]]"]
-    assert not [name for name in os.listdir(str(next(tmp_path.iterdir()))) if "hpp" in name]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")

@@ -1,4 +1,4 @@
-"""Lock of a folder that one process at a time may write: a run, prepared data.
+"""Lock of a folder that one process at a time may write: a run, prepared data, the cache of compiled modules.
 
 The lock is the advisory lock of the kernel (`fcntl.flock`) on a small file. It ends with the process, also after
 ``kill -9``, so a lock file that was left behind locks nothing. On NFS, Linux (since 2.6.12) sends the lock to the
@@ -20,14 +20,18 @@ from theano_rnn.errors import ReportedError
 
 __all__ = ["folder_lock", "refuse_locked"]
 
+_warnings = set()
+
 #: Seconds until a locked folder is refused. Longer than the moments for which `refuse_locked` holds a lock.
 PATIENCE = 0.5
+#: Seconds between two attempts, and until a process that waits says so.
+INTERVAL, SILENCE = 0.02, 1
 #: Errors of a file system without locks.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 @contextlib.contextmanager
-def folder_lock(path, title, advice, wait=False):
+def folder_lock(path, title, advice, wait=False, say_waiting=None):
     """Context manager of the lock of a folder.
 
     Parameters
@@ -40,6 +44,8 @@ def folder_lock(path, title, advice, wait=False):
         What to do if it is locked, for the message.
     wait : bool
         Wait until the other process has ended instead of refusing.
+    say_waiting : function without arguments, optional
+        Called once if it has to wait for longer than a second.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def folder_lock(path, title, advice, wait=False):
     >>> with folder_lock("Results/run.lock", "Results", "wait"):         # doctest: +SKIP
     ...     pass
     """
-    descriptor = _acquire(path, title, advice, wait)
+    descriptor = _acquire(path, title, advice, wait, say_waiting)
     try:
         with contextlib.suppress(OSError):          # a full disk: the lock holds without its description
             os.ftruncate(descriptor, 0)
@@ -79,7 +85,7 @@ def refuse_locked(path, title, advice):
         os.close(descriptor)
 
 
-def _acquire(path, title, advice, wait):
+def _acquire(path, title, advice, wait, say_waiting):
     began = time.time()
     while True:
         try:
@@ -92,7 +98,10 @@ def _acquire(path, title, advice, wait):
         os.close(descriptor)
         if not wait and time.time() - began > PATIENCE:
             raise ReportedError(_refusal(path, title, advice))
-        time.sleep(0.05)
+        if say_waiting and time.time() - began > SILENCE:
+            say_waiting()
+            say_waiting = None
+        time.sleep(INTERVAL)
 
 
 def _locks(descriptor):
@@ -101,13 +110,20 @@ def _locks(descriptor):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in WITHOUT_LOCKS:
-            sys.stderr.write("warning: this file system has no locks (%s); do not start two processes in one folder\n"
-                             % error.strerror)
+            _warn("warning: this file system has no locks (%s); do not start two processes in one folder\n"
+                  % error.strerror)
             return True
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
             raise
         return False
     return True
+
+
+def _warn(text):
+    """Write a warning to stderr, once in a process."""
+    if text not in _warnings:
+        sys.stderr.write(text)
+    _warnings.add(text)
 
 
 def _is_file(descriptor, path):

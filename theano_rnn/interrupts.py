@@ -1,0 +1,70 @@
+"""Ctrl-C while a program starts, imports modules or ends: one line, exit status 130, no traceback.
+
+Importing `theano_rnn` calls `begin`, before the slow imports. In `reported_errors`, Ctrl-C raises `KeyboardInterrupt`,
+so that files are closed and removed; training has its own handlers. Only programs of this project are changed, not the
+scripts, notebooks and tests that import it.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+
+__all__ = ["begin", "exit_at_once", "raising"]
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: Folders whose programs use `reported_errors`.
+PROGRAMS = ("Experiments", "bayes_rnn", "theano_rnn")
+
+
+def begin():
+    """Let Ctrl-C end this process at once if it is a program of the project."""
+    if _is_program():
+        _replace(signal.default_int_handler, _exit)
+
+
+def _is_program():
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    return bool(path) and os.path.relpath(os.path.abspath(path), PROJECT).split(os.sep)[0] in PROGRAMS
+
+
+def raising():
+    """Return a context manager in which Ctrl-C raises `KeyboardInterrupt` again."""
+    return _handler(_exit, signal.default_int_handler)
+
+
+def exit_at_once():
+    """Return a context manager, inside that of `raising`, in which Ctrl-C ends the process at once.
+
+    It is for imports: libraries catch `KeyboardInterrupt`, or report it as something else.
+    """
+    return _handler(signal.default_int_handler, _exit if _is_program() else signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def _handler(before, now):
+    replaced = _replace(before, now)
+    try:
+        yield
+    finally:
+        if replaced:
+            _replace(now, before)
+
+
+def _replace(before, now):
+    """Replace a handler of SIGINT by another one; return whether `before` was the handler."""
+    if signal.getsignal(signal.SIGINT) is not before:
+        return False
+    try:
+        signal.signal(signal.SIGINT, now)
+    except ValueError:          # not the main thread
+        return False
+    return True
+
+
+def _exit(number, frame):
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, b"\ninterrupted\n")
+    os._exit(130)
