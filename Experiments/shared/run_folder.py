@@ -150,7 +150,7 @@ class RunFolder(object):
         if not self.has("config.json"):
             raise ReportedError("no run in %s (no config.json); train one with main.py first" % self.path)
         try:
-            with io.open(self.file("config.json"), encoding="utf-8") as stream:
+            with io.open(self.file("config.json"), encoding="utf-8-sig") as stream:
                 config = json.load(stream)
         except (ValueError, RecursionError, OSError) as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
@@ -207,10 +207,10 @@ class RunFolder(object):
         """Return the rows of ``metrics.csv``: list of dict of str to float; empty without the file."""
         if not self.has("metrics.csv"):
             return []
-        with io.open(self.file("metrics.csv"), encoding="utf-8") as stream:
+        with io.open(self.file("metrics.csv"), encoding="utf-8-sig") as stream:
             try:
                 return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, csv.Error) as error:
                 raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
