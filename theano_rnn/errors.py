@@ -33,8 +33,8 @@ class ArgumentParser(argparse.ArgumentParser):
 def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
 
-    So do a full disk, a file system that cannot be written, and files that the user may not use, wherever they are
-    noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
+    So do lack of memory, a full disk, a file system that cannot be written, and files that the user may not use,
+    wherever they are noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
 
     Examples
     --------
@@ -46,6 +46,10 @@ def reported_errors():
         yield
     except ReportedError as error:
         sys.stderr.write("error: %s\n" % error)
+        sys.exit(EXIT_ERROR)
+    except MemoryError as error:
+        sys.stderr.write("error: not enough memory (%s); use smaller settings, or a machine with more memory\n"
+                         % (" ".join(str(error).split()) or "no details are known"))
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")

@@ -198,7 +198,9 @@ class RunFolder(object):
         """Write ``metrics.csv``: one row per evaluation, with all printed numbers."""
         text = io.StringIO(newline="")
         if rows:
-            writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+            # The rows of a checkpoint may be of an earlier version, with fewer columns.
+            names = list(OrderedDict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
         write_atomically(self.file("metrics.csv"), text.getvalue())
@@ -232,6 +234,11 @@ class RunFolder(object):
             if os.path.isfile(path):
                 return path
         raise ReportedError("%s has no checkpoint %r; it has %s" % (self.path, name, self._list_of_checkpoints()))
+
+    def require_checkpoint(self, name):
+        """Raise a `ReportedError` if a name is not one of `checkpoints`."""
+        if name not in self.checkpoints():
+            raise ReportedError("%s has no checkpoint '%s'; it has %s" % (self.path, name, self._list_of_checkpoints()))
 
     def refuse_to_start_over(self, begins_with, resume, out):
         """Raise a `ReportedError` if a run without ``last.npz`` has results, which a start from epoch 1 would replace.
