@@ -152,7 +152,9 @@ class RunFolder(object):
         try:
             with io.open(self.file("config.json"), encoding="utf-8-sig") as stream:
                 config = json.load(stream)
-        except (ValueError, RecursionError, OSError) as error:
+        except OSError as error:
+            raise ReportedError("cannot read %s (%s)" % (self.file("config.json"), error.strerror)) from error
+        except (ValueError, RecursionError) as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
         if not isinstance(config, dict):
             raise ReportedError("%s is damaged: it must hold an object" % self.file("config.json"))
