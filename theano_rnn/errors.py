@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import os
+import re
 import sys
 
 from .interrupts import raising
@@ -13,8 +14,8 @@ __all__ = ["ReportedError", "ArgumentParser", "reported_errors", "storage_proble
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 
-#: Errors of a disk or quota that is full, and of files that must not be used.
-FULL, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT), (errno.EROFS, errno.EACCES, errno.EPERM)
+#: Errors of a disk, a quota or a limit (``ulimit -f``) that is full, and of files that must not be used.
+FULL, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class ReportedError(ValueError):
@@ -28,15 +29,20 @@ class ArgumentParser(argparse.ArgumentParser):
     """`argparse.ArgumentParser` with one-line errors; ``--help`` shows the usage."""
 
     def error(self, message):
-        self.exit(EXIT_ERROR, "error: %s; see --help\n" % message)
+        self.exit(EXIT_ERROR, "error: %s; see --help\n" % _on_one_line(message))
+
+
+def _on_one_line(message):
+    r"""Return a message with ``\n`` for a newline and so on: values and names of files may hold control characters."""
+    return re.sub(u"[\0-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match.group())[1:-1], str(message))
 
 
 @contextlib.contextmanager
 def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
 
-    So do a full disk, a file system that cannot be written, and files that the user may not use, wherever they are
-    noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
+    So do lack of memory, a full disk, a file system that cannot be written, and files that the user may not use,
+    wherever they are noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
 
     Examples
     --------
@@ -48,7 +54,11 @@ def reported_errors():
         with raising():
             yield
     except ReportedError as error:
-        sys.stderr.write("error: %s\n" % error)
+        sys.stderr.write("error: %s\n" % _on_one_line(error))
+        sys.exit(EXIT_ERROR)
+    except MemoryError as error:
+        sys.stderr.write("error: not enough memory (%s); use smaller settings, or a machine with more memory\n"
+                         % (_on_one_line(error) or "no details are known"))
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
@@ -57,7 +67,7 @@ def reported_errors():
         problem = storage_problem(error)
         if problem is None:
             raise
-        sys.stderr.write("error: %s\n" % problem)
+        sys.stderr.write("error: %s\n" % _on_one_line(problem))
         sys.exit(EXIT_ERROR)
 
 

@@ -1,7 +1,5 @@
 """Prepare AG's News: see ``python prepare_data.py --help``."""
 
-import csv
-import io
 import os
 import re
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from Experiments.shared.data.archives import (
     check_md5,
+    csv_rows,
     decode,
     decompressed,
     read_file,
@@ -133,19 +132,13 @@ def hold_out(documents, labels, fraction):
 
 def _parse(content, name):
     documents, labels = [], []
-    rows = csv.reader(io.StringIO(decode(content, name), newline=""), strict=True)
-    try:
-        for row in rows:
-            where = "%s, line %d" % (name, rows.line_num)
-            if len(row) != len(COLUMNS):
-                raise ReportedError("%s: expected 3 columns (%s), got %d" % (where, ", ".join(COLUMNS), len(row)))
-            if row[0] not in [str(number + 1) for number in range(len(CLASSES))]:
-                raise ReportedError("%s: expected a class from 1 to %d, got %r" % (where, len(CLASSES), row[0]))
-            documents.append(checked_document((row[1] + " " + row[2]).lower(), where))
-            labels.append(int(row[0]) - 1)
-    except csv.Error as error:
-        raise ReportedError("%s, line %d: malformed row (%s); use an undamaged copy"
-                            % (name, rows.line_num, error)) from error
+    for where, row in csv_rows(decode(content, name), name):
+        if len(row) != len(COLUMNS):
+            raise ReportedError("%s: expected 3 columns (%s), got %d" % (where, ", ".join(COLUMNS), len(row)))
+        if row[0] not in [str(number + 1) for number in range(len(CLASSES))]:
+            raise ReportedError("%s: expected a class from 1 to %d, got %.40r" % (where, len(CLASSES), row[0]))
+        documents.append(checked_document((row[1] + " " + row[2]).lower(), where))
+        labels.append(int(row[0]) - 1)
     if not documents:
         raise ReportedError("%s has no rows; expected class, title, description" % name)
     return documents, labels

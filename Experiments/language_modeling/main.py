@@ -7,6 +7,7 @@ from Experiments.shared.config import (
     Experiment,
     Setting,
     choice,
+    layer_count,
     non_negative_integer,
     non_negative_number,
     path,
@@ -21,6 +22,7 @@ from Experiments.shared.config import (
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.language_modeling import load_corpus
 from Experiments.shared.data.vocabulary import ORDERINGS
+from Experiments.shared.memory import language_model_memory
 from Experiments.shared.sparse_experiments import FREE, architecture_of_language_model
 from sparse_seq_theano.architecture import SPARSE_MODES
 
@@ -31,6 +33,7 @@ EXPERIMENT = Experiment(
     load_data=lambda settings: load_corpus(settings.data, settings.ordering, settings.seed),
     prepare_demo=prepare_demo,
     check=architecture_of_language_model,
+    memory=language_model_memory,
     default_data=os.path.join("data", "penn"),
     settings=[
         Setting("data", "data/penn", path, "folder with train.txt, valid.txt and test.txt; ./getdata.sh makes "
@@ -41,7 +44,7 @@ EXPERIMENT = Experiment(
         Setting("emsize", 400, positive_integer, "embedding units"),
         Setting("nhid", 1150, positive_integer, "hidden units of each LSTM but the last"),
         Setting("nhidlast", -1, positive_integer_or_unset, "hidden units of the last LSTM; -1: as emsize"),
-        Setting("nlayers", 3, positive_integer, "number of LSTMs"),
+        Setting("nlayers", 3, layer_count, "number of LSTMs"),
         Setting("n_experts", 1, positive_integer, "number of softmaxes in the mixture"),
         Setting("emblocks", 1, positive_integer, "column blocks of the sparse embedding"),
         Setting("emdensity", 1., share, "stored share of the embedding's entries, at least 1/emblocks"),

@@ -17,6 +17,7 @@ from Experiments.shared.data.prepare import (
     LOCAL_SOURCE,
     DataSet,
     add_source_options,
+    checked_archive_limit,
     preparation_lock,
 )
 from Experiments.shared.data.prepared_folder import (
@@ -113,7 +114,7 @@ def main(argv=None):
     parser.add_argument("corpora", metavar="CORPUS", nargs="*", help=known + " (default: both)")
     add_source_options(parser, DATA_SET, os.path.join(experiment_folder(DATA_SET.experiment), "data"))
     options = parser.parse_args(argv)
-    with reported_errors():
+    with reported_errors(), checked_archive_limit(options):
         unknown = sorted(set(options.corpora) - set(CORPORA))
         if unknown:
             raise ReportedError("unknown corpus %r, expected %s" % (unknown[0], known))

@@ -5,6 +5,7 @@ from Experiments.shared.config import (
     Experiment,
     Setting,
     choice,
+    layer_count,
     non_negative_number,
     path,
     positive_integer,
@@ -16,6 +17,7 @@ from Experiments.shared.config import (
 from Experiments.shared.data.demo import prepare_demo
 from Experiments.shared.data.tagged_sentences import TAGGED_CORPORA, default_tagged_folder, load_tagged
 from Experiments.shared.data.vocabulary import ORDERINGS
+from Experiments.shared.memory import tagger_memory
 from Experiments.shared.sparse_experiments import FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(
@@ -26,6 +28,7 @@ EXPERIMENT = Experiment(
     load_data=lambda settings: load_tagged(settings.data, settings.vocab_order, settings.seed),
     prepare_demo=prepare_demo,
     check=architecture_of_tagger,
+    memory=tagger_memory,
     default_data=lambda folder, settings: default_tagged_folder(folder, settings.corpus),
     settings=[
         Setting("data", "data/wsj, else data/conll2000", path, "folder with wsj_{train,valid,test}.conll and tags.txt, "
@@ -42,7 +45,7 @@ EXPERIMENT = Experiment(
                                                         "sparse embedding needs it), down, none (as they occur) or "
                                                         "rand"),
         Setting("nhid", 50, positive_integer, "hidden units of each direction, and of the layer before the tags"),
-        Setting("layers", 1, positive_integer, "number of bidirectional LSTMs"),
+        Setting("layers", 1, layer_count, "number of bidirectional LSTMs"),
         Setting("batch_size", 20, positive_integer, "sentences in a minibatch"),
         Setting("optimizer", "adam", choice(["adam", "sgd"]), "adam or sgd"),
         Setting("lr", 0.001, positive_number, "learning rate"),

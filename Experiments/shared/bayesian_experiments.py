@@ -25,6 +25,7 @@ from .data.language_modeling import load_language
 from .data.prepared_vectors import ORIGINS, WordVectors, load_vectors, rescaled
 from .data.text_classification import load_text
 from .data.word_vectors import read_vectors
+from .memory import bayesian_memory
 
 __all__ = ["bayesian_experiment", "NETWORKS"]
 
@@ -91,7 +92,7 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
         "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
-        free=("epochs", "data_dir"), dialect=CONFIG_DIALECT,
+        free=("epochs", "data_dir"), dialect=CONFIG_DIALECT, memory=bayesian_memory,
         read_initial=partial(_read_vectors, norm=vectors_norm), examples=examples,
         epilog="%s\n\nsettings: %s" % (describe_positions(network), ", ".join(
             "%s=%s" % (setting.name, setting.default) for setting in sorted(settings, key=lambda setting: setting.name)

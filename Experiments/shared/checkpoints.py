@@ -8,14 +8,18 @@ from theano_rnn.npz_store import load_arrays, load_metadata
 
 import numpy as np
 
-from .config import any_number, non_negative_integer, non_negative_number, positive_integer
+from .config import any_number, non_negative_integer, non_negative_number, number
 
-__all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "load_progress", "check_shapes",
+__all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "load_progress", "check_shapes", "check_rows",
            "TRAINING_STATE"]
 
 #: Beginnings of the names of arrays that are not parameters: optimisers, averages, random states, carried state, and
 #: the counts of learning to recite.
 TRAINING_STATE = ("adam.", "sgd.", "average.", "noise.", "carried.", "recited")
+
+
+#: Random numbers are seeded with the epoch.
+epoch_number = number(int, lambda value: 1 <= value < 2 ** 32, "an integer in [1, 2**32)")
 
 
 class Progress(object):
@@ -180,7 +184,7 @@ def _check_progress(saved):
         except ReportedError as error:
             raise ReportedError("%s %s" % (name, error)) from error
 
-    for name, read in (("epoch", positive_integer), ("minibatch", non_negative_integer),
+    for name, read in (("epoch", epoch_number), ("minibatch", non_negative_integer),
                        ("seconds", non_negative_number)):
         check(name, None if isinstance(saved[name], str) else saved[name], read)
     if saved["best"] is not None:
@@ -199,8 +203,27 @@ def _check_progress(saved):
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
             and type(pair[1]) in (int, float) for pair in row)
         names = names or valid and [pair[0] for pair in row]
-        if not valid or [pair[0] for pair in row] != names or type(dict(row).get("epoch")) is not int:
+        valid = valid and [pair[0] for pair in row] == names and not any(
+            isinstance(value, int) and abs(value) >= 2 ** 63 for _, value in row)
+        if not valid or type(dict(row).get("epoch")) is not int:
             raise ReportedError("rows must be lists of pairs of the same names and numbers, with an epoch")
+
+
+def check_rows(progress, columns, path, title):
+    """Raise a `ReportedError` if the rows of a checkpoint lack columns.
+
+    Parameters
+    ----------
+    progress : Progress
+    columns : iterable of str
+        See `Task.row_columns`.
+    path, title
+        See `load_checkpoint`.
+    """
+    lacking = sorted(set(columns) - set(progress.rows[0])) if progress.rows else []
+    if lacking:
+        raise ReportedError("checkpoint %s does not belong to %s: its rows of metrics lack %s"
+                            % (path, title, lacking[0]))
 
 
 def load_checkpoint(path, shapes, title, training_state=False, network=None):

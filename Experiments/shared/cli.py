@@ -91,6 +91,10 @@ def _train(experiment, given, folder, arguments, resume, device):
     if resume or arguments.resume_from is not None:
         RunFolder(folder).refuse_in_use(experiment.dialect.out)
         settings = experiment.read_settings(RunFolder(folder)).replace(**given)
+        data = experiment.dialect.data
+        if settings.demo and data not in given and not os.path.isdir(getattr(settings, data)):
+            # A run from another machine: nothing is written to a folder that only its config.json names.
+            settings = settings.replace(**{data: experiment.data_folder(settings)})
     else:
         settings = experiment.make_settings(**given)
         RunFolder(folder).refuse_another_run(experiment.dialect.resume, experiment.dialect.out)
@@ -230,7 +234,9 @@ def _given_config(experiment, arguments):
         raise ReportedError("CONFIG is missing, expected %s" % config.help)
     given = _own_options(experiment, arguments)
     given["config"] = config.read(arguments.config)
-    return dict(read_assignments(experiment, arguments.assignments), demo=arguments.demo, **given)
+    if arguments.demo:
+        given["demo"] = True
+    return dict(read_assignments(experiment, arguments.assignments), **given)
 
 
 def _evaluate_only(experiment, arguments, device):
@@ -279,8 +285,7 @@ def run_compressed(experiment, argv=None):
         for run in runs:
             settings = experiment.read_settings(run)
             locks.enter_context(run.locked())
-            if not run.has(arguments.checkpoint + ".npz"):
-                raise ReportedError("%s has no checkpoint '%s'" % (run.path, arguments.checkpoint))
+            run.require_checkpoint(arguments.checkpoint)
             if arguments.data_dir:
                 settings = settings.replace(data_dir=arguments.data_dir)
             prepared.append((run, settings, load_trained_data(settings, run)))

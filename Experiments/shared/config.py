@@ -13,7 +13,7 @@ from collections import OrderedDict, namedtuple
 from theano_rnn.errors import ReportedError
 
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
-           "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer",
+           "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer", "layer_count",
            "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
            "share", "open_share", "any_number", "probability", "probability_or_unset", "rate_schedule",
            "read_assignments", "refuse_other_settings", "experiment_folder", "default_data_dir"]
@@ -138,6 +138,7 @@ def path(value):
 
 
 positive_integer = number(int, lambda value: value >= 1, "a positive integer")
+layer_count = number(int, lambda value: 1 <= value <= 100, "an integer in [1, 100]")      # each one is compiled
 non_negative_integer = number(int, lambda value: value >= 0, "a non-negative integer")
 positive_integer_or_unset = number(int, lambda value: value >= 1 or value == -1, "a positive integer or -1")
 seed = number(int, lambda value: 0 <= value < 2 ** 32, "an integer in [0, 2**32)")
@@ -391,11 +392,13 @@ class Experiment(object):
         Settings that the user cannot change. Those of `LOOP_SETTINGS` that are neither here nor in `settings` are
         added.
     free : sequence of str
-        Settings that may change when a run is resumed.
+        Settings that may change when a run is resumed, besides `LOOP_SETTINGS`.
     dialect : Dialect
     default_data : str or callable
         The data folder, relative to the folder of the experiment; or a function of that folder and the `Settings` that
         returns it.
+    memory : callable, optional
+        Returns the `Experiments.shared.memory.MemoryNeed` for the `Settings` and the data.
     check : callable, optional
         Raises a `ReportedError` if the `Settings` and the data do not fit; called before Theano is imported.
     read_initial : callable, optional
@@ -413,7 +416,7 @@ class Experiment(object):
 
     def __init__(self, name, description, settings, task, load_data, prepare_demo=None, demo=(), fixed=(), free=(),
                  dialect=OPTION_DIALECT, default_data=os.path.join("data", "prepared"), check=None, read_initial=None,
-                 begins_with=(), examples=(), folder=None, epilog="", recipes=()):
+                 begins_with=(), examples=(), folder=None, epilog="", recipes=(), memory=None):
         self.name, self.description, self.task, self.dialect = name, description, task, dialect
         self.settings, self.recipes = tuple(setting for setting in settings if setting.name != "recipe"), dict(recipes)
         if self.recipes:
@@ -423,9 +426,10 @@ class Experiment(object):
         self.fixed.update(fixed)
         self._fixed_by_name = {name: fixed_setting(name, value) for name, value in self.fixed.items()}
         self._fixed_by_name["demo"] = Setting("demo", False, flag)
-        self.demo, self.free = dict(demo), tuple(free)
+        self.demo = dict(demo)
+        self.free = tuple(free) + tuple(name for name in LOOP_SETTINGS if name not in free)
         self.load_data, self.prepare_demo, self.check, self.read_initial = load_data, prepare_demo, check, read_initial
-        self.begins_with = tuple(begins_with)
+        self.begins_with, self.memory = tuple(begins_with), memory
         self.default_data, self.examples, self.epilog = default_data, tuple(examples), epilog
         self.folder = folder or experiment_folder(name)
         self._add_setting(TENSORBOARD)

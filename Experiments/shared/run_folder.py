@@ -150,9 +150,11 @@ class RunFolder(object):
         if not self.has("config.json"):
             raise ReportedError("no run in %s (no config.json); train one with main.py first" % self.path)
         try:
-            with io.open(self.file("config.json"), encoding="utf-8") as stream:
+            with io.open(self.file("config.json"), encoding="utf-8-sig") as stream:
                 config = json.load(stream)
-        except (ValueError, RecursionError, OSError) as error:
+        except OSError as error:
+            raise ReportedError("cannot read %s (%s)" % (self.file("config.json"), error.strerror)) from error
+        except (ValueError, RecursionError) as error:
             raise ReportedError("%s is damaged (%s)" % (self.file("config.json"), error)) from error
         if not isinstance(config, dict):
             raise ReportedError("%s is damaged: it must hold an object" % self.file("config.json"))
@@ -198,7 +200,9 @@ class RunFolder(object):
         """Write ``metrics.csv``: one row per evaluation, with all printed numbers."""
         text = io.StringIO(newline="")
         if rows:
-            writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+            # The rows of a checkpoint may be of an earlier version, with fewer columns.
+            names = list(OrderedDict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
         write_atomically(self.file("metrics.csv"), text.getvalue())
@@ -207,10 +211,10 @@ class RunFolder(object):
         """Return the rows of ``metrics.csv``: list of dict of str to float; empty without the file."""
         if not self.has("metrics.csv"):
             return []
-        with io.open(self.file("metrics.csv"), encoding="utf-8") as stream:
+        with io.open(self.file("metrics.csv"), encoding="utf-8-sig") as stream:
             try:
                 return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, csv.Error) as error:
                 raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
@@ -232,6 +236,11 @@ class RunFolder(object):
             if os.path.isfile(path):
                 return path
         raise ReportedError("%s has no checkpoint %r; it has %s" % (self.path, name, self._list_of_checkpoints()))
+
+    def require_checkpoint(self, name):
+        """Raise a `ReportedError` if a name is not one of `checkpoints`."""
+        if name not in self.checkpoints():
+            raise ReportedError("%s has no checkpoint '%s'; it has %s" % (self.path, name, self._list_of_checkpoints()))
 
     def refuse_to_start_over(self, begins_with, resume, out):
         """Raise a `ReportedError` if a run without ``last.npz`` has results, which a start from epoch 1 would replace.

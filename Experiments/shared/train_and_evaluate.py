@@ -10,9 +10,10 @@ from theano_rnn.runtime import configure, ensure_configured
 
 import numpy as np
 
-from .checkpoints import CheckpointWriter, Progress, Throttle, load_checkpoint, load_progress
+from .checkpoints import CheckpointWriter, Progress, Throttle, check_rows, load_checkpoint, load_progress
 from .config import refuse_other_settings
 from .interruption import InterruptSwitch, lasting_output
+from .memory import refuse_too_large
 from .monitoring import EventLog, ProgressDisplay, require_tensorboard
 from .plots import plot_run
 from .run_folder import RunFolder
@@ -91,6 +92,7 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
     data = load_data(settings)
     if continues:
         run.check_vocabulary(data.vocabulary, settings)
+    refuse_too_large(settings, data, device)
     if experiment.check:
         experiment.check(settings, data)
     checkpoint = _checkpoint_to_resume(run, experiment, settings.epochs, resume_from) if continues else None
@@ -154,12 +156,13 @@ def configure_theano(device="cpu"):
 
 
 def load_trained_data(settings, run):
-    """Return the data of a trained `RunFolder`; raise a `ReportedError` if their vocabulary differs.
+    """Return the data of a trained `RunFolder`; raise a `ReportedError` if they do not fit, or do not fit in memory.
 
     Unlike `load_data`, it writes nothing: the settings may come from elsewhere.
     """
     data = settings.experiment.load_data(settings)
     run.check_vocabulary(data.vocabulary, settings)
+    refuse_too_large(settings, data)
     return data
 
 
@@ -264,6 +267,7 @@ def _restore(task, run, checkpoint):
 
     is_last = os.path.realpath(checkpoint) == os.path.realpath(run.file("last.npz"))
     arrays, progress = load_checkpoint(checkpoint, shapes, run.path, network=task.network_name())
+    check_rows(progress, task.row_columns(), checkpoint, run.path)
     complete = set(arrays) == set(task.state_shapes())
     if complete:
         task.set_state(arrays)

@@ -1,8 +1,12 @@
 """Files of raw corpora, from a folder or an archive; missing and damaged files are reported."""
 
 import bz2
+import codecs
+import contextlib
+import csv
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import sys
@@ -12,13 +16,83 @@ import zlib
 
 from theano_rnn.errors import ReportedError
 
-__all__ = ["read_archive", "read_named_files", "source_names", "read_file", "decode", "check_md5", "git_blob_id",
-           "progress", "decompressed"]
+__all__ = ["read_archive", "read_named_files", "source_names", "read_file", "read_text", "decode", "without_mark",
+           "csv_rows", "check_md5", "git_blob_id", "progress", "decompressed", "archive_limit", "LimitedStream"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
 CHUNK = 1 << 20
+MEGABYTE = 1 << 20
+#: Megabytes of the files that are read from an archive, together. One file may have a quarter of them, and the whole
+#: archive, with the files that are not read, four times as many. The real corpora have less than half of each.
+LARGEST_CONTENT = 256
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError,
-          NotImplementedError, RuntimeError)
+          NotImplementedError, RuntimeError, MemoryError)
+
+#: The value of `LARGEST_CONTENT` that applies; `archive_limit` changes it.
+_limit = LARGEST_CONTENT
+
+
+@contextlib.contextmanager
+def archive_limit(megabytes):
+    """Context manager in which archives may be larger.
+
+    Parameters
+    ----------
+    megabytes : int
+        In the place of `LARGEST_CONTENT`.
+    """
+    global _limit
+    before, _limit = _limit, megabytes
+    try:
+        yield
+    finally:
+        _limit = before
+
+
+def _refuse_larger(size, share, name, path):
+    """Raise a `ReportedError` if a size in bytes is above a share of the limit."""
+    allowed = max(1, int(_limit * share))
+    if size > allowed * MEGABYTE:
+        raise ReportedError("%s of %s: more than %d MB when uncompressed; if you trust it, raise the limit with "
+                            "--archive-limit MB (now %d)" % (name, path, allowed, _limit))
+
+
+class LimitedStream(object):
+    """A stream of uncompressed bytes that ends with an error instead of more than a number of bytes.
+
+    A file of some megabytes can expand to a thousand times its size.
+
+    Parameters
+    ----------
+    stream : file object
+    refuse : callable
+        Called before each part is read with the position of its end and its size. It raises an error if one of them is
+        too large.
+    """
+
+    def __init__(self, stream, refuse):
+        self._stream, self._refuse = stream, refuse
+
+    def read(self, size=-1):
+        """Return the next bytes, up to a number; without one, all."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
+        self._refuse(self._stream.tell() + size, size)
+        return self._stream.read(size)
+
+    def readline(self, size):
+        """Return the next line, or the first bytes of a longer one."""
+        self._refuse(self._stream.tell() + 1, 1)
+        return self._stream.readline(size)
+
+    def seek(self, position):
+        """Go to a position, which uncompresses everything before it."""
+        self._refuse(position, 0)
+        return self._stream.seek(position)
+
+    def tell(self):
+        """Return the position."""
+        return self._stream.tell()
 
 
 def progress(iterable, description, total=None):
@@ -40,19 +114,82 @@ def read_file(path):
 
 def decompressed(content, name):
     """Return the content of a file; one whose name ends in ``.xz`` or ``.gz`` is uncompressed."""
+    opener = {".xz": lzma.open, ".gz": gzip.open}.get(os.path.splitext(name)[1])
+    if opener is None:
+        return content
     try:
-        return {".xz": lzma.decompress, ".gz": gzip.decompress}.get(os.path.splitext(name)[1], bytes)(content)
+        with opener(io.BytesIO(content)) as stream:
+            return LimitedStream(
+                stream, lambda end, size: _refuse_larger(end - CHUNK, 0.25, "content", name)).read()
     except DAMAGE as error:
+        if isinstance(error, ReportedError):
+            raise
         raise ReportedError("%s is damaged (%s); use another copy" % (name, error)) from error
 
 
-def decode(content, name):
-    """Return a text from UTF-8 bytes; an error states `name` and the line."""
+def read_text(path):
+    """Return the text of a file; see `decode`."""
+    return decode(read_file(path), path)
+
+
+def without_mark(content):
+    """Return bytes without a byte order mark, with which editors on Windows begin files."""
+    return content[len(codecs.BOM_UTF8):] if content.startswith(codecs.BOM_UTF8) else content
+
+
+def decode(content, name, keeps_mark=False):
+    """Return a text from UTF-8 bytes.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        For the error message, which also states the line.
+    keeps_mark : bool
+        Keep a byte order mark at the beginning.
+
+    Returns
+    -------
+    str
+    """
+    content = content if keeps_mark else without_mark(content)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[:error.start].count(b"\n") + 1
         raise ReportedError("%s, line %d: not valid UTF-8; use an undamaged copy" % (name, line)) from error
+
+
+def csv_rows(text, name):
+    r"""Yield the place and the fields of each row of a csv file; a malformed row is an error.
+
+    Parameters
+    ----------
+    text : str
+        From `decode`. Fields may have any length.
+    name : str
+        Name of the file.
+
+    Yields
+    ------
+    where : str
+        The file and the line, for error messages.
+    row : list of str
+
+    Examples
+    --------
+    >>> from Experiments.shared.data.archives import csv_rows
+    >>> list(csv_rows('1,"a, b"\n2,c\n', "x.csv"))
+    [('x.csv, line 1', ['1', 'a, b']), ('x.csv, line 2', ['2', 'c'])]
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))        # by default, 128 kB
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in rows:
+            yield "%s, line %d" % (name, rows.line_num), row
+    except csv.Error as error:
+        raise ReportedError("%s, line %d: malformed row (%s); use an undamaged copy"
+                            % (name, rows.line_num, error)) from error
 
 
 def check_md5(content, expected, name):
@@ -81,7 +218,8 @@ def git_blob_id(content):
 def read_archive(path, wanted):
     """Read the wanted members of a ``.zip``, ``.tar``, ``.tar.gz``, ``.tar.xz`` or ``.tar.bz2`` archive.
 
-    The content determines the kind, not the name. Files that macOS adds (``__MACOSX``, ``._name``) are ignored.
+    The content determines the kind, not the name. Files that macOS adds (``__MACOSX``, ``._name``) are ignored, and so
+    are links. Names are never used as paths. An archive above `LARGEST_CONTENT` is refused before it is uncompressed.
 
     Parameters
     ----------
@@ -177,25 +315,43 @@ def _ordinary_name(name):
 
 
 def _zip_members(path, wanted):
+    total = 0
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             name = _ordinary_name(info.filename)
             if name and not name.endswith("/") and wanted(name):
+                total += info.file_size
+                _refuse_large_member(name, info.file_size, total, path)
                 yield name, archive.read(info)
 
 
+def _refuse_large_member(name, size, total, path):
+    _refuse_larger(size, 0.25, name, path)
+    _refuse_larger(total, 1, "files", path)
+
+
 def _tar_members(path, opener, wanted):
-    with opener(path, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-        for member in archive:
-            name = _ordinary_name(member.name)
-            if name and member.isfile() and wanted(name):
-                content = archive.extractfile(member).read()
-                if len(content) != member.size:
-                    raise EOFError("unexpected end in " + name)
-                yield name, content
-        # tarfile treats a missing or damaged header as the end of the archive. The real end is a block of zeros.
-        stream.seek(archive.offset)
-        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise EOFError("no end-of-archive mark")
-        while stream.read(CHUNK):
-            pass  # the compressed stream ends with its checksum
+    def refuse(end, size):
+        _refuse_larger(end - CHUNK, 4, "everything", path)
+        _refuse_larger(size - CHUNK, 0.25, "a header", path)
+
+    total = 0
+    with opener(path, "rb") as uncompressed:
+        stream = LimitedStream(uncompressed, refuse)
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in iter(archive.next, None):
+                archive.members = []        # tarfile would keep all of them
+                name = _ordinary_name(member.name)
+                if name and member.isfile() and wanted(name):
+                    total += member.size
+                    _refuse_large_member(name, member.size, total, path)
+                    content = archive.extractfile(member).read()
+                    if len(content) != member.size:
+                        raise EOFError("unexpected end in " + name)
+                    yield name, content
+            # tarfile treats a missing or damaged header as the end of the archive. The real end is a block of zeros.
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise EOFError("no end-of-archive mark")
+            while stream.read(CHUNK):
+                pass  # the compressed stream ends with its checksum

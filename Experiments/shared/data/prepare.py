@@ -8,13 +8,13 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
-from ..config import default_data_dir, experiment_folder
+from ..config import Setting, default_data_dir, experiment_folder, positive_integer
 from . import download
-from .archives import read_file
+from .archives import LARGEST_CONTENT, archive_limit, read_file
 from .prepared_folder import is_intact
 
-__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE",
-           "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
+__all__ = ["DataSet", "add_source_options", "checked_archive_limit", "find_data_set", "main", "preparation_lock",
+           "PUBLISHED_SOURCE", "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
@@ -143,6 +143,9 @@ def add_source_options(parser, data_set, folder_default):
         parser.add_argument("--corpus", choices=[data_set.corpus] + list(data_set.corpora), default=data_set.corpus,
                             help="the corpus (default: %(default)s)")
     data_set.add_options(parser)
+    parser.add_argument("--archive-limit", metavar="MB", default=LARGEST_CONTENT,
+                        help="refuse an archive whose files have more megabytes when they are uncompressed, or one "
+                             "file more than a quarter (default: %(default)s)")
     parser.add_argument("--no-checksum", action="store_true", help=data_set.checksum_help)
 
 
@@ -160,10 +163,15 @@ def main(data_set, argv=None):
     options = parser.parse_args(argv)
     if data_set.corpora:
         data_set = data_set.corpora.get(options.corpus, data_set)
-    with reported_errors():
+    with reported_errors(), checked_archive_limit(options):
         folder = options.data_dir or data_set.default_folder
         with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
             data_set.prepare(folder, options)
+
+
+def checked_archive_limit(options):
+    """Return the context manager `archive_limit` with the value of ``--archive-limit``."""
+    return archive_limit(Setting("--archive-limit", LARGEST_CONTENT, positive_integer).checked(options.archive_limit))
 
 
 @contextlib.contextmanager

@@ -104,10 +104,13 @@ class Vocabulary(collections.abc.Sequence):
 
     @classmethod
     def from_bytes(cls, content, name=VOCABULARY_FILE):
-        """Return the vocabulary of a file with this content."""
+        """Return the vocabulary of a file with this content; a word that it has twice is an error."""
         unescape = {"\\\\": "\\", "\\n": "\n"}
-        return cls(re.sub(r"\\.", lambda match: unescape.get(match.group(), match.group()), line)
-                   for line in decode(content, name).split("\n")[:-1])
+        vocabulary = cls(re.sub(r"\\.", lambda match: unescape.get(match.group(), match.group()), line)
+                         for line in decode(content, name, keeps_mark=True).split("\n")[:-1])
+        if len(vocabulary._ids) < len(vocabulary):
+            raise ReportedError("%s is damaged: it has a word twice; recreate it or use another copy" % name)
+        return vocabulary
 
     @property
     def digest(self):

@@ -12,14 +12,17 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from .archives import progress
+from .archives import LimitedStream, progress, without_mark
 
 __all__ = ["read_vectors"]
 
 CHUNK = 1 << 20
-# Limit for a file that is neither: its first "line" may be the whole file.
-LONGEST_LINE = 10 << 20
-DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+# Limits for a file that is neither: its first "line", or "word", may be the whole file.
+LONGEST_LINE, LONGEST_WORD, LONGEST_HEADER = 10 << 20, 1 << 20, 40
+# A compressed file must not expand to more than EXPANDED_BYTES and EXPANSION times its size (of vectors, three times).
+EXPANDED_BYTES, EXPANSION = 2 ** 28, 50
+# A file that seems to use features that zipfile does not support raises a NotImplementedError, or another RuntimeError.
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, MemoryError)
 
 
 def read_vectors(path, words, dimensions):
@@ -52,7 +55,7 @@ def read_vectors(path, words, dimensions):
     found, entries = {}, 0
     try:
         with _opened(path, dimensions) as (stream, base):
-            header = stream.readline(LONGEST_LINE)
+            header = without_mark(stream.readline(LONGEST_LINE))
             count = _header_count(header, path, dimensions)
             if count is None and base.endswith(".bin"):
                 raise ReportedError("vectors %s: expected a word2vec header 'count dimensions', got %r"
@@ -60,7 +63,8 @@ def read_vectors(path, words, dimensions):
             if count is not None and not base.endswith((".txt", ".vec")):
                 stored = _binary_entries(stream, count, dimensions)
             else:
-                lines = stream if count is not None else itertools.chain([header], stream)
+                lines = iter(lambda: stream.readline(LONGEST_LINE), b"")
+                lines = lines if count is not None else itertools.chain([header], lines)
                 stored = _text_entries(lines, count, dimensions, path, 1 if count is None else 2)
             for key, numbers in progress(stored, "reading " + os.path.basename(path), count):
                 entries += 1
@@ -78,6 +82,10 @@ def read_vectors(path, words, dimensions):
 @contextlib.contextmanager
 def _opened(path, dimensions):
     """Open a file for reading; yield the stream of its uncompressed bytes, and its name without the compression."""
+    def refuse(end, _):
+        if end - CHUNK > max(EXPANDED_BYTES, EXPANSION * os.path.getsize(path)):
+            raise EOFError("more than %d bytes when it is uncompressed" % (end - CHUNK))
+
     if path.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
             ending = ".%dd.txt" % dimensions
@@ -86,18 +94,18 @@ def _opened(path, dimensions):
                 raise ReportedError("vectors %s: expected one file *%s, got %s"
                                     % (path, ending, ", ".join(names or archive.namelist()[:5]) or "none"))
             with archive.open(names[0]) as stream:
-                yield stream, names[0]
+                yield LimitedStream(stream, refuse), names[0]
         return
     base, ending = os.path.splitext(path)
     opener = {".gz": gzip.open, ".xz": lzma.open}.get(ending)
     with (opener or open)(path, "rb") as stream:
-        yield stream, base if opener else path
+        yield (LimitedStream(stream, refuse), base) if opener else (stream, path)
 
 
 def _header_count(line, path, dimensions):
     """Return the number of entries in a word2vec header, or None if the line is not a header."""
     fields = line.split()
-    if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()):
+    if len(fields) != 2 or not (fields[0].isdigit() and fields[1].isdigit()) or len(line) > LONGEST_HEADER:
         return None
     if int(fields[1]) != dimensions:
         raise ReportedError("vectors %s have %d dimensions, expected %d" % (path, int(fields[1]), dimensions))
@@ -113,6 +121,8 @@ def _binary_entries(stream, count, dimensions):
             space = buffer.find(b" ", position)
             if space >= 0 and space + 1 + size <= len(buffer):
                 break
+            if space < 0 and len(buffer) - position > LONGEST_WORD:
+                raise EOFError("a word has more than %d bytes" % LONGEST_WORD)
             more = stream.read(CHUNK)
             if not more:
                 raise EOFError("expected %d entries" % count)

@@ -314,6 +314,9 @@ class AWDTask(NetworkTask):
         losses = [row["val"] for row in rows if row["averaged"]][-RISING_EPOCHS - 1:]
         return len(losses) > RISING_EPOCHS and all(after > before for before, after in zip(losses, losses[1:]))
 
+    def row_columns(self):
+        return super(AWDTask, self).row_columns() | {"averaged"}
+
     def figures(self):
         figures = [("loss", "loss (nats)", ("train_loss", "val"), "linear"),
                    ("perplexity", "validation perplexity", ("val_perplexity",), "log")]

@@ -198,6 +198,10 @@ class Task(abc.ABC):
         """Return whether a value improves on the best so far, which is None at first."""
         return best is None or (value > best if self.higher_is_better else value < best)
 
+    def row_columns(self):
+        """Return the columns that the rows of a checkpoint must have: set of str."""
+        return {"epoch"}.union(*[columns for _, _, columns, _ in self.figures()])
+
     def figures(self):
         """Return the plots against epochs: list of (file name, label, columns of the metrics, scale)."""
         return [("metric", self.metric, ("val", "test"), "linear")]

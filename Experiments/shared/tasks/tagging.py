@@ -14,7 +14,7 @@ import theano.tensor as T
 from sparse_seq_theano.optimizers import adam, sgd, total_norm
 from sparse_seq_theano.tagger import Tagger
 
-from ..checkpoints import load_checkpoint
+from ..checkpoints import check_rows, load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
 from ..sparse_experiments import architecture_of_tagger
 from .network_task import LABELS, NetworkTask
@@ -59,6 +59,9 @@ class TaggingTask(NetworkTask):
             run.log("No epoch is complete, so there is no result")
             return
         _, progress = load_checkpoint(run.file("best.npz"), self.state_shapes(), run.path)
+        check_rows(progress, self.row_columns(), run.file("best.npz"), run.path)
+        if not progress.rows:
+            raise ReportedError("checkpoint %s has no metrics; remove it, or use another copy" % run.file("best.npz"))
         best = progress.rows[-1]
         run.log("Best epoch %d: validation accuracy %.4f, test accuracy %.4f" % tuple(
             best[name] for name in ("epoch", "val", "test")))
