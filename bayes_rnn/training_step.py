@@ -1,7 +1,12 @@
-"""A training step of a Bayesian network: objective, gradient, clipping, and guarded updates by Adam."""
+"""Training of a Bayesian network: objective, gradient, clipping, and guarded updates by Adam.
+
+The networks are those of `bayes_rnn.models`, and any Lasagne network with layers of `bayes_rnn.layers`.
+"""
 
 from collections import OrderedDict, namedtuple
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.network import named_layers, named_parameters
 from theano_rnn.ops.backend import use_fused
 from theano_rnn.ops.expressions import clipping_factor, number_like, zeros_like
 from theano_rnn.ops.finite_guard import guarded, is_finite
@@ -10,8 +15,11 @@ from theano_rnn.ops.variational_adam import BETA_1, BETA_2, AdamState, Group, ad
 import numpy as np
 import theano
 import theano.tensor as T
+from theano.gof.graph import ancestors
 
-__all__ = ["training_step", "TrainingStep", "interpolated"]
+from .layers.base import BayesianLayer
+
+__all__ = ["kl", "training_step", "TrainingStep", "interpolated"]
 
 #: Added to the norm in the denominator of clipping.
 CLIP_EPSILON = 1e-7
@@ -20,6 +28,42 @@ CLIP_EPSILON = 1e-7
 #: squares: OrderedDict of parameter name to the squared norm of its gradient. updates: OrderedDict of shared variables
 #: to new values, for `theano.function`. Keys that are not parameters are the state of Adam, named after parameters.
 TrainingStep = namedtuple("TrainingStep", ["loss", "norm", "kl", "squares", "updates"])
+
+
+def kl(network):
+    """Return the KL divergence from the posteriors to the priors, summed over all Bayesian layers of a network.
+
+    The training objective is ``data_loss + kl(network) / train_size``: the mean loss of the minibatch in nats, and the
+    divergence divided by the number of training examples, not by that of the minibatch (arXiv:1810.10927, section 2).
+    An example is what the mean is taken over: a text, or a predicted token of a tagger or language model.
+    `training_step` has this objective.
+
+    Parameters
+    ----------
+    network : lasagne.layers.Layer, list of lasagne.layers.Layer, or bayes_rnn.models network
+        A Lasagne network is given by its output layer or layers.
+
+    Returns
+    -------
+    symbolic scalar
+
+    Raises
+    ------
+    ReportedError
+        If there is no Bayesian layer.
+
+    Examples
+    --------
+    >>> from bayes_rnn.layers import BayesianDenseLayer, BayesianLSTMLayer
+    >>> from bayes_rnn.training_step import kl
+    >>> output = BayesianDenseLayer(BayesianLSTMLayer((None, 7, 5), num_units=4, only_return_final=True), num_units=3)
+    >>> kl(output).ndim
+    0
+    """
+    layers = [layer for layer in named_layers(network).values() if isinstance(layer, BayesianLayer)]
+    if not layers:
+        raise ReportedError("the network has no Bayesian layer; use the layers of bayes_rnn.layers")
+    return sum(layer.kl() for layer in layers)
 
 
 def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None, kl_warmup=0,
@@ -37,11 +81,13 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
 
     Parameters
     ----------
-    network : bayes_rnn.models.TextClassifier or LanguageModel
+    network : lasagne.layers.Layer, list of lasagne.layers.Layer, or bayes_rnn.models network
+        A Lasagne network is given by its output layer or layers. All its trainable parameters are trained, those of
+        layers that are not Bayesian too.
     data_loss : symbolic scalar
         Mean loss of the minibatch, in nats, without the KL divergence.
     train_size : int
-        Number of training examples.
+        Number of training examples; see `kl`.
     learning_rate : float
         :math:`\eta`.
     clip : float, optional
@@ -65,6 +111,11 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     TrainingStep
         `loss` is the objective of the step, with the weight of the step.
 
+    Raises
+    ------
+    ReportedError
+        If `train_size` is not positive, or the loss does not depend on a parameter.
+
     References
     ----------
     .. [1] D. P. Kingma and J. Ba (2015): Adam: A method for stochastic optimization. ICLR, arXiv:1412.6980,
@@ -81,28 +132,45 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     >>> network = TextClassifier(parse_config("LLLCCL", "classification"), 1000, 16, 8, classes=2)
     >>> step = training_step(network, network.data_loss(), train_size=500, learning_rate=1e-3)
     >>> train = theano.function(network.inputs + [network.targets], step.loss, updates=step.updates)
+
+    A Lasagne network:
+
+    >>> from theano_rnn.lasagne_compat import lasagne
+    >>> from theano_rnn.step_function import step_function
+    >>> import theano.tensor as T
+    >>> from bayes_rnn.layers import BayesianDenseLayer, BayesianLSTMLayer
+    >>> sequences, targets = T.tensor3(), T.ivector()
+    >>> hidden = BayesianLSTMLayer(lasagne.layers.InputLayer((None, 7, 5), sequences), 4, only_return_final=True)
+    >>> output = BayesianDenseLayer(hidden, num_units=3, nonlinearity=lasagne.nonlinearities.softmax)
+    >>> probabilities = lasagne.layers.get_output(output)
+    >>> loss = lasagne.objectives.categorical_crossentropy(probabilities, targets).mean()
+    >>> step = training_step(output, loss, train_size=500, learning_rate=1e-3)
+    >>> train = step_function([sequences, targets], [step.loss], step.updates)
     """
-    parameters = network.parameters()
+    layers, parameters = named_layers(network), named_parameters(network)
     backend = "fused" if use_fused(backend, parameters.values()) else "reference"
+    if not train_size > 0:
+        raise ReportedError("train_size must be the number of training examples, got %s" % (train_size,))
+    _check_that_it_depends(data_loss, parameters)
     number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
     kl_weight = number_like(1. / train_size, next(iter(parameters.values())))
     if kl_warmup:
         kl_weight = kl_weight * T.minimum(1, number_like(number / number_like(kl_warmup, number), kl_weight))
-    groups = [(name, group) for name, layer in network.layers.items() for group in _groups(layer)]
+    groups = _named_groups(layers)
     passed = [group for _, group in groups]
     divergences, squares, gradients = objective_norms(data_loss, passed, kl_weight, backend)
     zero = T.constant(0, dtype=kl_weight.dtype)
     kl = OrderedDict(
         (layer_name, sum((divergence for (name, group), divergence in zip(groups, divergences)
                           if name == layer_name and group.prior is not None), zero))
-        for layer_name in network.layers)
+        for layer_name in layers)
     loss = data_loss + sum(kl.values()) * kl_weight
     squares = OrderedDict((name, squares[parameter]) for name, parameter in parameters.items())
     norm = T.sqrt(sum(squares.values()))
     factor = None if clip is None else clipping_factor(norm, clip, CLIP_EPSILON)
     finite = is_finite(loss, norm)
-    state = AdamState(*[OrderedDict((parameter, zeros_like(parameter, "adam.%s." + moment))
-                                    for parameter in parameters.values()) for moment in ("mean", "square")])
+    state = AdamState(*[OrderedDict((parameter, _moment(parameter, "adam.%s.%s" % (name, moment)))
+                                    for name, parameter in parameters.items()) for moment in ("mean", "square")])
     step_size = _step_size(learning_rate, number + 1)
     if rate_schedule is not None:
         step_size = step_size * interpolated(rate_schedule, number)
@@ -111,12 +179,44 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     return TrainingStep(loss, norm, kl, squares, updates)
 
 
+def _check_that_it_depends(data_loss, parameters):
+    """Raise an error that names the parameters on which the data loss does not depend."""
+    used = set(ancestors([data_loss]))
+    missing = [name for name, parameter in parameters.items() if parameter not in used]
+    if missing:
+        raise ReportedError("data_loss does not depend on %s; compute it from lasagne.layers.get_output of the same "
+                            "network, without deterministic=True and pruned=True" % ", ".join(missing))
+
+
+def _named_groups(layers):
+    """Return the trained parameters as pairs of the name of the layer and a `Group`, each parameter once."""
+    groups, taken = [], set()
+    for name, layer in layers.items():
+        for group in _groups(layer):
+            shared = taken.intersection(group.parameters)
+            taken.update(group.parameters)
+            if shared and group.prior is not None:
+                raise ReportedError("layer %s shares the parameter %s of a random variable with another layer, so its "
+                                    "divergence would count twice" % (name, shared.pop().name))
+            if not shared:
+                groups.append((name, group))
+    return groups
+
+
 def _groups(layer):
     """Return the parameters of a layer: a `Group` of each random variable, then one of each other parameter."""
-    groups = [Group(variable.prior, variable.parameters()) for variable in layer.random_variables
+    groups = [Group(variable.prior, variable.parameters()) for variable in getattr(layer, "random_variables", [])
               if variable.parameters()]
     taken = set(parameter for group in groups for parameter in group.parameters)
-    return groups + [Group(None, [parameter]) for parameter in layer.get_params() if parameter not in taken]
+    return groups + [Group(None, [parameter]) for parameter in layer.get_params(trainable=True)
+                     if parameter not in taken]
+
+
+def _moment(parameter, name):
+    """Return a moment of Adam, initially zero. A parameter of a layer without a name has no unique name itself."""
+    moment = zeros_like(parameter, "%s")
+    moment.name = name
+    return moment
 
 
 def _step_size(learning_rate, number):

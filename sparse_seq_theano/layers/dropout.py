@@ -33,6 +33,9 @@ class DropoutLayer(lasagne.layers.Layer):
     (None, 5)
     """
 
+    #: Unit k of the output depends on unit k of the input only; see `bayes_rnn.connections`.
+    passes_units = True
+
     def __init__(self, incoming, p=0.5, noise=None, **kwargs):
         super(DropoutLayer, self).__init__(incoming, **kwargs)
         self.p, self.noise = check_probability(p, "p"), noise or DropoutNoise()

@@ -10,7 +10,7 @@ from bayes_rnn.config import parse_config
 from bayes_rnn.export import compress, save_model
 from bayes_rnn.models import LanguageModel, TextClassifier
 from bayes_rnn.predictor import ClassPredictor, NextTokenPredictor, load_model, log_softmax
-from bayes_rnn.pruning import CompressionReport, compression_report, keep_masks, kept_words
+from bayes_rnn.pruning import compression_report, keep_masks, kept_words
 from Experiments.shared.data import minibatches as batches
 from Experiments.shared.data.text_classification import TextData, encode_documents
 
@@ -303,7 +303,7 @@ def test_counts_and_ratio(cases):
     case = cases("LLLLLL")
     case.randomise(0, [0.6] * 8)
     masks = keep_masks(case.network)
-    report = CompressionReport(masks)
+    report = compression_report(case.network)
     assert report.counts["embedding.w"] == (masks.embedding_W.sum(), 9 * E)
     assert report.counts["lstm.w_h"] == (masks.lstm_W_hid.sum(), 4 * H * H)
     kept = sum(masks[i].sum() for i in range(4, 8))

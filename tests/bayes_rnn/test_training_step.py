@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.network import named_parameters
 from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
 import numpy as np
@@ -50,11 +51,7 @@ class Network(object):
         self.data_loss = T.cast(T.nnet.categorical_crossentropy(probabilities, self.targets).mean(), "float64")
 
     def parameters(self):
-        return OrderedDict((parameter.name, parameter) for layer in self.layers.values()
-                           for parameter in layer.get_params())
-
-    def kl(self):
-        return OrderedDict((name, layer.kl()) for name, layer in self.layers.items())
+        return named_parameters(self)
 
 
 class Training(object):
@@ -239,8 +236,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_named(backend):
 class NoParameters(object):
     """A network for the choice of the backend."""
 
-    def parameters(self):
-        return {}
+    layers = {}
 
 
 def test_unknown_backend():
