@@ -22,8 +22,9 @@ from .config import (
 )
 from .data.demo import prepare_demo
 from .data.language_modeling import load_language
+from .data.prepared_folder import PARTS
 from .data.prepared_vectors import ORIGINS, WordVectors, load_vectors, rescaled
-from .data.text_classification import load_text
+from .data.text_classification import SPLITS, load_text
 from .data.word_vectors import read_vectors
 
 __all__ = ["bayesian_experiment", "NETWORKS"]
@@ -105,8 +106,11 @@ def _config(text, network):
 
 
 def _load_data(settings):
-    load = load_text if settings.kind == "text" else load_language
-    return load(settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo)
+    arguments = settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo
+    if settings.kind != "text":
+        return load_language(*arguments)
+    # Without validation_fraction, the prepared data have a validation part.
+    return load_text(*arguments, parts=SPLITS if "validation_fraction" in settings else PARTS)
 
 
 def _vectors(value):

@@ -1,5 +1,6 @@
 """The description of a data set, and the command line of every ``Experiments/<experiment>/prepare_data.py``."""
 
+import argparse
 import contextlib
 import hashlib
 import importlib
@@ -127,6 +128,8 @@ class DataSet(object):
         return [url.rsplit("/", 1)[-1] for url, known_hash in self.downloads if known_hash is None]
 
     def _downloaded(self, folder):
+        if not self.downloads:
+            raise ReportedError("--source is missing, expected " + self.source_help)
         source = download.fetch_all(self.downloads, folder)
         for name in self._unverified:
             path = os.path.join(source, name) if os.path.isdir(source) else source
@@ -137,13 +140,15 @@ class DataSet(object):
 
 def add_source_options(parser, data_set, folder_default):
     """Add ``--source``, ``--data-dir``, the options of the data set and ``--no-checksum``."""
-    parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + data_set.source_help)
+    instead = "local copy instead of a download: " if data_set.downloads else ""
+    parser.add_argument("--source", metavar="PATH", help=instead + data_set.source_help)
     parser.add_argument("--data-dir", metavar="DIR", default=folder_default, help=data_set.folder_help)
     if data_set.corpora:
         parser.add_argument("--corpus", choices=[data_set.corpus] + list(data_set.corpora), default=data_set.corpus,
                             help="the corpus (default: %(default)s)")
     data_set.add_options(parser)
-    parser.add_argument("--no-checksum", action="store_true", help=data_set.checksum_help)
+    parser.add_argument("--no-checksum", action="store_true",
+                        help=data_set.checksum_help if data_set.downloads else argparse.SUPPRESS)
 
 
 def main(data_set, argv=None):

@@ -26,7 +26,9 @@ class TextTask(BayesianTask):
 
     def __init__(self, settings, data):
         super(TextTask, self).__init__(settings, data)
-        self.parts = batches.text_split(data, settings.validation_fraction, settings.words_kept, settings.length)
+        self.class_names = data.class_names
+        fraction = settings.validation_fraction if data.valid is None else None
+        self.parts = batches.text_split(data, fraction, settings.words_kept, settings.length)
         if not len(self.parts["valid"].labels):
             raise ReportedError("validation_fraction %s leaves none of %d texts for validation"
                                 % (settings.validation_fraction, len(data.train.labels)))
@@ -76,7 +78,8 @@ class TextTask(BayesianTask):
 
     def model_details(self):
         data_set = find_data_set(self.settings.experiment.name)
-        return dict(classes=list(data_set.class_names), length=self.settings.length, lower_case=data_set.lower_case)
+        names = data_set.class_names if self.class_names is None else self.class_names
+        return dict(classes=list(names), length=self.settings.length, lower_case=data_set.lower_case)
 
     def compressed_evaluation(self, model):
         """Return the `function` with which `evaluate` evaluates a `ClassPredictor` of this network.
