@@ -8,21 +8,21 @@ from theano_rnn.npz_store import write_atomically
 
 import numpy as np
 
-from Experiments.shared.config import Setting, number
 from Experiments.shared.data.labelled_texts import (
-    HELD_OUT,
     SOURCE_HELP,
     Columns,
     LabelledTexts,
     read_labelled_texts,
     with_held_out_parts,
 )
-from Experiments.shared.data.prepare import main
+from Experiments.shared.data.prepare import OWN_SOURCE, add_holdout_option, held_out_share, main
 from Experiments.shared.data.prepared_folder import PARTS
+from Experiments.shared.data.prepared_vectors import EPOCHS
 from Experiments.shared.data.synthetic import generate_messages
 from Experiments.shared.data.text_classification import TextDataSet, prepare_text
 
-held_out_share = number(float, lambda value: 0 < value < 0.5, "a number in (0, 0.5)")
+#: Word vectors are trained on this number of tokens, epochs included, in at most this number of epochs.
+VECTOR_TOKENS, MOST_EPOCHS = 10 ** 7, 100
 
 
 class OwnTexts(TextDataSet):
@@ -42,21 +42,22 @@ class OwnTexts(TextDataSet):
         parser.add_argument("--label-column", metavar="COLUMN",
                             help="column of the label. Default: a column named label, class, category, ...; or, of two "
                                  "columns without a header, the one whose values are repeated")
-        parser.add_argument("--holdout", metavar="SHARE",
-                            help="share of the texts of each class for validation, and for the test, if the source has "
-                                 "no such part (default: %s)" % HELD_OUT)
+        add_holdout_option(parser, "the texts of each class")
         parser.add_argument("--write-example", metavar="FILE", action=WriteExample,
                             help="write a csv file with generated messages of customers, to try the commands, and stop")
 
     def read(self, source, options):
-        share = Setting("--holdout", None, held_out_share).checked(
-            HELD_OUT if options.holdout is None else options.holdout)
+        share = held_out_share(options)
         columns = Columns(options.text_column and tuple(options.text_column), options.label_column)
         parts = read_labelled_texts(source, columns)
         return with_held_out_parts(parts, share, required=options.holdout is not None)
 
+    def vector_epochs(self, data):
+        """Return more epochs for few texts: after few steps, the vectors of all words are nearly parallel."""
+        return max(EPOCHS, min(VECTOR_TOKENS // max(len(data.train.tokens), 1), MOST_EPOCHS))
+
     def details(self, source, options):
-        return {"source": "own texts"}
+        return {"source": OWN_SOURCE}
 
     def write(self, corpus, folder, details):
         names = sorted(set(corpus["train"].labels))

@@ -14,10 +14,11 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 
 from .archives import decode, decompressed, read_file
+from .prepare import SPLIT_SEED
 from .prepared_folder import PARTS
 from .text_classification import checked_document
 
-__all__ = ["LabelledTexts", "Columns", "read_labelled_texts", "with_held_out_parts", "own_text", "HELD_OUT",
+__all__ = ["LabelledTexts", "Columns", "read_labelled_texts", "with_held_out_parts", "own_text",
            "SOURCE_HELP"]
 
 #: Texts, their labels, and where each was read ("my.csv, line 3"), for error messages: three lists of str.
@@ -33,9 +34,6 @@ TABLE_NAME = re.compile(r"(.+)\.(csv|tsv|jsonl)(\.gz|\.xz)?\Z", re.IGNORECASE)
 #: Names of the parts in file and folder names.
 PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid",
               "dev": "valid", "test": "test"}
-#: Share of the texts of each class in the validation part, and in the test part.
-HELD_OUT = 0.1
-SPLIT_SEED = 20261128
 SOURCE_HELP = ("a csv, tsv or jsonl file; a folder with train.csv, and valid.csv and test.csv if there are any; or a "
                "folder of texts, CLASS/*.txt or train/CLASS/*.txt and so on")
 
@@ -75,7 +73,7 @@ def read_labelled_texts(source, columns=Columns(None, None)):
     return collections.OrderedDict(train=_read_classes(source))
 
 
-def with_held_out_parts(parts, share=HELD_OUT, required=False):
+def with_held_out_parts(parts, share=0.1, required=False):
     """Return the three parts of labelled texts: those given, and the missing ones taken from the training part.
 
     The draw has a fixed seed. It is stratified: the same share of each class, at least one text of a class with three

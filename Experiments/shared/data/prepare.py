@@ -8,19 +8,23 @@ import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
-from ..config import default_data_dir, experiment_folder
+from ..config import Setting, default_data_dir, experiment_folder, number
 from ..folder_lock import folder_lock
 from . import download
 from .archives import read_file
 from .prepared_folder import is_intact
 
-__all__ = ["DataSet", "add_source_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE",
-           "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
+__all__ = ["DataSet", "add_source_options", "add_holdout_option", "held_out_share", "refuse_own_options",
+           "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE", "LOCAL_SOURCE", "DOWNLOADED_SOURCE", "OWN_SOURCE",
+           "SPLIT_SEED"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
 LOCAL_SOURCE = "a local copy, not compared with the published files"
 DOWNLOADED_SOURCE = "downloaded, not compared with the published files"
+OWN_SOURCE = "own data of the user"
+#: Default share of own data in the validation part, and in the test part; seed of the draw.
+HELD_OUT, SPLIT_SEED = 0.1, 20261128
 
 
 class DataSet(object):
@@ -58,6 +62,10 @@ class DataSet(object):
     def default_folder(self):
         """The folder to write without ``--data-dir``; None if it depends on the source."""
         return default_data_dir(self.experiment)
+
+    def of_source(self, options):
+        """Return the `DataSet` that reads the source in `options`: this one, or one for own data of the user."""
+        return self
 
     def add_options(self, parser):
         """Add the options that only this data set has."""
@@ -151,6 +159,27 @@ def add_source_options(parser, data_set, folder_default):
                         help=data_set.checksum_help if data_set.downloads else argparse.SUPPRESS)
 
 
+def add_holdout_option(parser, of):
+    """Add ``--holdout`` for own data; see `held_out_share`."""
+    parser.add_argument("--holdout", metavar="SHARE",
+                        help="share of %s for validation, and for the test, if the source has no such parts "
+                             "(default: %s)" % (of, HELD_OUT))
+
+
+def refuse_own_options(options):
+    """Raise a `ReportedError` if an option for own data is given, because the data are published ones."""
+    for name in ("holdout", "words", "tokenized"):
+        if getattr(options, name, None):
+            raise ReportedError("--%s is for own data, but %s is a published corpus" % (
+                name, "the download" if options.source is None else options.source))
+
+
+def held_out_share(options):
+    """Return the value of ``--holdout``: float in (0, 0.5)."""
+    read = number(float, lambda value: 0 < value < 0.5, "a number in (0, 0.5)")
+    return Setting("--holdout", None, read).checked(HELD_OUT if options.holdout is None else options.holdout)
+
+
 def main(data_set, argv=None):
     """Prepare a data set according to the command line. Exit with status 2 after a reported error, 130 after Ctrl-C.
 
@@ -161,11 +190,14 @@ def main(data_set, argv=None):
         The arguments; those of the process if omitted.
     """
     parser = ArgumentParser(description=data_set.description)
-    add_source_options(parser, data_set, None if data_set.corpora else data_set.default_folder)
+    # The help of these describes the folders; see `add_source_options`.
+    depends = "%(default)s" not in data_set.folder_help
+    add_source_options(parser, data_set, None if depends else data_set.default_folder)
     options = parser.parse_args(argv)
     if data_set.corpora:
         data_set = data_set.corpora.get(options.corpus, data_set)
     with reported_errors():
+        data_set = data_set.of_source(options)
         folder = options.data_dir or data_set.default_folder
         with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
             data_set.prepare(folder, options)

@@ -20,7 +20,7 @@ from .prepared_folder import (
     load_array_folder,
     write_array_folder,
 )
-from .prepared_vectors import ORIGINS, is_vectors_file, prepare_vectors, refuse_missing_gensim
+from .prepared_vectors import EPOCHS, ORIGINS, is_vectors_file, prepare_vectors, refuse_missing_gensim
 from .vocabulary import Vocabulary, ordered_words
 
 __all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_documents", "checked_document",
@@ -202,7 +202,12 @@ class TextDataSet(DataSet):
             super(TextDataSet, self).prepare(folder, options, download_folder)
         if options.vectors != "none":
             data = load_text(folder, self.experiment, parts=self.parts)
-            prepare_vectors(folder, self.experiment, data, options.vectors, dimensions, download_folder)
+            prepare_vectors(folder, self.experiment, data, options.vectors, dimensions, download_folder,
+                            self.vector_epochs(data))
+
+    def vector_epochs(self, data):
+        """Return the number of epochs in which word vectors are trained on the texts."""
+        return EPOCHS
 
     def _has_texts(self, folder):
         """Return whether a folder has intact texts that were not generated."""
