@@ -15,8 +15,8 @@ from .archives import read_file
 from .prepared_folder import is_intact
 
 __all__ = ["DataSet", "add_source_options", "add_holdout_option", "held_out_share", "refuse_own_options",
-           "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE", "LOCAL_SOURCE", "DOWNLOADED_SOURCE", "OWN_SOURCE",
-           "SPLIT_SEED"]
+           "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE", "LOCAL_SOURCE", "DOWNLOADED_SOURCE",
+           "OWN_SOURCE", "SPLIT_SEED"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
