@@ -29,6 +29,7 @@ from Experiments.shared.data.tagged_sentences import (
     RawPart,
     default_tagged_folder,
     parse_conllu,
+    parse_own_sentences,
     parse_sentences,
     parse_tagged,
     tagged_files,
@@ -141,8 +142,7 @@ def read_own(source, share):
     share : float
         Share of the sentences in the validation part, and in the test part, drawn with a fixed seed.
     """
-    text = own_text(read_file(source), source)
-    raw = parse_sentences(text, source, separator="\t" if "\t" in text else None)
+    raw = parse_own_sentences(own_text(read_file(source), source), source)
     count = len(raw.offsets) - 1
     held_out = int(round(share * count))
     if not held_out:
