@@ -363,18 +363,27 @@ def test_samples_continue_the_prompt(trained):
                            [trained.path, "--length", "12", "--prompt", prompt, "--seed", "5"]) == text
 
 
-@pytest.mark.parametrize("name, arguments, message", [
-    ("sample.py", ["{}", "--length", "0"], "--length must be a positive integer, got 0"),
-    ("sample.py", ["{}", "--temperature", "0"], "--temperature must be a positive number, got 0"),
-    ("sample.py", ["{}", "--seed", "x"], "--seed must be an integer in [0, 2**32), got 'x'"),
-    ("sample.py", ["no-run"], "no run in no-run (no config.json); train one with main.py first"),
-    ("evaluate.py", ["{}", "--checkpoint", "epoch_3"], "has no checkpoint 'epoch_3'; it has best, last"),
-    ("evaluate.py", ["{}", "--file", "no-file"], "cannot read no-file (No such file or directory)"),
-    ("evaluate.py", ["{}", "--part", "test", "--file", "x"], "not allowed with argument --part"),
-    ("evaluate.py", ["{}", "--data", "no-data"], "no corpus in "),
+@pytest.mark.parametrize("command, arguments, message", [
+    (sampled, ["{}", "--length", "0"], "--length must be a positive integer, got 0"),
+    (sampled, ["{}", "--temperature", "0"], "--temperature must be a positive number, got 0"),
+    (sampled, ["{}", "--seed", "x"], "--seed must be an integer in [0, 2**32), got 'x'"),
+    (sampled, ["no-run"], "no run in no-run (no config.json); train one with main.py first"),
+    (evaluated, ["{}", "--checkpoint", "epoch_3"], "has no checkpoint 'epoch_3'; it has "),
+    (evaluated, ["{}", "--file", "no-file"], "cannot read no-file (No such file or directory)"),
+    (evaluated, ["{}", "--part", "test", "--file", "x"], "not allowed with argument --part"),
+    (evaluated, ["{}", "--data", "no-data"], "no corpus in "),
 ])
-def test_wrong_use_of_a_run(name, arguments, message, refused_without_theano, trained):
-    assert message in refused_without_theano(EXPERIMENT, name, *[given.format(trained.path) for given in arguments])
+def test_wrong_use_of_a_run(command, arguments, message, trained, capsys, monkeypatch):
+    monkeypatch.setattr(trained_runs, "restore_task", None)     # refused before
+    with pytest.raises(SystemExit) as leaving:
+        command(*[given.format(trained.path) for given in arguments])
+    errors = capsys.readouterr().err
+    assert leaving.value.code == 2 and message in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["evaluate.py", "sample.py"])
+def test_a_missing_run_is_reported_at_once(name, refused_without_theano):
+    assert "no run in no-run" in refused_without_theano(EXPERIMENT, name, "no-run")
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

@@ -202,20 +202,28 @@ def test_punctuation_is_separated_on_request(trained, tmp_path):
     assert words == ["The", "order", ",", "(", "it's", ")", "late", ".", ""]
 
 
-@pytest.mark.parametrize("name, arguments, message", [
-    ("tag.py", ["no-run"], "no run in no-run (no config.json); train one with main.py first"),
-    ("tag.py", ["{run}", "no-file"], "cannot read no-file (No such file or directory)"),
-    ("tag.py", ["{run}", "{file}", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
-    ("tag.py", ["{run}", "{empty}"], "empty has no sentence; expected one per line"),
-    ("evaluate.py", ["{run}", "--file", "{file}"], "file: the word 'dog' has the tag 'XYZ'; expected one of the "),
-    ("evaluate.py", ["{run}", "--file", "{empty}"], "empty has no sentence"),
+@pytest.mark.parametrize("command, arguments, message", [
+    (tagged, ["{run}", "no-file"], "cannot read no-file (No such file or directory)"),
+    (tagged, ["{run}", "{file}", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+    (tagged, ["{run}", "{empty}"], "empty has no sentence; expected one per line"),
+    (evaluated, ["{run}", "--file", "{file}"], "file: the word 'dog' has the tag 'XYZ'; expected one of the "),
+    (evaluated, ["{run}", "--file", "{empty}"], "empty has no sentence"),
 ])
-def test_wrong_use_of_a_run(name, arguments, message, refused_without_theano, trained, tmp_path):
+def test_wrong_use_of_a_run(command, arguments, message, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(trained_runs, "restore_task", None)     # refused before
     (tmp_path / "file").write_text(u"the DT\ndog XYZ\n")
     (tmp_path / "empty").write_text(u"\n \n")
     given = [argument.format(run=trained.path, file=tmp_path / "file", empty=tmp_path / "empty")
              for argument in arguments]
-    assert message in refused_without_theano(EXPERIMENT, name, *given)
+    with pytest.raises(SystemExit) as leaving:
+        command(*given)
+    errors = capsys.readouterr().err
+    assert leaving.value.code == 2 and message in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["evaluate.py", "tag.py"])
+def test_a_missing_run_is_reported_at_once(name, refused_without_theano):
+    assert "no run in no-run" in refused_without_theano(EXPERIMENT, name, "no-run")
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

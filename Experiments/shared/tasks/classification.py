@@ -81,6 +81,23 @@ class TextTask(BayesianTask):
         names = data_set.class_names if self.class_names is None else self.class_names
         return dict(classes=list(names), length=self.settings.length, lower_case=data_set.lower_case)
 
+    def finish(self, run):
+        """Also log the accuracy by class, if the classes are those of the user."""
+        model = super(TextTask, self).finish(run)
+        if self.class_names is not None:
+            run.log("Test accuracy of the compressed model by class: " + ", ".join(
+                "%s %.3f (%d texts)" % row for row in self._accuracy_by_class(model)))
+        return model
+
+    def _accuracy_by_class(self, model):
+        """Return the name, the share of correct answers and the number of the test texts of each class that has any."""
+        rows, counts = model.rows(self.vocabulary), np.zeros((2, len(self.class_names)), dtype=int)
+        for tokens, mask, targets in self.evaluation_minibatches("test"):
+            found = model.predict_rows(rows[tokens], mask).argmax(axis=1)
+            np.add.at(counts, (0, targets[found == targets]), 1)
+            np.add.at(counts, (1, targets), 1)
+        return [(name, right / count, count) for name, right, count in zip(self.class_names, *counts) if count]
+
     def compressed_evaluation(self, model):
         """Return the `function` with which `evaluate` evaluates a `ClassPredictor` of this network.
 
