@@ -8,10 +8,13 @@ EXPERIMENT = bayesian_experiment(
     kind="text",
     hyperparameters=dict(
         embedding_units=100, hidden_units=32, words_kept=20000, length=100,
-        batch_size=32, learning_rate=2e-3, clip=1., epochs=30, evaluate_every=1, save_every=1000,
+        batch_size=32, learning_rate=2e-3, clip=1., epochs=40, evaluate_every=1, save_every=1000,
         checkpoint_minutes=5.),
-    demo=dict(vectors="none", embedding_units=32, hidden_units=16),
-    vectors_norm=2.1,
+    # Few texts: with the full weight of the KL divergence from the first epochs, words are pruned before they are
+    # learned (the README has the numbers).
+    defaults=dict(kl_warmup=30, rate_schedule="0:1,30:1,40:0.2"),
+    demo=dict(embedding_units=32, hidden_units=16, epochs=10, kl_warmup=5, rate_schedule=None),
+    vectors_norm=4.,
     examples=(),
 )
 

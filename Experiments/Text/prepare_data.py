@@ -94,7 +94,8 @@ class WriteExample(argparse.Action):
             write_atomically(values, rows.getvalue())
         except OSError as error:
             parser.error("cannot write %s (%s)" % (values, error.strerror))
-        parser.exit(0, "%s: %d messages, %d departments\n" % (values, len(messages.texts), len(set(messages.labels))))
+        print("%s: %d messages, %d departments" % (values, len(messages.texts), len(set(messages.labels))))
+        parser.exit()
 
 
 DATA_SET = OwnTexts()

@@ -43,7 +43,7 @@ OPTIMISER_SETTINGS = (
             "epochs in which the weight of the KL divergence grows linearly from 0", added=True))
 
 
-def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None, recipes=()):
+def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None, recipes=(), defaults=()):
     """Return the `Experiment` of a data set.
 
     Parameters
@@ -63,6 +63,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
         norms if omitted.
     recipes : dict of str to dict
         The settings that ``--recipe NAME`` changes.
+    defaults : dict
+        Defaults of `OPTIMISER_SETTINGS` that differ from the published ones.
 
     Returns
     -------
@@ -88,7 +90,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     for setting, value in hyperparameters.items():
         number = positive_integer if isinstance(value, int) else positive_number
         settings.append(Setting(setting, value, READERS.get(setting, number)))
-    settings.extend(OPTIMISER_SETTINGS)
+    settings.extend(setting._replace(default=setting.checked(dict(defaults).get(setting.name, setting.default)))
+                    for setting in OPTIMISER_SETTINGS)
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
         "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
