@@ -45,7 +45,7 @@ def generate_messages(seed=SEED, documents=4000):
     Returns
     -------
     documents, labels : list of str
-        Texts of 15 to 45 words; the labels are the keys of `DEPARTMENTS`.
+        Texts of 15 to about 50 words; the labels are the keys of `DEPARTMENTS`.
     """
     choices = Choices(seed)
     taken = set(THINGS + RELATIVES + NUMBERS)
