@@ -1,4 +1,4 @@
-"""Prepare the characters of the Penn Treebank: see ``python prepare_data.py --help``."""
+"""Prepare the characters of the Penn Treebank or of own text: see ``python prepare_data.py --help``."""
 
 from Experiments.shared.data.penn_treebank import PennTreebank
 from Experiments.shared.data.prepare import main

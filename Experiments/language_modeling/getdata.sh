@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepare the corpora data/penn and data/wikitext-2; see `./getdata.sh --help`.
+# Prepare data/penn, data/wikitext-2 and own text; see `./getdata.sh --help`.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

@@ -1,4 +1,4 @@
-"""Prepare Penn Treebank and WikiText-2 as folders of text files: the command line of ``./getdata.sh``."""
+"""Prepare Penn Treebank, WikiText-2 and own text as folders of text files: the command line of ``./getdata.sh``."""
 
 import collections
 import hashlib
@@ -11,14 +11,25 @@ from Experiments.shared.config import experiment_folder
 from Experiments.shared.data.archives import check_md5, read_named_files, source_names
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
-from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5, WIKITEXT2_DOWNLOADS, WIKITEXT2_FILE_NAME
+from Experiments.shared.data.own_language import OWN_CORPUS, is_own_source
+from Experiments.shared.data.penn_treebank import (
+    DOWNLOADS,
+    MD5,
+    WIKITEXT2_DOWNLOADS,
+    WIKITEXT2_FILE_NAME,
+    add_own_words_options,
+    own_words,
+)
 from Experiments.shared.data.prepare import (
     DOWNLOADED_SOURCE,
     LOCAL_SOURCE,
+    OWN_SOURCE,
     DataSet,
+    add_holdout_option,
     add_source_options,
     checked_archive_limit,
     preparation_lock,
+    refuse_own_options,
 )
 from Experiments.shared.data.prepared_folder import (
     PARTS,
@@ -46,10 +57,10 @@ class TextCorpus(DataSet):
 
     experiment = "language_modeling"
     description = ("Put corpora of the language models into data/penn and data/wikitext-2. A folder that is present "
-                   "and intact is left as it is.")
+                   "and intact is left as it is. './getdata.sh own --source my.txt' puts own text into data/own.")
     source_help = ("a folder or archive with ptb.train.txt (penn), wiki.train.tokens (wikitext-2) or train.txt, and so "
-                   "on; for one corpus only")
-    folder_help = "parent of the folders penn and wikitext-2 (default: %(default)s)"
+                   "on; or, for the corpus own, a plain text file; for one corpus only")
+    folder_help = "parent of the folders penn, wikitext-2 and own (default: %(default)s)"
 
     def __init__(self, name, file_names, downloads, md5=None):
         self.name, self.file_names, self.downloads, self.md5 = name, file_names, downloads, md5
@@ -60,6 +71,10 @@ class TextCorpus(DataSet):
             return
         refuse_foreign_files(folder)
         super(TextCorpus, self).prepare(folder, options, download_folder)
+
+    def add_options(self, parser):
+        add_holdout_option(parser, "own text")
+        add_own_words_options(parser)
 
     def read(self, source, options):
         """Return the three files by the names that `load_corpus` expects: dict of str to bytes."""
@@ -92,13 +107,30 @@ class TextCorpus(DataSet):
                                        for part, text in zip(PARTS, generate_language()))
 
 
+class OwnCorpus(TextCorpus):
+    """Text of the user, with ``<unk>`` for rare words."""
+
+    def read(self, source, options):
+        if not is_own_source(source):
+            raise ReportedError("--source must be a text file, or a folder with train.txt, valid.txt and test.txt, got "
+                                "%s" % source)
+        texts = own_words(source, options)
+        return collections.OrderedDict((part + ".txt", texts[part].encode("utf-8")) for part in PARTS)
+
+    def details(self, source, options):
+        return {"source": OWN_SOURCE}
+
+
 def _nothing_to_do(folder):
     return "%s is there and intact: nothing to do" % folder
 
 
 DATA_SET = TextCorpus("penn", ("ptb.%s.txt", "%s.txt"), DOWNLOADS, MD5)
 WIKITEXT2 = TextCorpus("wikitext-2", (WIKITEXT2_FILE_NAME, "%s.txt"), WIKITEXT2_DOWNLOADS)
-CORPORA = collections.OrderedDict((corpus.name, corpus) for corpus in (DATA_SET, WIKITEXT2))
+CORPORA = collections.OrderedDict((corpus.name, corpus) for corpus in (
+    DATA_SET, WIKITEXT2, OwnCorpus(OWN_CORPUS, (), ())))
+#: Prepared without a name.
+PUBLISHED = (DATA_SET.name, WIKITEXT2.name)
 
 
 def main(argv=None):
@@ -111,17 +143,20 @@ def main(argv=None):
     """
     known = " or ".join(CORPORA)
     parser = ArgumentParser(prog="./getdata.sh", description=DATA_SET.description)
-    parser.add_argument("corpora", metavar="CORPUS", nargs="*", help=known + " (default: both)")
+    parser.add_argument("corpora", metavar="CORPUS", nargs="*",
+                        help="%s (default: %s)" % (known, " and ".join(PUBLISHED)))
     add_source_options(parser, DATA_SET, os.path.join(experiment_folder(DATA_SET.experiment), "data"))
     options = parser.parse_args(argv)
     with reported_errors(), checked_archive_limit(options):
         unknown = sorted(set(options.corpora) - set(CORPORA))
         if unknown:
             raise ReportedError("unknown corpus %r, expected %s" % (unknown[0], known))
-        names = options.corpora or list(CORPORA)
+        names = options.corpora or list(PUBLISHED)
         if options.source and len(names) != 1:
             raise ReportedError("--source needs exactly one corpus, got %d: ./getdata.sh penn --source PATH"
                                 % len(names))
+        if names != [OWN_CORPUS]:
+            refuse_own_options(options)
         for name in names:
             folder = os.path.join(options.data_dir, name)
             with preparation_lock(folder):

@@ -1,10 +1,26 @@
-"""Prepare CoNLL-2000, the English Web Treebank, or the licensed Wall Street Journal part: see ``--help``."""
+"""Prepare CoNLL-2000, the English Web Treebank, the licensed Wall Street Journal part, or own files: see ``--help``."""
+
+import os
 
 from theano_rnn.errors import ReportedError
 
+import numpy as np
+
 from Experiments.shared.config import experiment_folder
-from Experiments.shared.data.archives import check_md5, decode, read_named_files, source_names
-from Experiments.shared.data.prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, DataSet, main
+from Experiments.shared.data.archives import check_md5, decode, read_file, read_named_files, source_names
+from Experiments.shared.data.labelled_texts import own_text
+from Experiments.shared.data.own_language import ARCHIVES
+from Experiments.shared.data.prepare import (
+    DOWNLOADED_SOURCE,
+    LOCAL_SOURCE,
+    OWN_SOURCE,
+    SPLIT_SEED,
+    DataSet,
+    add_holdout_option,
+    held_out_share,
+    main,
+    refuse_own_options,
+)
 from Experiments.shared.data.prepared_folder import PARTS, write_text_folder
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import (
@@ -13,6 +29,7 @@ from Experiments.shared.data.tagged_sentences import (
     RawPart,
     default_tagged_folder,
     parse_conllu,
+    parse_own_sentences,
     parse_sentences,
     parse_tagged,
     tagged_files,
@@ -37,12 +54,23 @@ class TaggedSentences(DataSet):
     description = ("Download CoNLL-2000 or the English Web Treebank (or take a local copy, or the licensed Wall Street "
                    "Journal part), check it, and write wsj_{train,valid,test}.conll and tags.txt.")
     source_help = ("a folder or archive with train.txt and test.txt (CoNLL-2000), with en_ewt-ud-{train,dev,test}."
-                   "conllu (--corpus ewt), or with wsj_train.conll, wsj_valid.conll, wsj_test.conll")
-    folder_help = "the folder to write (default: data/conll2000, data/ewt or data/wsj)"
+                   "conllu (--corpus ewt), or with wsj_train.conll, wsj_valid.conll, wsj_test.conll; or an own file of "
+                   "lines 'token TAB tag' (or with a space), with blank lines between sentences")
+    folder_help = "the folder to write (default: data/conll2000, data/ewt, data/wsj or, of an own file, data/own)"
     checksum_help = "accept another corpus in the format of CoNLL-2000: do not compare digests"
     default_folder = None
     downloads = [("https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/conll2000.zip",
                   "sha256:01e65164f268366e7caa0db92332a1955d081908c87016e2c7640c3c5279b7cd")]
+
+    def of_source(self, options):
+        source = options.source
+        if source is not None and os.path.isfile(source) and not source.lower().endswith(ARCHIVES):
+            return OwnTagged()
+        refuse_own_options(options)
+        return self
+
+    def add_options(self, parser):
+        add_holdout_option(parser, "the sentences of an own file")
 
     def read(self, source, options):
         return read_wsj(source) if _is_wsj(source) else read_conll2000(source, not options.no_checksum)
@@ -87,6 +115,52 @@ class EnglishWebTreebank(TaggedSentences):
     def details(self, source, options):
         return {"source": "English Web Treebank" + (
             " 2.15" if not options.no_checksum else ", " + (LOCAL_SOURCE if options.source else DOWNLOADED_SOURCE))}
+
+
+class OwnTagged(TaggedSentences):
+    """One file of the user: token and tag."""
+
+    corpus = "own"
+
+    def read(self, source, options):
+        return read_own(source, held_out_share(options))
+
+    def folder_of(self, source):
+        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
+
+    def details(self, source, options):
+        return {"source": OWN_SOURCE}
+
+
+def read_own(source, share):
+    """Read a file of two columns, token and tag; return values as for `read_conll2000`.
+
+    Parameters
+    ----------
+    source : str
+        Lines "token TAB tag", or with white space if no line has a tab; blank lines between sentences.
+    share : float
+        Share of the sentences in the validation part, and in the test part, drawn with a fixed seed.
+    """
+    raw = parse_own_sentences(own_text(read_file(source), source), source)
+    count = len(raw.offsets) - 1
+    held_out = int(round(share * count))
+    if not held_out:
+        raise ReportedError("%s has only %d sentences (blank lines end sentences), too few to hold out %s for "
+                            "validation and test" % (source, count, share))
+    order = np.random.RandomState(SPLIT_SEED).permutation(count)
+    parts = {part: _joined(_sentences(raw, row, row + 1) for row in sorted(rows))
+             for part, rows in zip(PARTS, (order[2 * held_out:], order[:held_out], order[held_out:2 * held_out]))}
+    return parts, sorted(set(raw.tags))
+
+
+def _joined(sentences):
+    joined = RawPart([], [], [0])
+    for sentence in sentences:
+        joined.words.extend(sentence.words)
+        joined.tags.extend(sentence.tags)
+        joined.offsets.append(len(joined.words))
+    return joined
 
 
 def read_wsj(source):

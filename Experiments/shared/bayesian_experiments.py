@@ -22,8 +22,9 @@ from .config import (
 )
 from .data.demo import prepare_demo
 from .data.language_modeling import load_language
+from .data.prepared_folder import PARTS
 from .data.prepared_vectors import ORIGINS, WordVectors, load_vectors, rescaled
-from .data.text_classification import load_text
+from .data.text_classification import SPLITS, load_text
 from .data.word_vectors import read_vectors
 from .memory import bayesian_memory
 
@@ -43,7 +44,7 @@ OPTIMISER_SETTINGS = (
             "epochs in which the weight of the KL divergence grows linearly from 0", added=True))
 
 
-def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None, recipes=()):
+def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_norm=None, recipes=(), defaults=()):
     """Return the `Experiment` of a data set.
 
     Parameters
@@ -63,6 +64,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
         norms if omitted.
     recipes : dict of str to dict
         The settings that ``--recipe NAME`` changes.
+    defaults : dict
+        Defaults of `OPTIMISER_SETTINGS` that differ from the published ones.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def bayesian_experiment(name, kind, hyperparameters, demo, examples, vectors_nor
     for setting, value in hyperparameters.items():
         number = positive_integer if isinstance(value, int) else positive_number
         settings.append(Setting(setting, value, READERS.get(setting, number)))
-    settings.extend(OPTIMISER_SETTINGS)
+    settings.extend(setting._replace(default=setting.checked(dict(defaults).get(setting.name, setting.default)))
+                    for setting in OPTIMISER_SETTINGS)
     return Experiment(
         name, "Train a Bayesian network on %s, prune it, report compression." % name, settings,
         "Experiments.shared.tasks." + TASKS[kind], _load_data, prepare_demo, demo=demo, fixed=fixed, recipes=recipes,
@@ -106,8 +110,11 @@ def _config(text, network):
 
 
 def _load_data(settings):
-    load = load_text if settings.kind == "text" else load_language
-    return load(settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo)
+    arguments = settings.data_dir, settings.experiment.name, settings.experiment.dialect.demo
+    if settings.kind != "text":
+        return load_language(*arguments)
+    # Without validation_fraction, the prepared data have a validation part.
+    return load_text(*arguments, parts=SPLITS if "validation_fraction" in settings else PARTS)
 
 
 def _vectors(value):

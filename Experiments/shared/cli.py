@@ -200,7 +200,7 @@ def _config_parser(experiment):
     parser.add_argument("config", metavar="CONFIG", nargs="?", help=experiment.setting("config").help)
     epochs = experiment.setting("epochs")
     parser.add_argument("--epochs", type=_argument(epochs.read),
-                        help="train to this epoch (published: %d)" % epochs.default)
+                        help="train to this epoch (default: %d)" % epochs.default)
     for name in experiment.dialect.own_options:
         setting = experiment.setting(name)
         if setting and name != "config":

@@ -27,7 +27,7 @@ from helpers.language_modeling import (
     write_corpus,
 )
 
-from Experiments.shared import cli
+from Experiments.shared import cli, trained_runs
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.language_modeling import load_corpus
 from Experiments.shared.sparse_experiments import architecture_of_language_model
@@ -286,6 +286,104 @@ def test_fine_tuning_refuses(refused_without_theano, a_run, tmp_path):
     os.remove(os.path.join(a_run, "best.npz"))
     assert refused("--save", a_run) == "error: %s has no best.npz yet; train it for an epoch with main.py first" % a_run
     assert not os.path.exists(os.path.join(a_run, "finetune"))
+
+
+# -- use of a trained run: evaluate.py, sample.py ----------------------------------------------------------------------
+
+ALL = [MAIN, FINE_TUNING, RECITING]
+
+
+def evaluated(*arguments):
+    return running.call_for_output(trained_runs.evaluate_language_model, ALL, arguments)
+
+
+def sampled(*arguments):
+    return running.call_for_output(trained_runs.sample, ALL, arguments)
+
+
+@pytest.fixture(scope="module")
+def restored(trained):
+    """The task of the trained run, with its best parameters."""
+    settings = MAIN.read_settings(training.RunFolder(trained.path))
+    return training.restore_task(settings, training.load_data(settings), os.path.join(trained.path, "best.npz"))
+
+
+def test_evaluation_of_a_part_gives_the_recorded_numbers(trained):
+    result, row = running.read_json(os.path.join(trained.path, "test.json")), running.numbers_of(trained.path)[-1]
+    words = len(load_corpus(trained.data).test)
+    assert evaluated(trained.path) == "test: loss %.4f, perplexity %.2f (%d predicted words)\n" % (
+        result["test_loss"], result["test_perplexity"], words - 1)
+    assert row["averaged"]          # the averages of last.npz are evaluated, as in training
+    assert evaluated("--part", "valid", "--checkpoint", "last", trained.path).startswith(
+        "valid: loss %.4f, perplexity %.2f (" % (row["val"], row["val_perplexity"]))
+
+
+def test_evaluation_of_a_text(trained, tmp_path, capsys, monkeypatch):
+    path = os.path.join(trained.data, "test.txt")
+    assert evaluated(trained.path, "--file", path) == evaluated(trained.path).replace("test:", path + ":")
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=open(path, "rb")))
+    assert evaluated(trained.path, "--file", "-") == evaluated(trained.path).replace("test:", "standard input:")
+    for text, message in ((u"", "must have at least 2 words, ends of lines included, got 0"),
+                          (u"xyzzy\n" if "<unk>" not in load_corpus(trained.data).vocabulary else u"",
+                           "must have at least 2 words")):
+        (tmp_path / "a.txt").write_text(text)
+        with pytest.raises(SystemExit):
+            evaluated(trained.path, "--file", str(tmp_path / "a.txt"))
+        assert message in capsys.readouterr().err
+
+
+def test_samples_follow_the_probabilities(restored):
+    """The same random numbers, and probabilities that are computed from losses."""
+    words, prompt = len(restored.vocabulary), [3, 7, 2]
+
+    def probabilities(tokens):
+        nats = [loss * count for loss, count in (
+            restored.evaluate_tokens(np.array(tokens + [word], dtype=np.int32)) for word in range(words))]
+        log = min(nats) - np.array(nats)
+        return lambda temperature: np.exp(log / temperature) / np.exp(log / temperature).sum()
+
+    first = probabilities(prompt)
+    for seed, temperature in ((0, 1.), (1, 1.), (2, 0.5), (3, 3.)):
+        draw = np.random.RandomState(seed).rand()
+        expected = np.searchsorted(np.cumsum(first(temperature)), draw)
+        assert restored.sample(1, seed, prompt, temperature) == [expected]
+    likely = first(1.).argmax()
+    greedy = restored.sample(2, 0, prompt, 1e-300)
+    assert greedy == [likely, probabilities(prompt + [likely])(1.).argmax()]
+
+
+def test_samples_continue_the_prompt(trained):
+    prompt = " ".join(load_corpus(trained.data).vocabulary[-4:-2])
+    text = sampled(trained.path, "--length", "12", "--prompt", prompt, "--seed", "5")
+    assert text == sampled("--seed", "5", "--prompt", prompt, "--length", "12", trained.path)
+    assert text.startswith(prompt) and "<eos>" not in text
+    assert len(text.split()) + text.rstrip("\n").count("\n") + (text.endswith("\n\n")) == 14
+    assert text != sampled(trained.path, "--length", "12", "--prompt", prompt, "--seed", "6")
+    assert running.succeed(running.script(EXPERIMENT, "sample.py"),
+                           [trained.path, "--length", "12", "--prompt", prompt, "--seed", "5"]) == text
+
+
+@pytest.mark.parametrize("command, arguments, message", [
+    (sampled, ["{}", "--length", "0"], "--length must be a positive integer, got 0"),
+    (sampled, ["{}", "--temperature", "0"], "--temperature must be a positive number, got 0"),
+    (sampled, ["{}", "--seed", "x"], "--seed must be an integer in [0, 2**32), got 'x'"),
+    (sampled, ["no-run"], "no run in no-run (no config.json); train one with main.py first"),
+    (evaluated, ["{}", "--checkpoint", "epoch_3"], "has no checkpoint 'epoch_3'; it has "),
+    (evaluated, ["{}", "--file", "no-file"], "cannot read no-file (No such file or directory)"),
+    (evaluated, ["{}", "--part", "test", "--file", "x"], "not allowed with argument --part"),
+    (evaluated, ["{}", "--data", "no-data"], "no corpus in "),
+])
+def test_wrong_use_of_a_run(command, arguments, message, trained, capsys, monkeypatch):
+    monkeypatch.setattr(trained_runs, "restore_task", None)     # refused before
+    with pytest.raises(SystemExit) as leaving:
+        command(*[given.format(trained.path) for given in arguments])
+    errors = capsys.readouterr().err
+    assert leaving.value.code == 2 and message in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["evaluate.py", "sample.py"])
+def test_a_missing_run_is_reported_at_once(name, refused_without_theano):
+    assert "no run in no-run" in refused_without_theano(EXPERIMENT, name, "no-run")
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

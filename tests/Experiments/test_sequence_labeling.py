@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import theano
 from helpers import running
 
-from Experiments.shared import cli
+from Experiments.shared import cli, trained_runs
 from Experiments.shared import train_and_evaluate as training
 from Experiments.shared.data.synthetic import generate_tagged
 from Experiments.shared.data.tagged_sentences import FILES as DATA_FILES
@@ -150,6 +151,79 @@ def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
     with running.signal_at(TaggingTask, (1, 2), signal.SIGINT):
         assert tag(data=corpus, save=tmp_path / "run", **TINY) == 0
     assert capsys.readouterr().out.endswith("\nNo epoch is complete, so there is no result\n")
+
+
+# -- use of a trained run: evaluate.py, tag.py -------------------------------------------------------------------------
+
+def evaluated(*arguments):
+    return running.call_for_output(trained_runs.evaluate_tagger, MAIN, arguments)
+
+
+def tagged(*arguments):
+    return running.call_for_output(trained_runs.tag, MAIN, arguments)
+
+
+def test_evaluation_gives_the_recorded_numbers(trained):
+    best = load_arrays(os.path.join(trained.path, "best.npz"))[1]["rows"][-1]
+    best, last = dict(best), running.numbers_of(trained.path)[-1]
+    assert evaluated(trained.path) == "test: accuracy %.4f, loss %.4f (21 sentences, %d words)\n" % (
+        best["test"], best["test_loss"], len(load_tagged(trained.data).test.tokens))
+    assert evaluated("--checkpoint", "last", trained.path, "--part", "valid").startswith(
+        "valid: accuracy %.4f, loss %.4f (20 sentences, " % (last["val"], last["val_loss"]))
+    path = os.path.join(trained.data, DATA_FILES["test"])
+    assert evaluated(trained.path, "--file", path) == evaluated(trained.path).replace("test:", path + ":")
+
+
+def test_tags_of_sentences(trained, tmp_path):
+    """The share of correct tags is the accuracy, in both formats, also in a process of its own."""
+    data = load_tagged(trained.data)
+    pairs = [(data.vocabulary[token], data.tags[tag]) for token, tag in zip(data.test.tokens, data.test.tags)]
+    sentences = [pairs[begin:end] for begin, end in zip(data.test.offsets, data.test.offsets[1:])]
+    text = "\n\n".join(" ".join(word for word, _ in sentence) for sentence in sentences)
+    path = tmp_path / "sentences.txt"
+    path.write_text(text)
+    objects = [json.loads(line) for line in tagged("--format", "json", trained.path, str(path)).splitlines()]
+    assert [answer["words"] for answer in objects] == [[word for word, _ in sentence] for sentence in sentences]
+    found = [tag for answer in objects for tag in answer["tags"]]
+    right = sum(tag == expected for tag, (_, expected) in zip(found, pairs))
+    assert len(found) == len(pairs)
+    assert "accuracy %.4f," % (right / len(pairs)) in evaluated(trained.path)
+    columns = "".join("".join("%s\t%s\n" % pair for pair in zip(answer["words"], answer["tags"])) + "\n"
+                      for answer in objects)
+    assert tagged(trained.path, str(path)) == columns
+    process = running.run_with_input(running.script(EXPERIMENT, "tag.py"), [trained.path], text)
+    assert process == (0, columns, "")
+
+
+def test_punctuation_is_separated_on_request(trained, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(u"The order, (it's) late.\n")
+    words = [line.split("\t")[0] for line in tagged(trained.path, str(path), "--separate").splitlines()]
+    assert words == ["The", "order", ",", "(", "it's", ")", "late", ".", ""]
+
+
+@pytest.mark.parametrize("command, arguments, message", [
+    (tagged, ["{run}", "no-file"], "cannot read no-file (No such file or directory)"),
+    (tagged, ["{run}", "{file}", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+    (tagged, ["{run}", "{empty}"], "empty has no sentence; expected one per line"),
+    (evaluated, ["{run}", "--file", "{file}"], "file: the word 'dog' has the tag 'XYZ'; expected one of the "),
+    (evaluated, ["{run}", "--file", "{empty}"], "empty has no sentence"),
+])
+def test_wrong_use_of_a_run(command, arguments, message, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(trained_runs, "restore_task", None)     # refused before
+    (tmp_path / "file").write_text(u"the DT\ndog XYZ\n")
+    (tmp_path / "empty").write_text(u"\n \n")
+    given = [argument.format(run=trained.path, file=tmp_path / "file", empty=tmp_path / "empty")
+             for argument in arguments]
+    with pytest.raises(SystemExit) as leaving:
+        command(*given)
+    errors = capsys.readouterr().err
+    assert leaving.value.code == 2 and message in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["evaluate.py", "tag.py"])
+def test_a_missing_run_is_reported_at_once(name, refused_without_theano):
+    assert "no run in no-run" in refused_without_theano(EXPERIMENT, name, "no-run")
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

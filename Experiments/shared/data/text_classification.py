@@ -13,19 +13,23 @@ from .archives import progress
 from .demo import DEMO_SOURCE
 from .prepare import DataSet
 from .prepared_folder import (
+    PARTS,
     folder_source,
     is_array_folder,
     listed_digests,
     load_array_folder,
     write_array_folder,
 )
-from .prepared_vectors import ORIGINS, is_vectors_file, prepare_vectors, refuse_missing_gensim
+from .prepared_vectors import EPOCHS, ORIGINS, is_vectors_file, prepare_vectors, refuse_missing_gensim
 from .vocabulary import Vocabulary, ordered_words
 
 __all__ = ["Documents", "TextData", "SPLITS", "build_vocabulary", "encode_documents", "checked_document",
            "prepare_text", "load_text", "covered_share", "TextDataSet"]
 
-TextData = collections.namedtuple("TextData", "vocabulary train test classes")
+#: Vocabulary, `Documents` of the parts, number of classes. ``valid`` is None if training splits it off, and
+#: ``class_names`` (list of str) is None if those of the `TextDataSet` apply.
+TextData = collections.namedtuple("TextData", "vocabulary train test classes valid class_names")
+TextData.__new__.__defaults__ = (None, None)
 Documents = collections.namedtuple("Documents", "tokens offsets labels")
 #: Their dtypes and numbers of dimensions.
 ARRAYS = {"tokens": ("int32", 1), "offsets": ("int64", 1), "labels": ("int32", 1)}
@@ -80,13 +84,14 @@ def checked_document(text, where):
     return text
 
 
-def prepare_text(corpus, data_dir, dataset, classes, details):
+def prepare_text(corpus, data_dir, dataset, classes, details, class_names=None):
     """Write the prepared folder of a text classification data set.
 
     Parameters
     ----------
     corpus : dict
-        ``{"train": (documents, labels), "test": (documents, labels)}``: sequences of str and of int.
+        ``{"train": (documents, labels), "test": (documents, labels)}``: sequences of str and of int. ``"valid"`` is
+        optional.
     data_dir : str
         The folder to make or replace.
     dataset : str
@@ -95,6 +100,8 @@ def prepare_text(corpus, data_dir, dataset, classes, details):
         Number of classes.
     details : dict
         More metadata; at least ``"source"``, the origin of the documents.
+    class_names : list of str, optional
+        In the order of the labels, if they depend on the corpus. They are stored too.
 
     Returns
     -------
@@ -104,19 +111,20 @@ def prepare_text(corpus, data_dir, dataset, classes, details):
     vocabulary = build_vocabulary(progress(corpus["train"][0], "counting words"))
     if len(vocabulary) == 1:
         raise ReportedError("%s: no word occurs in two training documents; expected a larger corpus" % dataset)
-    encoded, parts = [], collections.OrderedDict()
-    for split in SPLITS:
+    names = {} if class_names is None else {"class_names": list(class_names)}
+    encoded, parts = {}, collections.OrderedDict()
+    for split in [part for part in PARTS if part in corpus]:
         documents, labels = corpus[split]
-        part = encode_documents(progress(documents, "encoding " + split), labels, vocabulary)
-        parts[split] = part._asdict(), dict(documents=len(part.labels), tokens=len(part.tokens), classes=classes)
-        encoded.append(part)
+        part = encoded[split] = encode_documents(progress(documents, "encoding " + split), labels, vocabulary)
+        parts[split] = part._asdict(), dict(documents=len(part.labels), tokens=len(part.tokens), classes=classes,
+                                            **names)
     # Vectors of the replaced texts are not those of the new ones.
     replaced = filter(is_vectors_file, os.listdir(data_dir) if os.path.isdir(data_dir) else ())
     write_array_folder(data_dir, dataset, "text", vocabulary, parts, details, replaced=replaced)
-    return TextData(vocabulary, encoded[0], encoded[1], classes)
+    return TextData(vocabulary, encoded["train"], encoded["test"], classes, encoded.get("valid"), class_names)
 
 
-def load_text(data_dir, dataset, demo=None):
+def load_text(data_dir, dataset, demo=None, parts=SPLITS):
     """Load a prepared folder.
 
     Parameters
@@ -126,21 +134,23 @@ def load_text(data_dir, dataset, demo=None):
         Name of the data set.
     demo : str, optional
         See `load_array_folder`.
+    parts : sequence of str
+        `SPLITS`, or `PARTS` if the folder has a validation part and names of classes.
 
     Returns
     -------
     TextData
-        ``vocabulary`` `Vocabulary`, ``train`` and ``test`` `Documents`, ``classes`` int.
     """
-    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, SPLITS, demo, ARRAYS)
-    classes = metadata["train"].get("classes")
-    parts = []
-    for split in SPLITS:
+    vocabulary, arrays, metadata = load_array_folder(data_dir, dataset, parts, demo, ARRAYS)
+    classes, names = [metadata["train"].get(key) for key in ("classes", "class_names")]
+    loaded = {}
+    for split in parts:
         path = os.path.join(data_dir, split + ".npz")
-        part = Documents(**arrays[split])
+        part = loaded[split] = Documents(**arrays[split])
         _check_documents(path, part, len(vocabulary), classes, metadata[split])
-        parts.append(part)
-    return TextData(vocabulary, parts[0], parts[1], classes)
+        if "valid" in parts or names is not None:
+            _check_class_names(path, metadata[split].get("class_names"), names, classes)
+    return TextData(vocabulary, loaded["train"], loaded["test"], classes, loaded.get("valid"), names)
 
 
 def covered_share(data, words_kept=20000):
@@ -163,8 +173,11 @@ class TextDataSet(DataSet):
         Whether the documents are lower-cased; the compressed model then does the same with its input.
     dimensions : int
         Default number of dimensions of the word vectors: the published number of embedding units.
+    parts : sequence of str
+        The parts of the prepared folder. Without ``"valid"``, training splits the validation part off.
     """
 
+    parts = SPLITS
     class_names = ()
     lower_case = False
     dimensions = 300
@@ -188,8 +201,13 @@ class TextDataSet(DataSet):
         else:
             super(TextDataSet, self).prepare(folder, options, download_folder)
         if options.vectors != "none":
-            data = load_text(folder, self.experiment)
-            prepare_vectors(folder, self.experiment, data, options.vectors, dimensions, download_folder)
+            data = load_text(folder, self.experiment, parts=self.parts)
+            prepare_vectors(folder, self.experiment, data, options.vectors, dimensions, download_folder,
+                            self.vector_epochs(data))
+
+    def vector_epochs(self, data):
+        """Return the number of epochs in which word vectors are trained on the texts."""
+        return EPOCHS
 
     def _has_texts(self, folder):
         """Return whether a folder has intact texts that were not generated."""
@@ -199,11 +217,15 @@ class TextDataSet(DataSet):
             return False
 
     def write(self, corpus, folder, details):
-        data = prepare_text(corpus, folder, self.experiment, len(self.class_names), details)
+        return self.summary(prepare_text(corpus, folder, self.experiment, len(self.class_names), details), folder)
+
+    def summary(self, data, folder):
+        """Return the lines to print after the data have been written."""
         lines = ["%s prepared in %s" % (self.experiment, folder)]
-        for split, part in (("train", data.train), ("test", data.test)):
+        for split in self.parts:
+            part = getattr(data, split)
             classes = ", ".join("%d %s" % (int((part.labels == label).sum()), name)
-                                for label, name in enumerate(self.class_names))
+                                for label, name in enumerate(data.class_names or self.class_names))
             lines.append("%s: %d documents (%s), %d tokens" % (split, len(part.labels), classes, len(part.tokens)))
         lines.append("vocabulary: %d entries (words in at least two training documents, and %s)"
                      % (len(data.vocabulary), END_OF_DOCUMENT))
@@ -220,7 +242,13 @@ class TextDataSet(DataSet):
         raise NotImplementedError
 
     def is_prepared(self, folder):
-        return is_array_folder(folder, self.experiment, SPLITS)
+        return is_array_folder(folder, self.experiment, self.parts)
+
+
+def _check_class_names(path, names, expected, classes):
+    valid = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    if not valid or len(names) != classes or names != expected:
+        raise ReportedError("%s must have the names of its %d classes; run prepare_data.py again" % (path, classes))
 
 
 def _check_documents(path, part, vocabulary_size, classes, metadata):

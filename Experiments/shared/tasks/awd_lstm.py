@@ -32,6 +32,8 @@ EVALUATION_STREAMS = {"valid": 10, "test": 1}
 RISING_EPOCHS = 20
 #: Learning to recite ends above this share of correct predictions of the training tokens.
 RECITED = 0.9999
+#: Of `AWDTask.sample`: lower ones give the same text.
+LOWEST_TEMPERATURE = 1e-100
 DROPOUTS = ("dropout", "dropouth", "dropouti", "dropoute", "wdrop", "dropoutl")
 
 
@@ -281,6 +283,55 @@ class AWDTask(NetworkTask):
         with self._evaluated_weights():
             return self._mean_nats(part)
 
+    def evaluate_part(self, part):
+        """Return the mean loss of a part in nats, and the number of predicted words."""
+        table = self.tables[part]
+        return self.evaluate(part), table.size - len(table)
+
+    def evaluate_tokens(self, tokens):
+        """Return the mean loss of a text in nats, read from a state of zeros, and the number of predicted words.
+
+        Parameters
+        ----------
+        tokens : int32 ``(N,)``
+            The first token is not predicted.
+        """
+        self.tables["text"] = stream_table(tokens, 1)
+        return self.evaluate_part("text")
+
+    def _make_prediction(self):
+        outputs = self.network.outputs(deterministic=True)
+        return theano.function(self.network.inputs,
+                               [self.network.log_probabilities(outputs)[-1]] + outputs.final_state)
+
+    def sample(self, count, seed, tokens, temperature=1.):
+        """Generate text.
+
+        Parameters
+        ----------
+        count : int
+            Number of tokens to generate.
+        seed : int
+        tokens : sequence of int
+            Beginning of the text, at least one token.
+        temperature : float
+            Divisor of the log probabilities.
+
+        Returns
+        -------
+        list of int
+            The generated tokens.
+        """
+        random, generated, latest = np.random.RandomState(seed), [], np.array([tokens], dtype=np.int32)
+        state = self.network.initial_state(1)
+        for _ in range(count):
+            scores, *state = self._function("prediction")(latest, *state)
+            scores = (scores.astype(np.float64) - scores.max()) / max(temperature, LOWEST_TEMPERATURE)
+            cumulative = np.cumsum(np.exp(scores))
+            generated.append(int(np.searchsorted(cumulative, random.rand() * cumulative[-1], side="right")))
+            latest = np.array([generated[-1:]], dtype=np.int32)
+        return generated
+
     def evaluate_epoch(self, run, progress):
         columns = OrderedDict([("learning_rate", self.learning_rate(progress.epoch)),
                                ("averaged", int(self.averaging))])
@@ -342,6 +393,14 @@ class AWDTask(NetworkTask):
         with self._evaluated_weights():
             return OrderedDict((name, np.array(parameter.get_value(borrow=True)))
                                for name, parameter in self.network.parameters().items())
+
+    def restore(self, checkpoint):
+        """Load the parameters of a checkpoint for evaluation: the averages, if it has them."""
+        shapes = self.parameter_shapes()
+        arrays, _ = load_checkpoint(checkpoint, shapes, self._title(), training_state=True, network=self.network_name())
+        if all("average." + name in arrays for name in shapes):
+            arrays = {name: arrays["average." + name] for name in shapes}
+        self.load_best(arrays)
 
     def load_best(self, arrays):
         """Set the parameters that `best_state` returned, and discard the averages."""

@@ -26,7 +26,9 @@ class TextTask(BayesianTask):
 
     def __init__(self, settings, data):
         super(TextTask, self).__init__(settings, data)
-        self.parts = batches.text_split(data, settings.validation_fraction, settings.words_kept, settings.length)
+        self.class_names = data.class_names
+        fraction = settings.validation_fraction if data.valid is None else None
+        self.parts = batches.text_split(data, fraction, settings.words_kept, settings.length)
         if not len(self.parts["valid"].labels):
             raise ReportedError("validation_fraction %s leaves none of %d texts for validation"
                                 % (settings.validation_fraction, len(data.train.labels)))
@@ -76,7 +78,25 @@ class TextTask(BayesianTask):
 
     def model_details(self):
         data_set = find_data_set(self.settings.experiment.name)
-        return dict(classes=list(data_set.class_names), length=self.settings.length, lower_case=data_set.lower_case)
+        names = data_set.class_names if self.class_names is None else self.class_names
+        return dict(classes=list(names), length=self.settings.length, lower_case=data_set.lower_case)
+
+    def finish(self, run):
+        """Also log the accuracy by class, if the classes are those of the user."""
+        model = super(TextTask, self).finish(run)
+        if self.class_names is not None:
+            run.log("Test accuracy of the compressed model by class: " + ", ".join(
+                "%s %.3f (%d texts)" % row for row in self._accuracy_by_class(model)))
+        return model
+
+    def _accuracy_by_class(self, model):
+        """Return the name, the share of correct answers and the number of the test texts of each class that has any."""
+        rows, counts = model.rows(self.vocabulary), np.zeros((2, len(self.class_names)), dtype=int)
+        for tokens, mask, targets in self.evaluation_minibatches("test"):
+            found = model.predict_rows(rows[tokens], mask).argmax(axis=1)
+            np.add.at(counts, (0, targets[found == targets]), 1)
+            np.add.at(counts, (1, targets), 1)
+        return [(name, right / count, count) for name, right, count in zip(self.class_names, *counts) if count]
 
     def compressed_evaluation(self, model):
         """Return the `function` with which `evaluate` evaluates a `ClassPredictor` of this network.

@@ -16,6 +16,7 @@ from sparse_seq_theano.tagger import Tagger
 
 from ..checkpoints import check_rows, load_checkpoint
 from ..data.minibatches import epoch_order, sentence_minibatches
+from ..data.tagged_sentences import TaggedPart
 from ..sparse_experiments import architecture_of_tagger
 from .network_task import LABELS, NetworkTask
 
@@ -102,9 +103,39 @@ class TaggingTask(NetworkTask):
         ----------
         part : {"train", "valid", "test"}
         """
+        return self._results(self._with_progress(part))
+
+    def evaluate_sentences(self, sentences):
+        """Return the accuracy and the mean cross-entropy in nats on a `TaggedPart`."""
+        return self._results(sentence_minibatches(sentences, self.settings.batch_size))
+
+    def _results(self, minibatches):
         right, tokens, nats = sum(np.array([float(value) for value in self._function("evaluation")(*minibatch)])
-                                  for minibatch in self._with_progress(part))
+                                  for minibatch in minibatches)
         return right / tokens, nats / tokens
+
+    def _make_prediction(self):
+        return theano.function(self.network.inputs, self.network.scores(deterministic=True).argmax(axis=1))
+
+    def tag(self, sentences):
+        """Return the most probable tags of sentences.
+
+        Parameters
+        ----------
+        sentences : list of list of str
+            Words; unknown ones become ``<unk>``.
+
+        Returns
+        -------
+        list of list of str
+        """
+        words = self.vocabulary.encode(word for sentence in sentences for word in sentence)
+        offsets = np.cumsum([0] + [len(sentence) for sentence in sentences])
+        found = []
+        for tokens, _, mask in sentence_minibatches(TaggedPart(words, words, offsets), self.settings.batch_size):
+            tags = self._function("prediction")(tokens, mask).reshape(tokens.shape)
+            found += [[self.tags[tag] for tag in row[real]] for row, real in zip(tags, mask != 0)]
+        return found
 
     def evaluate_epoch(self, run, progress):
         columns = OrderedDict()

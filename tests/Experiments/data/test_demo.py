@@ -16,12 +16,12 @@ from Experiments.shared.data.tagged_sentences import load_tagged
 from Experiments.shared.data.text_classification import load_text
 
 
-@pytest.mark.parametrize("dataset", ["IMDB", "AGNews", "Char_PTB", "Word_PTB"])
+@pytest.mark.parametrize("dataset", ["IMDB", "AGNews", "Text", "Char_PTB", "Word_PTB"])
 def test_demo_is_prepared_once_and_says_that_it_is_generated(tmp_path, dataset, monkeypatch):
     data_dir = str(tmp_path / "demo")
     prepare_demo(dataset, data_dir)
     before = running.folder_bytes(data_dir)
-    load = load_text if dataset in ("IMDB", "AGNews") else load_language
+    load = load_language if dataset.endswith("PTB") else load_text
     assert len(load(data_dir, dataset).vocabulary) > 30
     monkeypatch.setattr(type(find_data_set(dataset)), "generate", None)
     prepare_demo(dataset, data_dir)

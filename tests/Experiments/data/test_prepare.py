@@ -119,11 +119,12 @@ def test_preparing_again_replaces(tmp_path, capsys):
     assert sorted(os.listdir(str(tmp_path / "out"))) == ["test.npz", "train.npz", "valid.npz", "vocabulary.txt"]
 
 
-@pytest.mark.parametrize("dataset", ["IMDB", "AGNews", "Char_PTB", "Word_PTB"])
+@pytest.mark.parametrize("dataset", ["IMDB", "AGNews", "Char_PTB", "Word_PTB", "Text"])
 def test_help_is_instant(dataset):
     begin = time.time()
     status, output, _ = raw_corpora.run_script(dataset, "--help")
-    assert status == 0 and "--no-checksum" in output and ("--holdout" in output) == (dataset == "AGNews")
+    assert status == 0 and ("--no-checksum" in output) == (dataset != "Text")
+    assert ("--holdout" in output) == (dataset != "IMDB") and ("--tokenized" in output) == (dataset == "Word_PTB")
     assert time.time() - begin < 5
 
 

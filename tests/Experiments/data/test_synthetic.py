@@ -10,6 +10,7 @@ import pytest
 
 from Experiments.AGNews.prepare_data import CLASSES
 from Experiments.shared.data import synthetic
+from Experiments.shared.data.synthetic.messages import DEPARTMENTS
 from Experiments.shared.data.synthetic.words import NEGATIVE, POSITIVE, TOPIC_WORDS
 from Experiments.shared.data.text_classification import build_vocabulary
 
@@ -68,6 +69,16 @@ def test_news_are_as_described(news):
     assert min(lengths) >= 15 and max(lengths) <= 80
     assert tuple(TOPIC_WORDS) == CLASSES
     assert 2000 <= len(build_vocabulary(train)) <= 5000
+
+
+def test_messages_are_as_described():
+    texts, labels = synthetic.generate_messages(0, 1000)
+    assert synthetic.generate_messages(0, 1000) == (texts, labels) != synthetic.generate_messages(1, 1000)
+    assert collections.Counter(labels) == dict.fromkeys(DEPARTMENTS, 250)
+    lengths = [len(tokenize(text)) for text in texts]
+    assert min(lengths) >= 15 and max(lengths) <= 55
+    refunds = [label for text, label in zip(texts, labels) if "refund" in tokenize(text)]
+    assert 0.7 < refunds.count("refund") / len(refunds) < 0.95         # others quote a request for a refund
 
 
 def test_language_has_the_format_of_the_treebank():
