@@ -4,6 +4,7 @@ Importing the package itself does not import Theano. Importing `theano_rnn.ops`,
 `theano_rnn.lasagne_compat` configures Theano (flags, threads, BLAS) without compiling anything. The modules:
 
 * `theano_rnn.errors`: errors that command lines print as one line;
+* `theano_rnn.numpy_predictor`: prediction with a compressed LSTM; a file that needs NumPy only and can be copied;
 * `theano_rnn.npz_store`: named arrays in one file, written atomically;
 * `theano_rnn.tokens`: conversion of text to tokens, and the special tokens;
 * `theano_rnn.runtime`: configuration of Theano, its compile cache, GPUs;
