@@ -22,7 +22,7 @@ __all__ = ["load_model", "model_names", "find_model", "Predictor", "ClassPredict
            "log_softmax", "FORMAT", "GATE_NONLINEARITIES"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-#: The folder ``models`` of the project, and where an installed project has it.
+#: The folder of the models in an installed project, and the folder ``models`` from which setup.py copies it.
 MODEL_FOLDERS = (os.path.join(HERE, "trained_models"), os.path.join(os.path.dirname(HERE), "models"))
 
 
@@ -51,7 +51,7 @@ def load_model(model, backend="auto"):
     Examples
     --------
     >>> from bayes_rnn.predictor import load_model
-    >>> load_model("imdb-demo").metadata["classes"]                   # doctest: +SKIP
+    >>> load_model("imdb-demo").metadata["classes"]
     ['negative', 'positive']
     """
     path = find_model(model)
