@@ -69,11 +69,11 @@ class CompiledClassifier(object):
         workers = _threads() if len(texts) >= _MANY else 1
         bounds = [len(texts) * worker // workers for worker in range(workers + 1)]
         threads = [threading.Thread(target=self._predict, args=(texts[begin:end], result[begin:end]))
-                   for begin, end in zip(bounds[:-1], bounds[1:])]
-        for thread in threads[1:]:
+                   for begin, end in zip(bounds[1:-1], bounds[2:])]
+        for thread in threads:
             thread.start()
         self._predict(texts[:bounds[1]], result[:bounds[1]])
-        for thread in threads[1:]:
+        for thread in threads:
             thread.join()
         return result
 

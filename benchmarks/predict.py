@@ -9,7 +9,8 @@ and 32 (AGNews SparseVD-Voc). They have random weights (with a fixed seed), of w
 The fourth network is the model imdb-demo. The candidates are
 
     numpy     the compressed model in theano_rnn.numpy_predictor
-    c         a C program with the exported code (benchmarks/predict_worker.c), compiled with -O3
+    c         a C program with the exported code (benchmarks/predict_worker.c), compiled for this processor, as the
+              functions of Theano are (CFLAGS, default -march=native)
     ctypes    the same code as a shared library, called from Python
     onnx      the exported graph in ONNX Runtime, with the tokenizer in Python
     theano    the network before compression, compiled by Theano; its pruned weights are zeros
@@ -78,6 +79,7 @@ def main():
     with reported_errors():
         os.environ["PYTHONPATH"] = ROOT         # the project is not installed in other environments
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.environ.setdefault("CFLAGS", "-march=native")
         pythons = dict({"torch": arguments.peers_python}, **dict(pair.partition("=")[::2] for pair in arguments.python))
         results = Results(arguments.json)
         for name in arguments.networks:
@@ -235,8 +237,9 @@ class Files(object):
     def _prepare_c(self, python):
         self._export("c")
         program = self.path("program")
-        command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=gnu99", "-O3", "-I", self.folder, "-o", program]
-        command += [os.path.join(HERE, "predict_worker.c"), self.path("model.c"), "-lm"]
+        command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3"] + os.environ["CFLAGS"].split()
+        command += ["-I", self.folder, "-o", program, os.path.join(HERE, "predict_worker.c"),
+                    self.path("model.c"), "-lm"]
         try:
             subprocess.check_output(command, stderr=subprocess.STDOUT)
         except (OSError, subprocess.CalledProcessError) as error:
