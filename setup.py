@@ -28,8 +28,10 @@ setup(
         "theano_rnn", "theano_rnn.*", "bayes_rnn", "bayes_rnn.*",
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
-    ]),
+    ]) + ["bayes_rnn.trained_models"],
+    package_dir={"bayes_rnn.trained_models": "models"},
     package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"], "bayes_rnn": ["c/*.c", "c/*.h"],
+                  "bayes_rnn.trained_models": ["*.npz", "*.md"],
                   "Experiments.shared.reproduction": ["published/*"]},
     zip_safe=False,
 )

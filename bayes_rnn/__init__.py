@@ -10,7 +10,9 @@ models               the text classifier and the language model of the papers
 training_step        one step of Adam on the variational objective
 pruning              keep masks, compression report, kept words
 export               conversion of a pruned network to a compressed model, one small file; command line for C code
-predictor            prediction with a compressed model; needs NumPy only
+model_file           writes that file, on request with fewer bytes; needs NumPy only
+predictor            prediction with a compressed model or a model of the project; needs NumPy only
+predict              command line of prediction; needs NumPy only
 export_c             a compressed model as C code; needs NumPy only
 c_library            prediction with the compiled C code
 ===================  ==================================================================================

@@ -69,11 +69,11 @@ class CompiledClassifier(object):
         workers = _threads() if len(texts) >= _MANY else 1
         bounds = [len(texts) * worker // workers for worker in range(workers + 1)]
         threads = [threading.Thread(target=self._predict, args=(texts[begin:end], result[begin:end]))
-                   for begin, end in zip(bounds[:-1], bounds[1:])]
-        for thread in threads[1:]:
+                   for begin, end in zip(bounds[1:-1], bounds[2:])]
+        for thread in threads:
             thread.start()
         self._predict(texts[:bounds[1]], result[:bounds[1]])
-        for thread in threads[1:]:
+        for thread in threads:
             thread.join()
         return result
 
@@ -109,18 +109,28 @@ class CompiledLanguageModel(object):
         function.restype, function.argtypes = result, arguments
         return function
 
-    def cross_entropy(self, text):
-        """Return the sum of the cross-entropy of all tokens after the first, and their number.
+    def cross_entropy(self, text, context=""):
+        """Return the sum of the cross-entropy of the tokens of a text, and their number.
 
-        Returns None if the text, a str or UTF-8 bytes, has a token that is not in the vocabulary.
+        Parameters
+        ----------
+        text : str or bytes
+        context : str or bytes
+            Complete lines, which the model reads first. Without them, the first token of the text is not predicted.
+
+        Returns
+        -------
+        (nats, count) or None
+            None if the text or the context, as UTF-8, has a token that is not in the vocabulary.
         """
-        try:
-            data = text if isinstance(text, bytes) else text.encode("utf-8")
-        except UnicodeEncodeError:                  # a surrogate, which no vocabulary contains
-            return None
-        nats, count = ctypes.c_double(), ctypes.c_size_t()
-        if self._score(self._new_state(), data, len(data), nats, count):
-            return None
+        state, nats, count = self._new_state(), ctypes.c_double(), ctypes.c_size_t()
+        for part in (context, text):
+            try:
+                data = part if isinstance(part, bytes) else part.encode("utf-8")
+            except UnicodeEncodeError:              # a surrogate, which no vocabulary contains
+                return None
+            if self._score(state, data, len(data), nats, count):
+                return None
         return nats.value, count.value
 
     def sampler(self, tokens, temperature):

@@ -1,7 +1,12 @@
 """Conversion of a pruned network to a compressed model, which is stored in one small file, and export of that model.
 
-`bayes_rnn.predictor` loads the file and predicts. Its docstring describes the arrays and metadata. On the command line,
-which needs NumPy only, a compressed model becomes C source code::
+`bayes_rnn.model_file` writes the file; `bayes_rnn.predictor` loads it and predicts. The docstring of `Predictor`
+describes the arrays and metadata. On the command line, which needs NumPy only, a compressed model becomes a smaller
+file::
+
+    python -m bayes_rnn.export compressed.npz --to npz --out small --precision int8 --pruned-words none
+
+C source code::
 
     python -m bayes_rnn.export compressed.npz --to c             # writes compressed.c and compressed.h
     python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them, for bayes_rnn.predictor
@@ -15,12 +20,12 @@ import io
 import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
-from theano_rnn.npz_store import save_arrays
 from theano_rnn.tokens import OUTSIDE_WORD
 
 import numpy as np
 
-from .predictor import FORMAT, GATE_NONLINEARITIES, load_model
+from .model_file import PRECISIONS, PRUNED_WORDS, save_model
+from .predictor import GATE_NONLINEARITIES, find_model, load_model
 
 __all__ = ["compress", "save_model", "main"]
 
@@ -96,53 +101,39 @@ def _activated_bias(lstm, bias):
     return np.where(is_cell, np.tanh(bias), input_forget_output).astype(bias.dtype)
 
 
-def save_model(path, arrays, metadata):
-    """Write a compressed model to a file.
-
-    A matrix is stored as positions and values if less than half of its elements are nonzero.
-
-    Parameters
-    ----------
-    path : str
-    arrays : dict of str to numpy.ndarray
-    metadata : dict
-        From `compress`.
-    """
-    packed = {}
-    for name, array in arrays.items():
-        positions = np.flatnonzero(array)
-        if array.ndim == 2 and len(positions) * 2 < array.size:
-            packed[name + ".positions"] = positions.astype(np.uint32)
-            packed[name + ".values"] = array.ravel()[positions]
-            packed[name + ".shape"] = np.array(array.shape, dtype=np.int64)
-        else:
-            packed[name] = array
-    save_arrays(path, packed, dict(metadata, format=FORMAT), compress=True)
-
-
 def main(argv=None):
     """Run the command line ``python -m bayes_rnn.export MODEL --to c``."""
     parser = ArgumentParser(prog="python -m bayes_rnn.export",
                             description="Export a compressed model. Needs NumPy only.")
-    parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
-    parser.add_argument("--to", choices=["c", "onnx"], required=True,
-                        help="c: one source file in C99 and its header; onnx: a graph from row indices of words to "
-                             "probabilities, which needs the package onnx")
+    parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run, or the name of a model of the project")
+    parser.add_argument("--to", choices=["c", "npz", "onnx"], required=True,
+                        help="c: one source file in C99 and its header; npz: another, smaller file for "
+                             "bayes_rnn.predict; onnx: a graph from row indices of words to probabilities, which needs "
+                             "the package onnx")
     parser.add_argument("--out", metavar="NAME",
-                        help="path of the files without .c, .h or .onnx; its last part is the prefix of the functions "
-                             "in C (default: MODEL without .npz)")
+                        help="path of the files without .c, .h, .npz or .onnx; its last part is the prefix of the "
+                             "functions in C (default: MODEL without .npz; required for npz)")
     parser.add_argument("--build", action="store_true",
                         help="compile the C code to a shared library (.so) with cc (variables: CC, CFLAGS); "
                              "bayes_rnn.predictor uses the library beside MODEL")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32",
+                        help="of the weights, with --to npz; int8 has a scale per row (default: float32)")
+    parser.add_argument("--pruned-words", choices=PRUNED_WORDS, default="exact",
+                        help="with --to npz; none: words outside the vocabulary count as pruned words, and the file "
+                             "does not contain the list of pruned words (default: exact)")
     arguments = parser.parse_args(argv)
     if arguments.build and arguments.to != "c":
         parser.error("--build needs --to c")
+    if arguments.to == "npz" and not arguments.out:
+        parser.error("--to npz needs --out")
+    if arguments.to != "npz" and (arguments.precision, arguments.pruned_words) != ("float32", "exact"):
+        parser.error("--precision and --pruned-words need --to npz; export the resulting file to %s" % arguments.to)
     with reported_errors():
         model, out = load_model(arguments.model, backend="numpy"), arguments.out or os.path.splitext(arguments.model)[0]
+        arguments.model = find_model(arguments.model)
         if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):
             raise ReportedError("--out must be a name in an existing folder, got %s" % out)
-        export = _export_to_c if arguments.to == "c" else _export_to_onnx
-        for path in export(model, out, arguments):
+        for path in _EXPORTS[arguments.to](model, out, arguments):
             print("%s: %d bytes" % (path, os.path.getsize(path)))
 
 
@@ -163,6 +154,15 @@ def _export_to_onnx(model, out, arguments):
     with open(out + ".onnx", "wb") as stream:
         stream.write(content)
     return [out + ".onnx"]
+
+
+def _export_to_npz(model, out, arguments):
+    """Write the file of a model, as small as requested. Return the paths of the files."""
+    save_model(out + ".npz", model.arrays, model.metadata, arguments.precision, arguments.pruned_words)
+    return [out + ".npz"]
+
+
+_EXPORTS = {"c": _export_to_c, "npz": _export_to_npz, "onnx": _export_to_onnx}
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ TABLES = OrderedDict([
         ("GFLOP/s of the machine", "machine_gflop_per_second", "%.0f"), ("share (%)", "share", "%.0f"),
         ("at least", "target", "%.0f"), ("met", "met", None)])),
     ("predict", ("prediction", [
-        ("NumPy, compressed", "numpy", "%.4g"), ("Theano, dense", "theano", "%.4g"),
-        ("PyTorch, dense", "torch", "%.4g")])),
+        ("NumPy, compressed", "numpy", "%.4g"), ("C", "c", "%.4g"), ("C in Python", "ctypes", "%.4g"),
+        ("ONNX Runtime", "onnx", "%.4g"), ("Theano, dense", "theano", "%.4g"), ("PyTorch, dense", "torch", "%.4g"),
+        ("fastText, quantised", "fasttext", "%.4g")])),
     ("scaling", ("IMDB LLLCCL", [
         ("median step (s)", "median_step_seconds", "%.3f"), ("peak memory (MB)", "peak_memory_mb", "%.0f")])),
     ("growth", ("against", [

@@ -88,7 +88,7 @@ for part; do
         sparse) measure sparse_lstm.py ;;
         peers) measure compare_with_peers.py "${peers[@]}" ;;
         products) measure matrix_products.py ;;
-        predict) measure prediction.py "${peers[@]}" ;;
+        predict) measure predict.py "${peers[@]}" ;;
         scaling) measure scaling.py ;;
     esac
 done

@@ -99,17 +99,18 @@ def test_data_preparation_does_not_import_theano():
     assert not wrong
 
 
-def test_the_predictor_needs_numpy_only():
-    modules = imported_with("bayes_rnn.predictor") | imports("bayes_rnn.predictor")
-    assert modules & set(sources()) == {"bayes_rnn", "bayes_rnn.c_library", "bayes_rnn.predictor", "theano_rnn",
-                                        "theano_rnn.errors", "theano_rnn.interrupts", "theano_rnn.npz_store",
-                                        "theano_rnn.tokens"}
+def test_the_numpy_predictor_needs_no_other_file():
+    """Only the class of its errors comes from the project, if the project is there."""
+    modules = imported_with("theano_rnn.numpy_predictor") | imports("theano_rnn.numpy_predictor")
+    assert modules & set(sources()) == {"theano_rnn", "theano_rnn.errors", "theano_rnn.interrupts",
+                                        "theano_rnn.numpy_predictor"}
     assert modules & THIRD_PARTY == {"numpy"}
 
 
-@pytest.mark.parametrize("module", ["bayes_rnn.export", "bayes_rnn.export_c", "bayes_rnn.export_onnx",
+@pytest.mark.parametrize("module", ["bayes_rnn.predictor", "bayes_rnn.predict", "bayes_rnn.export",
+                                    "bayes_rnn.export_c", "bayes_rnn.export_onnx", "bayes_rnn.model_file",
                                     "bayes_rnn.c_library"])
-def test_the_export_imports_numpy_only(module):
+def test_prediction_and_export_import_numpy_only(module):
     assert imported_with(module) & THIRD_PARTY == {"numpy"}
 
 

@@ -6,6 +6,7 @@ Importing the package itself does not import Theano. Importing `theano_rnn.ops`,
 * `theano_rnn.interrupts`: Ctrl-C while a program starts, imports or ends;
 * `theano_rnn.folder_lock`: the lock of a folder that one process at a time may write;
 * `theano_rnn.errors`: errors that command lines print as one line;
+* `theano_rnn.numpy_predictor`: prediction with a compressed LSTM; a file that needs NumPy only and can be copied;
 * `theano_rnn.npz_store`: named arrays in one file, written atomically;
 * `theano_rnn.tokens`: conversion of text to tokens, and the special tokens;
 * `theano_rnn.runtime`: configuration of Theano, its compile cache, GPUs;

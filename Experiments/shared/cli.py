@@ -274,6 +274,8 @@ def run_compressed(experiment, argv=None):
     parser.add_argument("--checkpoint", default="last",
                         help="name of the checkpoint: last, best, epoch_200 (default: last)")
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
+    parser.add_argument("--variants", action="store_true",
+                        help="also evaluate smaller files: other precisions, without the list of pruned words")
     _add_compiler_option(parser)
     parser.set_defaults(device="cpu")
     arguments = parser.parse_args(argv)
@@ -293,6 +295,8 @@ def run_compressed(experiment, argv=None):
         for run, settings, data in prepared:
             task = restore_task(settings, data, run.file(arguments.checkpoint + ".npz"))
             task.compare_compressed(run, arguments.checkpoint)
+            if arguments.variants:
+                task.print_variants()
 
 
 def _finished_runs(experiment):

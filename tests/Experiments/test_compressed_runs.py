@@ -62,14 +62,27 @@ def test_the_script_compares_and_writes(finished, tmp_path):
     assert running.folder_bytes(path) == running.folder_bytes(run.path)
 
 
+def check_variants(output, compressed, dataset):
+    """Compare the table of --variants with the metric and the bytes of the compressed model."""
+    rows = re.findall(r"^(float32|float16|int8) +(exact|none) +([\d.]+) +(\d+)$", output, re.MULTILINE)
+    metrics, sizes = ({row[:2]: float(row[column]) for row in rows} for column in (2, 3))
+    assert list(metrics)[:3] == [(precision, "exact") for precision in ("float32", "float16", "int8")]
+    assert len(metrics) in ((3, 6) if dataset == "AGNews" else (3,))
+    assert [metrics["float32", "exact"], sizes["float32", "exact"]] == compressed[:2]
+    for variant, metric in metrics.items():
+        assert metric == pytest.approx(compressed[0], rel=0.1), variant
+        assert sizes[variant] <= compressed[1] and (variant[0] == "float32" or sizes[variant] < compressed[1])
+
+
 @pytest.mark.parametrize("dataset", ["AGNews", "Char_PTB", "Word_PTB"])
 def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_path, capsys):
     path = shutil.copytree(finished(dataset).path, str(tmp_path / "run"))
     rows = running.read_metrics(os.path.join(path, "metrics.csv"))
     checkpoint = {"AGNews": "best", "Char_PTB": "last", "Word_PTB": "epoch_50"}[dataset]
     arguments = [path] + (["--checkpoint", checkpoint] if checkpoint != "last" else [])
-    cli.run_compressed(running.load_experiment(dataset), arguments)
+    cli.run_compressed(running.load_experiment(dataset), arguments + ["--variants"])
     output = capsys.readouterr().out
+    check_variants(output, table(output)["compressed"], dataset)
     assert 0 <= largest_difference(output) < 1e-4
     pruned, compressed = (table(output)[name] for name in ("pruned", "compressed"))
     assert compressed[0] == pytest.approx(pruned[0], abs=2e-4)

@@ -190,9 +190,10 @@ def test_cross_entropy(models, name):
     with_c, with_numpy = models[name]
 
     @examples
-    @given(texts)
-    def check(text):
-        got, expected = outcome(lambda: with_c.cross_entropy(text)), outcome(lambda: with_numpy.cross_entropy(text))
+    @given(texts, st.one_of(st.none(), texts))
+    def check(text, context):
+        got = outcome(lambda: with_c.cross_entropy(text, context))
+        expected = outcome(lambda: with_numpy.cross_entropy(text, context))
         if isinstance(expected, str):
             assert got == expected
         else:

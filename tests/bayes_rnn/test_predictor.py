@@ -1,63 +1,17 @@
-"""Compressed models: the file, prediction, the command line, and that only NumPy is needed."""
+"""Compressed models: the file and prediction."""
 
 import os
-import subprocess
-import sys
 
+from theano_rnn import numpy_predictor
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
 
 import numpy as np
 import pytest
+from helpers.random_models import CHARACTERS, CLASSIFIER, UNITS, WORDS, random_arrays
 
 from bayes_rnn.export import save_model
-from bayes_rnn.predictor import (
-    GATE_NONLINEARITIES,
-    ClassPredictor,
-    NextTokenPredictor,
-    load_model,
-    log_softmax,
-)
-
-UNITS = 4
-
-
-def random_arrays(inputs, outputs, seed=0, embedding=None):
-    rng = np.random.RandomState(seed)
-    computed = rng.rand(4 * UNITS) < 0.7
-    gates = computed.sum()
-    arrays = {"W_in": rng.randn(inputs, gates), "W_hid": rng.randn(UNITS, gates), "b": rng.randn(gates),
-              "W_out": rng.randn(UNITS, outputs), "b_out": rng.randn(outputs), "gate_constants": rng.rand(4 * UNITS)}
-    if embedding:
-        arrays["embedding"] = rng.randn(embedding, inputs)
-    arrays = dict((name, array.astype("float32")) for name, array in arrays.items())
-    return dict(arrays, gate_is_computed=computed)
-
-
-CLASSIFIER = {"kind": "text", "dataset": "IMDB", "config": "LLLCCL", "gate_nonlinearity": "hard_sigmoid",
-              "classes": ["negative", "positive"], "length": 8, "lower_case": False,
-              "words": ["good", "bad", "<start>"]}
-CHARACTERS = {"kind": "characters", "dataset": "Char_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
-              "words": ["a", "\n"], "vocabulary": ["a", "b", "_", "\n"]}
-WORDS = {"kind": "words", "dataset": "Word_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
-         "words": ["<eos>", "cat"], "vocabulary": ["<eos>", "cat", "sat", "<unk>", "dog"]}
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {"text": ClassPredictor(random_arrays(2, 1, embedding=3), CLASSIFIER),
-            "characters": NextTokenPredictor(random_arrays(2, 4), CHARACTERS),
-            "words": NextTokenPredictor(random_arrays(2, 5), WORDS)}
-
-
-@pytest.fixture(scope="module")
-def paths(models, tmpdir_factory):
-    folder = str(tmpdir_factory.mktemp("models"))
-    paths = dict((kind, os.path.join(folder, kind + ".npz")) for kind in models)
-    for kind, model in models.items():
-        save_model(paths[kind], model.arrays, model.metadata)
-    return paths
-
+from bayes_rnn.predictor import GATE_NONLINEARITIES, ClassPredictor, NextTokenPredictor, load_model, log_softmax
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
@@ -80,6 +34,25 @@ def test_round_trip(models, paths, kind):
     assert dict(loaded.metadata, format=None) == dict(models[kind].metadata, format=None)
 
 
+def test_files_of_version_1(models, paths, tmp_path):
+    """Files of earlier versions list all words and store positions instead of gaps."""
+    path, model = str(tmp_path / "model.npz"), models["text"]
+    arrays = dict(model.arrays)
+    embedding = arrays.pop("embedding") * [[1, 0], [0, 0], [0, 0]]
+    positions = np.flatnonzero(embedding)
+    arrays.update({"embedding.positions": positions.astype(np.uint32), "embedding.values": embedding.flat[positions],
+                   "embedding.shape": np.array(embedding.shape)})
+    arrays["embedding.values"] = arrays["embedding.values"].astype(np.float32)
+    metadata = dict(CLASSIFIER, pruned_words=["film", "a"], format="bayes_rnn compressed model, version 1")
+    save_arrays(path, arrays, metadata, compress=True)
+    loaded = load_model(path)
+    np.testing.assert_array_equal(loaded.arrays["embedding"], embedding.astype(np.float32))
+    assert loaded.metadata["pruned_words"] == ["film", "a"]
+    save_arrays(path, arrays, dict(metadata, format="bayes_rnn compressed model, version 3"))
+    with pytest.raises(ReportedError, match="or an earlier version, got 'bayes_rnn compressed model, version 3'"):
+        load_model(path)
+
+
 def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
     rng = np.random.RandomState(0)
     W = rng.randn(200, 200).astype("float32")
@@ -90,7 +63,7 @@ def test_mostly_zero_matrices_are_stored_sparsely(tmp_path):
         save_model(path, arrays, dict(CLASSIFIER, words=[str(word) for word in range(200)]))
         sizes.append(os.path.getsize(path))
         stored, _ = load_arrays(path)
-        assert ("embedding.positions" in stored) == (name == "sparse")
+        assert ("embedding.gaps" in stored) == (name == "sparse")
         assert ("embedding" in stored) == (name == "dense")
         loaded = load_model(path).arrays["embedding"]
         np.testing.assert_array_equal(loaded, arrays["embedding"])
@@ -247,6 +220,45 @@ def test_no_texts(models):
     assert models["text"].predict([]).shape == (0, 2)
 
 
+def test_one_text_or_other_things_are_not_a_list_of_texts(models):
+    for text in ("good", b"good"):
+        with pytest.raises(TypeError, match=r"got one text: use predict\(\[text\]\)"):
+            models["text"].predict(text)
+    with pytest.raises(TypeError, match="texts must be a list of str, got int in it"):
+        models["text"].predict(["good", 3])
+
+
+def test_more_texts_than_a_batch(models, monkeypatch):
+    texts = ["good " * (k % 3) + "bad " * (k % 5) for k in range(11)]
+    expected = models["text"].predict(texts)
+    monkeypatch.setattr(numpy_predictor, "BATCH", 4)
+    np.testing.assert_allclose(models["text"].predict(iter(texts)), expected, rtol=1e-5)
+
+
+def test_influence_leaves_words_out(models, monkeypatch):
+    model = models["text"]
+    text = "good film bad, film"
+    whole = model.predict([text])[0]
+    best = int(whole.argmax())
+    without = {"good": "film bad film", "film": "good bad", "bad": "good film film"}
+    changes = dict(model.influence(text))
+    assert sorted(changes) == sorted(without)
+    for word, rest in without.items():
+        np.testing.assert_allclose(changes[word], whole[best] - model.predict([rest])[0][best], atol=1e-6)
+    sizes = [abs(change) for _, change in model.influence(text)]
+    assert sizes == sorted(sizes, reverse=True)
+    monkeypatch.setattr(numpy_predictor, "BATCH", 2)
+    for word, change in model.influence(text):
+        np.testing.assert_allclose(change, changes[word], atol=1e-6)
+    assert model.influence("") == []
+    monkeypatch.setattr(numpy_predictor, "SMALLEST_CHANGE", sizes[1])
+    assert model.words_that_count(text) == model.influence(text)[:2]
+
+
+def test_words_beyond_the_length_have_no_influence(models):
+    assert [word for word, _ in models["text"].influence("bad " * 6 + "good film") if word != "bad"] == ["good"]
+
+
 def test_state_is_carried(models):
     model = models["characters"]
     rows = model.rows(["a", "b", "\n", "a", "_"])[None]
@@ -300,6 +312,32 @@ def test_a_prompt_without_tokens_is_none(models, kind, prompt):
     assert models[kind].sample(7, seed=1, prompt=prompt) == models[kind].sample(7, seed=1)
 
 
+@pytest.mark.parametrize("kind, context, text", [("characters", "ab", "ba b"), ("words", "cat sat\ndog", "sat cat")])
+def test_cross_entropy_after_a_context(models, kind, context, text):
+    """The context is the lines before the text: nats of both = nats of the context + nats of the text after it."""
+    model = models[kind]
+    (before, m), (both, n) = model.cross_entropy(context + "\n"), model.cross_entropy(context + "\n" + text)
+    for given in (context, context + "\n"):
+        nats, count = model.cross_entropy(text, given)
+        assert count == n - m
+        np.testing.assert_allclose(nats * count, both * n - before * m, rtol=1e-5)
+    assert model.cross_entropy(text, "") == model.cross_entropy(text)
+    assert model.cross_entropy("a" if kind == "characters" else "cat", context)[1] == (1 if kind == "characters" else 2)
+    assert model.describe(text, context).endswith(", after the context")
+    assert model.describe(text).endswith(", from an empty state: no context precedes the text")
+
+
+def test_a_context_of_a_model_without_lines(models):
+    model = NextTokenPredictor(models["characters"].arrays, dict(CHARACTERS, vocabulary=["a", "b", "_", "c"],
+                                                                 words=["a", "_"]))
+    (before, m), (both, n) = model.cross_entropy("ab_"), model.cross_entropy("ab ba")
+    nats, count = model.cross_entropy("ba", "ab")
+    assert count == n - m == 2
+    np.testing.assert_allclose(nats * count, both * n - before * m, rtol=1e-5)
+    with pytest.raises(ReportedError, match="the text must have at least 1 tokens, got 0"):
+        model.cross_entropy("", "ab")
+
+
 def test_cross_entropy_errors(models):
     with pytest.raises(ReportedError) as error:
         models["characters"].cross_entropy("a")
@@ -312,94 +350,3 @@ def test_cross_entropy_errors(models):
     with pytest.raises(ReportedError) as error:
         model.cross_entropy("cat fish")
     assert str(error.value) == "'fish' is not in the vocabulary of the model, which has 5 words"
-
-
-# -- the command line --------------------------------------------------------------------------------------------------
-
-def run(*arguments, **options):
-    command = [sys.executable] + options.get("how", ["-m", "bayes_rnn.predictor"]) + list(arguments)
-    # Text that is not ASCII must arrive unchanged in every locale.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env=dict(os.environ, PYTHONIOENCODING="utf-8"))
-    out, err = process.communicate()
-    return process.returncode, out.decode("utf-8"), err.decode("utf-8")
-
-
-def test_command_line_classifies(models, paths):
-    probabilities = models["text"].predict(["a good film"])[0]
-    name = CLASSIFIER["classes"][int(probabilities.argmax())]
-    assert run(paths["text"], "a good film") == (
-        0, "%s (negative %.3f, positive %.3f); words that count: good\n" % (name, probabilities[0], probabilities[1]),
-        "")
-    assert run(paths["text"], "film")[1].endswith("; words that count: none\n")
-
-
-def test_an_empty_text_is_a_text(paths):
-    assert "words that count: none" in run(paths["text"], "")[1]
-
-
-def test_command_line_measures(models, paths):
-    nats, count = models["characters"].cross_entropy("ab\na")
-    assert count == 3
-    assert run(paths["characters"], "ab\na") == (
-        0, "%.3f bits per character over 3 characters\n" % (nats / np.log(2)), "")
-    nats, count = models["words"].cross_entropy("cat sat")
-    assert run(paths["words"], "cat sat") == (0, "perplexity %.2f over %d words\n" % (np.exp(nats), count), "")
-
-
-def test_command_line_samples(models, paths):
-    first = run(paths["words"], "--sample", "12", "--seed", "3")
-    assert first == (0, models["words"].sample(12, seed=3) + "\n", "")
-    assert run(paths["words"], "--sample", "12", "--seed", "3") == first
-    assert run(paths["words"], "cat", "--sample", "5", "--temperature", "0.5")[1] == models["words"].sample(
-        5, prompt="cat", temperature=0.5) + "\n"
-
-
-def test_command_line_describes(models, paths):
-    computed = models["text"].arrays["gate_is_computed"].sum()
-    assert run(paths["text"]) == (
-        0, "IMDB LLLCCL, text: 3 words, 4 hidden units, %d computed gates\n" % computed, "")
-
-
-def test_command_line_errors(paths, tmp_path):
-    missing, other = str(tmp_path / "no.npz"), str(tmp_path / "other.npz")
-    save_arrays(other, {"W": np.zeros(2)}, {"format": "checkpoint"})
-    damaged = str(tmp_path / "damaged.npz")
-    with open(paths["text"], "rb") as source, open(damaged, "wb") as target:
-        target.write(source.read()[:-50])
-    expected = "'bayes_rnn compressed model, version 1'"
-    for arguments, message in (
-            ([missing, "good"], "compressed model not found: " + missing),
-            ([other, "good"], "%s is not a compressed model: its format must be %s, got 'checkpoint' "
-                              "(run_compressed.py creates compressed models)" % (other, expected)),
-            ([damaged], "compressed model %s is damaged or of another format (File is not a zip file); "
-                        "recreate it or use another copy" % damaged),
-            ([paths["characters"], "abx"], "'x' is not in the vocabulary of the model, which has 4 characters"),
-            ([paths["text"], "--sample", "3"],
-             "--sample needs a language model, but %s is a classifier" % paths["text"]),
-            ([paths["words"], "--sample", "0"], "--sample must be in [1, 1000000000], got 0"),
-            ([paths["words"], "--sample", "1" + "0" * 400],
-             "--sample must be in [1, 1000000000], got 1" + "0" * 39),
-            ([paths["words"], "--sample", "3", "--seed", "-1"], "--seed must be in [0, 2^32 - 1], got -1"),
-            ([paths["words"], "--sample", "3", "--temperature", "0"],
-             "--temperature must be a positive number, got 0"),
-            ([paths["words"], "--sample", "3", "--temperature", "nan"],
-             "--temperature must be a positive number, got nan")):
-        assert run(*arguments) == (2, "", "error: %s\n" % message)
-
-
-def test_former_name(paths):
-    """The former name ``python -m bayes_rnn.compressed`` works, and models of earlier versions load."""
-    for arguments in ([paths["text"], "a good film"], [paths["words"]], ["no.npz"]):
-        assert run(*arguments, how=["-m", "bayes_rnn.compressed"]) == run(*arguments)
-
-
-def test_numpy_is_all_it_needs(paths):
-    code = ("import sys\n"
-            "for name in ('theano', 'lasagne', 'scipy', 'matplotlib'):\n"
-            "    sys.modules[name] = None\n"
-            "from bayes_rnn.predictor import main\n"
-            "main(sys.argv[1:])\n")
-    for arguments in ([paths["text"], "a good film"], [paths["words"], "cat sat"], [paths["words"], "--sample", "9"]):
-        assert run(*arguments, how=["-c", code]) == run(*arguments)
-        assert run(*arguments)[0] == 0

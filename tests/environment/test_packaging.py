@@ -28,10 +28,16 @@ def test_every_source_file_is_installed(tmp_path):
         shutil.copytree(os.path.join(ROOT, package), os.path.join(project, package),
                         ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(os.path.join(ROOT, "Experiments", "__init__.py"), os.path.join(project, "Experiments"))
+    shutil.copytree(os.path.join(ROOT, "models"), os.path.join(project, "models"))
     subprocess.check_output([sys.executable, "setup.py", "-q", "build_py", "--build-lib", built], cwd=project,
                             stderr=subprocess.STDOUT)
     assert sources(built) == sources(ROOT)
     assert any(path.endswith(".cpp") for path in sources(built))
+    # As installed, without Theano, the models are found by name.
+    program = "from bayes_rnn.predictor import find_model, model_names; print(find_model(model_names()[0]))"
+    path = subprocess.check_output([sys.executable, "-c", program], cwd=built, universal_newlines=True).strip()
+    assert os.path.realpath(path).startswith(os.path.realpath(built) + os.sep)
+    assert sorted(os.listdir(os.path.dirname(path))) == sorted(os.listdir(os.path.join(ROOT, "models")))
 
 
 def test_metadata_have_the_version_of_the_package():

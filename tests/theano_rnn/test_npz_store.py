@@ -5,6 +5,7 @@ import os
 import zipfile
 
 from theano_rnn import npz_store as arrays_module
+from theano_rnn import numpy_predictor
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
 
@@ -212,7 +213,7 @@ def test_headers_that_do_not_fit_are_found_before_arrays_are_read(path, header, 
 def test_a_file_that_expands_too_much(path, monkeypatch):
     write_member(path, "W.npy", npy_header((10 ** 6,)) + b"\x00" * (4 * 10 ** 6), zipfile.ZIP_DEFLATED)
     assert load_arrays(path)[0]["W"].shape == (10 ** 6,)
-    monkeypatch.setattr(arrays_module, "EXPANDED_BYTES", 10 ** 6)
+    monkeypatch.setattr(numpy_predictor, "EXPANDED_BYTES", 10 ** 6)
     monkeypatch.setattr(np.lib.format, "read_array", None)
     assert " bytes expand to 4000" in assert_damaged(path)
 

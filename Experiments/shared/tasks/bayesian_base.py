@@ -2,6 +2,7 @@
 
 import abc
 import os
+import tempfile
 import time
 import timeit
 from collections import OrderedDict
@@ -15,7 +16,8 @@ import numpy as np
 import theano
 
 from bayes_rnn.config import parse_config
-from bayes_rnn.export import compress, save_model
+from bayes_rnn.export import compress
+from bayes_rnn.model_file import PRECISIONS, PRUNED_WORDS, save_model
 from bayes_rnn.predictor import load_model
 from bayes_rnn.pruning import compression_report, kept_words
 from bayes_rnn.training_step import training_step
@@ -170,9 +172,13 @@ class BayesianTask(NetworkTask):
 
     def write_compressed(self, run, name="compressed.npz"):
         """Compress the network, save it in the folder of the run, and return the model loaded from there."""
-        details = dict(self.model_details(), kind=self.settings.kind, dataset=self.settings.experiment.name)
-        save_model(run.file(name), *compress(self.network, self.vocabulary, details))
+        save_model(run.file(name), *self.compressed_model())
         return load_model(run.file(name))
+
+    def compressed_model(self):
+        """Return the arrays and the metadata of the compressed network; see `bayes_rnn.export.compress`."""
+        details = dict(self.model_details(), kind=self.settings.kind, dataset=self.settings.experiment.name)
+        return compress(self.network, self.vocabulary, details)
 
     def compare_compressed(self, run, checkpoint):
         """Write the compressed model of a trained run, compare it with the pruned network, and print the result.
@@ -198,6 +204,21 @@ class BayesianTask(NetworkTask):
         for name, metric, size, seconds in rows:
             print("%-12s %12.4f %16d %16.4f" % (name, metric, size, 1000 * seconds / len(minibatch[0])))
         print("(*) pruned: its means, in float32; compressed: the file\nSaved %s" % path)
+
+    def print_variants(self):
+        """Print the test metric and the bytes of the file of the compressed network for each precision.
+
+        For classifiers also without the list of pruned words; see `bayes_rnn.model_file.save_model`.
+        """
+        arrays, metadata = self.compressed_model()
+        print("%-10s %-13s %24s %10s" % ("precision", "pruned words", "test " + self.metric, "bytes"))
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.npz")
+            for pruned_words in PRUNED_WORDS if "pruned_words" in metadata else PRUNED_WORDS[:1]:
+                for precision in PRECISIONS:
+                    save_model(path, arrays, metadata, precision, pruned_words)
+                    metric = self.evaluate("test", function=self.compressed_evaluation(load_model(path)))
+                    print("%-10s %-13s %24.4f %10d" % (precision, pruned_words, metric, os.path.getsize(path)))
 
     def time_evaluation(self, minibatch, function=None):
         """Return the median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""
