@@ -9,13 +9,17 @@ which needs NumPy only, a compressed model becomes C source code::
 or an ONNX graph, which also needs the package onnx::
 
     python -m bayes_rnn.export compressed.npz --to onnx          # writes compressed.onnx
+
+or a web page, which also needs the package jinja2::
+
+    python -m bayes_rnn.export compressed.npz --to html          # writes compressed.html
 """
 
 import io
 import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
-from theano_rnn.npz_store import save_arrays
+from theano_rnn.npz_store import save_arrays, write_atomically
 from theano_rnn.tokens import OUTSIDE_WORD
 
 import numpy as np
@@ -125,12 +129,13 @@ def main(argv=None):
     parser = ArgumentParser(prog="python -m bayes_rnn.export",
                             description="Export a compressed model. Needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run")
-    parser.add_argument("--to", choices=["c", "onnx"], required=True,
+    parser.add_argument("--to", choices=["c", "onnx", "html"], required=True,
                         help="c: one source file in C99 and its header; onnx: a graph from row indices of words to "
-                             "probabilities, which needs the package onnx")
+                             "probabilities, which needs the package onnx; html: a web page without connections, which "
+                             "needs the package jinja2")
     parser.add_argument("--out", metavar="NAME",
-                        help="path of the files without .c, .h or .onnx; its last part is the prefix of the functions "
-                             "in C (default: MODEL without .npz)")
+                        help="path of the files without .c, .h, .onnx or .html; its last part is the prefix of the "
+                             "functions in C (default: MODEL without .npz)")
     parser.add_argument("--build", action="store_true",
                         help="compile the C code to a shared library (.so) with cc (variables: CC, CFLAGS); "
                              "bayes_rnn.predictor uses the library beside MODEL")
@@ -141,7 +146,7 @@ def main(argv=None):
         model, out = load_model(arguments.model, backend="numpy"), arguments.out or os.path.splitext(arguments.model)[0]
         if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):
             raise ReportedError("--out must be a name in an existing folder, got %s" % out)
-        export = _export_to_c if arguments.to == "c" else _export_to_onnx
+        export = {"c": _export_to_c, "onnx": _export_to_onnx, "html": _export_to_html}[arguments.to]
         for path in export(model, out, arguments):
             print("%s: %d bytes" % (path, os.path.getsize(path)))
 
@@ -163,6 +168,15 @@ def _export_to_onnx(model, out, arguments):
     with open(out + ".onnx", "wb") as stream:
         stream.write(content)
     return [out + ".onnx"]
+
+
+def _export_to_html(model, out, arguments):
+    """Write the web page of a model. Return the paths of the files."""
+    from .export_html import html_page
+    # As the user may know the extension from other programs, --out may have it.
+    path = out if out.endswith(".html") else out + ".html"
+    write_atomically(path, html_page(model, os.path.getsize(arguments.model)))
+    return [path]
 
 
 if __name__ == "__main__":
