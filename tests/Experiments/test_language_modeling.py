@@ -38,7 +38,7 @@ from Experiments.shared.tasks.awd_lstm import AWDTask
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "test.json", "loss.png",
-         "perplexity.png"}
+         "perplexity.png", "report.html"}
 COLUMNS = ["epoch", "train_seconds", "train_loss", "max_grad_norm", "mean_grad_norm", "learning_rate", "averaged",
            "val", "val_perplexity", "test_seconds"]
 

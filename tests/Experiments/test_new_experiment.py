@@ -97,7 +97,7 @@ if __name__ == "__main__":
 '''
 # Old matplotlib, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png"}
+FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png", "report.html"}
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ tag = running.command(cli.main, MAIN)
 
 def test_files_of_a_run(trained):
     assert set(os.listdir(trained.path)) == {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz",
-                                             "best.npz", "metric.png"}
+                                             "best.npz", "metric.png", "report.html"}
     assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
     vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
     assert vocabulary == load_tagged(trained.data).vocabulary
@@ -129,7 +129,7 @@ def test_killed_stopped_and_continued_ends_as_if_never_interrupted(trained, tmp_
     assert capsys.readouterr().out.endswith("\nStopped; continue with --continue_train\n")
     assert tag("--continue_train", save=path, epochs=10) == 0
     running.assert_same_end(path, trained.path)
-    assert capsys.readouterr().out.splitlines()[-1] == trained.output.splitlines()[-1]
+    assert capsys.readouterr().out.splitlines()[-2] == trained.output.splitlines()[-2]
     assert len(running.config_of(path)["resumed_with"]) == 2
 
 
