@@ -52,7 +52,7 @@ def _stored(array):
 
 def _set(codes):
     """Return the differences of the bounds of the ranges of sorted code points: list of int."""
-    return [int(difference) for difference in np.diff(_bounds(codes), prepend=0)]
+    return [int(difference) for difference in np.diff(np.append(0, _bounds(codes)))]
 
 
 @functools.lru_cache(maxsize=None)
