@@ -238,8 +238,8 @@ def _model(run):
 def _picture(array, name, rows, columns):
     """Return a `Picture` of a matrix, in which a cell may stand for several weights: the one with the largest value."""
     from matplotlib.image import imsave
-    caption = "%s: %d %s × %d %s, %s of %s weights are not zero, the largest is %.3g" % (
-        name, len(array), rows, array.shape[1], columns, "{:,}".format(np.count_nonzero(array)),
+    caption = u"%s (%s \xd7 %s): %d \xd7 %d; %s of %s weights are not zero, the largest is %.3g" % (
+        name, rows, columns, len(array), array.shape[1], "{:,}".format(np.count_nonzero(array)),
         "{:,}".format(array.size), np.abs(array).max())
     if len(array) > array.shape[1]:
         array = array.T

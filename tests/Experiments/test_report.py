@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from helpers import run_folders, running
+from helpers import chromium, run_folders, running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +87,19 @@ def test_command_line_writes_the_report_of_an_older_run(finished, tmp_path, caps
         report.main([str(tmp_path)])
     assert capsys.readouterr().err == (
         "error: no run in %s (no config.json); train one with main.py first\n" % tmp_path)
+
+
+@pytest.mark.parametrize("width", [chromium.NARROW, chromium.WIDE])
+def test_the_report_in_a_browser(finished, width):
+    """All images are loaded, and the text box predicts."""
+    run = finished("IMDB")
+    with chromium.chromium() as browser, chromium.checked_pages(browser) as opened:
+        page = opened(os.path.join(run.path, "report.html"), width)
+        assert page.evaluate("Array.from(document.images, image => image.naturalWidth > 0)") == [True] * 7
+        assert chromium.has_no_overflow(page)
+        page.fill("#text", "a great plot")
+        model = load_model(os.path.join(run.path, "compressed.npz"), "numpy")
+        np.testing.assert_allclose(chromium.probabilities(page)[1], model.predict(["a great plot"])[0], atol=1e-5)
 
 
 # -- runs without training ---------------------------------------------------------------------------------------------
@@ -169,7 +182,7 @@ def test_picture_of_a_matrix():
     expected = [[report.POSITIVE, (255, 255, 255), half_way], [(255, 255, 255), (255, 255, 255), report.NEGATIVE]]
     assert np.abs(pixels(picture) - expected).max() <= 1
     assert (picture.width, picture.height) == (3 * report.LARGEST_CELL, 2 * report.LARGEST_CELL)
-    assert picture.caption == "W: 2 inputs × 3 gates, 3 of 6 weights are not zero, the largest is 4"
+    assert picture.caption == u"W (inputs \xd7 gates): 2 \xd7 3; 3 of 6 weights are not zero, the largest is 4"
 
 
 def test_picture_of_a_large_matrix_shows_every_weight_in_some_cell():

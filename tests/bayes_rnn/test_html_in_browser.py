@@ -1,23 +1,18 @@
 """Web pages of compressed models in headless Chromium: keyboard, mouse, narrow and wide windows, no connections."""
 
 import os
-import shutil
 
 import numpy as np
 import pytest
+from helpers.chromium import NARROW, WIDE, checked_pages, chromium, focused, has_no_overflow, probabilities
 from helpers.compressed_models import MODELS
 
 from bayes_rnn.export_html import html_page
 from bayes_rnn.predictor import ClassPredictor
 
-playwright = pytest.importorskip("playwright.sync_api", reason="install requirements/browser.txt")
 pytest.importorskip("jinja2")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NARROW, WIDE = 360, 1400
 ATTACK = "</script><img src=x onerror=alert(1)>"
-
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (Debian's package chromium)")
 
 
 def attacked_model():
@@ -48,51 +43,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        # The sandbox does not start as root, and these pages are ours.
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def open_page(browser, folder):
-    """A function of the name of a model and the width of the window; no page may report an error or connect."""
-    problems, requests, contexts = [], [], []
-
-    def opened(name, width=WIDE, path=None):
-        context = browser.new_context(viewport={"width": width, "height": 800})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: problems.append(dialog.message))
-        page.on("request", lambda request: requests.append(request.url))
-        address = "file://" + (path or os.path.join(folder, name + ".html"))
-        page.goto(address)
-        assert requests == [address]
-        requests.clear()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert problems == [] and requests == []
-
-
-def probabilities(page):
-    """Return the names and values of the bars."""
-    bars = page.locator("#bars [role=meter]")
-    return ([bars.nth(k).get_attribute("aria-label") for k in range(bars.count())],
-            [float(bars.nth(k).get_attribute("aria-valuenow")) for k in range(bars.count())])
-
-
-def has_no_overflow(page):
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def focused(page):
-    return page.evaluate("document.activeElement.id || document.activeElement.tagName")
+    """A function of the name of a model and the width of the window."""
+    with checked_pages(browser) as opened:
+        yield lambda name, width=WIDE: opened(os.path.join(folder, name + ".html"), width)
 
 
 @pytest.mark.parametrize("name, text, width", [("reviews", "Not good, a bad film!", NARROW),
