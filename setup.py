@@ -23,15 +23,15 @@ setup(
     python_requires=">=3.6,<3.12",
     install_requires=["Theano>=0.9.0,<1.1", "Lasagne==0.1", "numpy<1.22; python_version < '3.11'",
                       "numpy<1.24; python_version >= '3.11'", "scipy", "matplotlib", "pooch", "tqdm",
-                      "submitit; python_version >= '3.8'"],
+                      "jinja2; python_version >= '3.8'", "submitit; python_version >= '3.8'"],
     packages=find_packages(include=[
         "theano_rnn", "theano_rnn.*", "bayes_rnn", "bayes_rnn.*",
         "sparse_seq_theano", "sparse_seq_theano.*",
         "Experiments", "Experiments.shared", "Experiments.shared.*",
     ]) + ["bayes_rnn.trained_models"],
     package_dir={"bayes_rnn.trained_models": "models"},
-    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"], "bayes_rnn": ["c/*.c", "c/*.h"],
-                  "bayes_rnn.trained_models": ["*.npz", "*.md"],
+    package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"], "bayes_rnn": ["c/*.c", "c/*.h", "html/*"],
+                  "bayes_rnn.trained_models": ["*.npz", "*.md"], "Experiments.shared": ["*.html"],
                   "Experiments.shared.reproduction": ["published/*"]},
     zip_safe=False,
 )

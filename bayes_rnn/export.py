@@ -6,7 +6,7 @@ file::
 
     python -m bayes_rnn.export compressed.npz --to npz --out small --precision int8 --pruned-words none
 
-C source code::
+or C source code::
 
     python -m bayes_rnn.export compressed.npz --to c             # writes compressed.c and compressed.h
     python -m bayes_rnn.export compressed.npz --to c --build     # also compiles them, for bayes_rnn.predictor
@@ -14,12 +14,17 @@ C source code::
 or an ONNX graph, which also needs the package onnx::
 
     python -m bayes_rnn.export compressed.npz --to onnx          # writes compressed.onnx
+
+or a web page, which also needs the package jinja2::
+
+    python -m bayes_rnn.export compressed.npz --to html          # writes compressed.html
 """
 
 import io
 import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.npz_store import write_atomically
 from theano_rnn.tokens import OUTSIDE_WORD
 
 import numpy as np
@@ -106,13 +111,13 @@ def main(argv=None):
     parser = ArgumentParser(prog="python -m bayes_rnn.export",
                             description="Export a compressed model. Needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run, or the name of a model of the project")
-    parser.add_argument("--to", choices=["c", "npz", "onnx"], required=True,
-                        help="c: one source file in C99 and its header; npz: another, smaller file for "
-                             "bayes_rnn.predict; onnx: a graph from row indices of words to probabilities, which needs "
-                             "the package onnx")
+    parser.add_argument("--to", choices=["c", "html", "npz", "onnx"], required=True,
+                        help="c: one source file in C99 and its header; html: a web page without connections, which "
+                             "needs the package jinja2; npz: another, smaller file for bayes_rnn.predict; onnx: a graph "
+                             "from row indices of words to probabilities, which needs the package onnx")
     parser.add_argument("--out", metavar="NAME",
-                        help="path of the files without .c, .h, .npz or .onnx; its last part is the prefix of the "
-                             "functions in C (default: MODEL without .npz; required for npz)")
+                        help="path of the files without .c, .h, .html, .npz or .onnx; its last part is the prefix of "
+                             "the functions in C (default: MODEL without .npz; required for npz)")
     parser.add_argument("--build", action="store_true",
                         help="compile the C code to a shared library (.so) with cc (variables: CC, CFLAGS); "
                              "bayes_rnn.predictor uses the library beside MODEL")
@@ -162,7 +167,16 @@ def _export_to_npz(model, out, arguments):
     return [out + ".npz"]
 
 
-_EXPORTS = {"c": _export_to_c, "npz": _export_to_npz, "onnx": _export_to_onnx}
+def _export_to_html(model, out, arguments):
+    """Write the web page of a model. Return the paths of the files."""
+    from .export_html import html_page
+    # As the user may know the extension from other programs, --out may have it.
+    path = out if out.endswith(".html") else out + ".html"
+    write_atomically(path, html_page(model, os.path.getsize(arguments.model)))
+    return [path]
+
+
+_EXPORTS = {"c": _export_to_c, "html": _export_to_html, "npz": _export_to_npz, "onnx": _export_to_onnx}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Plots of the metrics of runs against epochs."""
 
+import io
 import os
 from collections import namedtuple
 
 import numpy as np
 
-__all__ = ["Curve", "plot_run", "plot_curves"]
+__all__ = ["Curve", "plot_run", "plot_curves", "curves_image"]
 
 #: Metrics of a run, or published ones, in a plot of several runs.
 #:
@@ -54,20 +55,42 @@ def plot_curves(curves, panels, path):
     """
     pyplot = _pyplot()
     figure, all_axes = pyplot.subplots(1, len(panels), squeeze=False, figsize=(5.5 * len(panels), 4.2))
-    for axes, (column, label) in zip(all_axes.flat, panels):
-        drawn = []
-        for curve in curves:
-            points = [(row["epoch"], row[column]) for row in curve.rows if column in row]
-            if points:
-                epochs, values = zip(*points)
-                axes.plot(epochs, values, "--" if curve.published else "-", color="C%d" % (curve.colour % 10),
-                          alpha=0.7 if curve.published else 1., marker="." if len(points) < 50 else None,
-                          label=curve.label)
-                drawn.extend(values)
-        positive = np.min(drawn) > 0 and np.max(drawn) / np.min(drawn) > LOGARITHMIC
-        _finish(axes, label, "log" if positive else "linear")
-        axes.legend(fontsize=7)
+    for axes, panel in zip(all_axes.flat, panels):
+        _draw_panel(axes, curves, *panel)
     _save(figure, path)
+
+
+def curves_image(curves, column, label):
+    """Return one panel of `plot_curves` as a PNG image: bytes.
+
+    Parameters
+    ----------
+    curves : list of Curve
+    column, label : str
+        The metric, and the label of the vertical axis.
+    """
+    figure, axes = _pyplot().subplots(figsize=(5.5, 3.6))
+    _draw_panel(axes, curves, column, label)
+    figure.tight_layout()
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
+    _pyplot().close(figure)
+    return image.getvalue()
+
+
+def _draw_panel(axes, curves, column, label):
+    drawn = []
+    for curve in curves:
+        points = [(row["epoch"], row[column]) for row in curve.rows if column in row]
+        if points:
+            epochs, values = zip(*points)
+            axes.plot(epochs, values, "--" if curve.published else "-", color="C%d" % (curve.colour % 10),
+                      alpha=0.7 if curve.published else 1., marker="." if len(points) < 50 else None,
+                      label=curve.label)
+            drawn.extend(values)
+    positive = np.min(drawn) > 0 and np.max(drawn) / np.min(drawn) > LOGARITHMIC
+    _finish(axes, label, "log" if positive else "linear")
+    axes.legend(fontsize=7)
 
 
 def _pyplot():
@@ -79,6 +102,7 @@ def _pyplot():
 
 def _finish(axes, label, scale):
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(label)
     axes.set_yscale(scale)
     axes.grid(True, alpha=0.3)

@@ -25,7 +25,8 @@ from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 __all__ = ["RunFolder", "versions"]
 
 #: Types of the values in ``config.json`` that are not settings.
-CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("settings", dict), ("versions", dict),
+CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),
+                ("settings", dict), ("versions", dict),
                 ("resumed_with", list))
 JSON_NAMES = {str: "text", dict: "an object", list: "a list"}
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

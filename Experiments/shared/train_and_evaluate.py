@@ -16,8 +16,10 @@ from .interruption import InterruptSwitch, lasting_output
 from .memory import refuse_too_large
 from .monitoring import EventLog, ProgressDisplay, require_tensorboard
 from .plots import plot_run
+from .report import finish_with_report
 from .run_folder import RunFolder
 from .tasks import build_task
+from .training_command import training_command
 
 __all__ = ["train_and_evaluate", "restore_task", "load_data", "train", "Interrupted", "NotFinite"]
 
@@ -125,7 +127,7 @@ def _checkpoint_to_resume(run, experiment, epochs, resume_from):
 
 def _train_and_finish(task, run, settings, data, checkpoint, initial):
     best = None if checkpoint else task.begin(run, initial)
-    run.start(settings.to_config(), data.vocabulary)
+    run.start(dict(settings.to_config(), command=training_command(settings, run.path)), data.vocabulary)
     for line in task.describe():
         run.log(line)
     try:
@@ -137,6 +139,7 @@ def _train_and_finish(task, run, settings, data, checkpoint, initial):
         if not early:
             raise
     task.finish(run)
+    finish_with_report(run, settings.experiment.examples)
 
 
 def load_data(settings):

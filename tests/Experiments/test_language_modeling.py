@@ -38,7 +38,7 @@ from Experiments.shared.tasks.awd_lstm import AWDTask
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "test.json", "loss.png",
-         "perplexity.png"}
+         "perplexity.png", "report.html"}
 COLUMNS = ["epoch", "train_seconds", "train_loss", "max_grad_norm", "mean_grad_norm", "learning_rate", "averaged",
            "val", "val_perplexity", "test_seconds"]
 
@@ -148,8 +148,8 @@ def test_the_best_model_is_tested(trained):
     result = running.read_json(os.path.join(trained.path, "test.json"))
     assert progress["epoch"] == result["epoch"] == best
     assert result["test_perplexity"] == pytest.approx(math.exp(result["test_loss"]))
-    assert trained.output.endswith("\n| End of training | test loss %5.4f | test ppl %8.2f\n%s\n" % (
-        result["test_loss"], result["test_perplexity"], 89 * "="))
+    assert trained.output.splitlines()[-3:-1] == ["| End of training | test loss %5.4f | test ppl %8.2f" % (
+        result["test_loss"], result["test_perplexity"]), 89 * "="]
     task = make_task(trained.data, **running.config_of(trained.path)["settings"])
     task.load_best(arrays)
     assert task.evaluate("test") == pytest.approx(result["test_loss"], rel=1e-6)

@@ -97,7 +97,7 @@ if __name__ == "__main__":
 '''
 # Old matplotlib, imported in this process.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png"}
+FILES = {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz", "best.npz", "metric.png", "report.html"}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,8 @@ def test_a_new_experiment_is_one_file(main_file, tmp_path):
     whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
     experiment = running.load_module(main_file).EXPERIMENT
     output = running.call_for_output(cli.main, experiment, ["--save", whole])
-    assert output.startswith("40 points\nCompiled in ") and output.endswith("\ny = 3.0 x + 2.0\n")
+    assert output.startswith("40 points\nCompiled in ")
+    assert output.endswith("\ny = 3.0 x + 2.0\nReport: %s\n" % os.path.join(whole, "report.html"))
     assert set(os.listdir(whole)) == FILES
     assert running.read_text(os.path.join(whole, "log.txt")) == output
     rows = running.numbers_of(whole)
@@ -125,7 +126,7 @@ def test_a_new_experiment_is_one_file(main_file, tmp_path):
     assert status == -signal.SIGKILL and (0, 0) < running.position(checkpoint) < (16, 0), output + errors
     arguments = ["--save", killed, "--continue_train", "--pause", "1e-9"]
     output = running.call_for_output(cli.main, experiment, arguments)
-    assert "\nResumed at epoch " in output and output.endswith("\ny = 3.0 x + 2.0\n")
+    assert "\nResumed at epoch " in output and "\ny = 3.0 x + 2.0\nReport: " in output
     running.assert_same_end(killed, whole)
     assert load_arrays(os.path.join(whole, "best.npz"))[1]["best"] == min(row["val"] for row in rows)
 

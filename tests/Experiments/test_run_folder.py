@@ -1,5 +1,6 @@
 """The files of a finished run, for the four experiments with Bayesian compression."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -84,6 +85,8 @@ def test_files(dataset, finished):
         expected |= {"epoch_25.npz", "epoch_50.npz"}
     if dataset == "Word_PTB":
         expected.add("epoch_50.npz")
+    if importlib.util.find_spec("jinja2"):
+        expected.add("report.html")
     assert set(os.listdir(finished(dataset).path)) == expected
 
 

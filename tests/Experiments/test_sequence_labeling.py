@@ -67,7 +67,7 @@ tag = running.command(cli.main, MAIN)
 
 def test_files_of_a_run(trained):
     assert set(os.listdir(trained.path)) == {"config.json", "log.txt", "metrics.csv", "vocabulary.txt", "last.npz",
-                                             "best.npz", "metric.png"}
+                                             "best.npz", "metric.png", "report.html"}
     assert running.read_text(os.path.join(trained.path, "log.txt")) == trained.output
     vocabulary = running.read_text(os.path.join(trained.path, "vocabulary.txt")).split("\n")[:-1]
     assert vocabulary == load_tagged(trained.data).vocabulary
@@ -104,8 +104,8 @@ def test_the_best_epoch_is_reported(trained):
     rows = running.numbers_of(trained.path)
     accuracies = [row["val"] for row in rows]
     best = rows[accuracies.index(max(accuracies))]
-    assert trained.output.endswith("\nBest epoch %d: validation accuracy %.4f, test accuracy %.4f\n" % (
-        best["epoch"], best["val"], best["test"]))
+    assert trained.output.splitlines()[-2] == "Best epoch %d: validation accuracy %.4f, test accuracy %.4f" % (
+        best["epoch"], best["val"], best["test"])
     assert any(row["test"] != row["val"] for row in rows)
     arrays, progress = load_arrays(os.path.join(trained.path, "best.npz"))
     assert (progress["epoch"], progress["best"]) == (best["epoch"], best["val"])
@@ -130,7 +130,7 @@ def test_killed_stopped_and_continued_ends_as_if_never_interrupted(trained, tmp_
     assert capsys.readouterr().out.endswith("\nStopped; continue with --continue_train\n")
     assert tag("--continue_train", save=path, epochs=10) == 0
     running.assert_same_end(path, trained.path)
-    assert capsys.readouterr().out.splitlines()[-1] == trained.output.splitlines()[-1]
+    assert capsys.readouterr().out.splitlines()[-2] == trained.output.splitlines()[-2]
     assert len(running.config_of(path)["resumed_with"]) == 2
 
 
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_training_early_and_reports_the_best_epoch(corpus, tmp_path,
 def test_ctrl_c_in_the_first_epoch(corpus, tmp_path, capsys):
     with running.signal_at(TaggingTask, (1, 2), signal.SIGINT):
         assert tag(data=corpus, save=tmp_path / "run", **TINY) == 0
-    assert capsys.readouterr().out.endswith("\nNo epoch is complete, so there is no result\n")
+    assert capsys.readouterr().out.splitlines()[-2] == "No epoch is complete, so there is no result"
 
 
 # -- use of a trained run: evaluate.py, tag.py -------------------------------------------------------------------------

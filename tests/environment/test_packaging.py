@@ -1,4 +1,4 @@
-"""setup.py installs all modules and C++ files; the metadata agree."""
+"""setup.py installs all modules, C++ files and templates; the metadata agree."""
 
 import glob
 import os
@@ -17,7 +17,7 @@ def sources(root):
     """Return the paths of all source files of the packages, relative to a folder."""
     paths = [os.path.relpath(os.path.join(folder, name), root)
              for package in PACKAGES for folder, _, names in os.walk(os.path.join(root, package)) for name in names]
-    return {path for path in paths if path.endswith((".py", ".c", ".cpp", ".hpp"))}
+    return {path for path in paths if path.endswith((".py", ".c", ".cpp", ".hpp", ".html", ".js", ".css"))}
 
 
 def test_every_source_file_is_installed(tmp_path):
