@@ -113,8 +113,8 @@ def main(argv=None):
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run, or the name of a model of the project")
     parser.add_argument("--to", choices=["c", "html", "npz", "onnx"], required=True,
                         help="c: one source file in C99 and its header; html: a web page without connections, which "
-                             "needs the package jinja2; npz: another, smaller file for bayes_rnn.predict; onnx: a graph "
-                             "from row indices of words to probabilities, which needs the package onnx")
+                             "needs the package jinja2; npz: another, smaller file for bayes_rnn.predict; onnx: a "
+                             "graph from row indices of words to probabilities, which needs the package onnx")
     parser.add_argument("--out", metavar="NAME",
                         help="path of the files without .c, .h, .html, .npz or .onnx; its last part is the prefix of "
                              "the functions in C (default: MODEL without .npz; required for npz)")
