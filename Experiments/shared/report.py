@@ -122,6 +122,7 @@ def _title(config, compared):
 def _results(run, config, compared):
     """Return names and values: list of (str, str)."""
     metric, rows = METRICS.get(compared.experiment, "metric"), compared.rows
+    metric = {"nats": "loss (nats)"}.get(metric, metric)
     results = []
     if rows:
         last = rows[-1]
