@@ -31,8 +31,9 @@ __all__ = ["html_page", "PageModel", "page_model", "render", "describe_model"]
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "html")
 
 #: What the templates show of a model. kind: as in the metadata. parts: of a text, "words" or "characters". size: list
-#: of (name, value). words: those that are kept. description: for predict.js, from `describe_model`.
-PageModel = collections.namedtuple("PageModel", ["kind", "parts", "size", "words", "description"])
+#: of (name, value). words: those that are kept. card: list of (name, value), the model card if the file has one.
+#: description: for predict.js, from `describe_model`.
+PageModel = collections.namedtuple("PageModel", ["kind", "parts", "size", "words", "card", "description"])
 
 
 # -- the data of predict.js --------------------------------------------------------------------------------------------
@@ -149,7 +150,8 @@ def page_model(model, size):
             ("gates", "{:,} of {:,} depend on the text".format(int(arrays["gate_is_computed"].sum()),
                                                                4 * model.num_units)),
             ("configuration", metadata["config"])]
-    return PageModel(metadata["kind"], parts, rows, metadata["words"], describe_model(model))
+    card = sorted(metadata.get("card", {}).items())
+    return PageModel(metadata["kind"], parts, rows, metadata["words"], card, describe_model(model))
 
 
 def _of(count, all_words):

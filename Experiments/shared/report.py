@@ -67,7 +67,7 @@ def main(argv=None):
 def finish_with_report(run, examples=()):
     """Write the report at the end of training, and log where it is.
 
-    All results have been written, so a failure is one warning.
+    All results have been written, so a failure of any kind is one warning.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def finish_with_report(run, examples=()):
     """
     try:
         run.log("Report: %s" % write_report(run, "".join(examples[:1])))
-    except Exception as error:      # noqa: B902 -- no reason is worth a failed run
+    except Exception as error:
         sys.stderr.write("warning: %s cannot be written (%s)\n" % (run.file(REPORT), error))
 
 
@@ -122,6 +122,7 @@ def _title(config, compared):
 def _results(run, config, compared):
     """Return names and values: list of (str, str)."""
     metric, rows = METRICS.get(compared.experiment, "metric"), compared.rows
+    metric = {"nats": "loss (nats)"}.get(metric, metric)
     results = []
     if rows:
         last = rows[-1]

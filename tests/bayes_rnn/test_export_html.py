@@ -145,10 +145,10 @@ ATTACK = "</script><img src=x onerror=alert(1)>"
 def attacked(kind):
     """Return a model in which every text that comes from outside is an attempt to run a script."""
     model = MODELS["reviews" if kind == "text" else kind]()
-    metadata = dict(model.metadata, dataset=ATTACK, config="<b>", words=[ATTACK + str(k) for k in range(
-        len(model.metadata["words"]))])
-    metadata["classes" if kind == "text" else "vocabulary"] = metadata["words"][:1] + [
-        ATTACK + "x%d" % k for k in range(len(model.metadata.get("vocabulary", "ab")) - 1)]
+    words = [ATTACK + str(k) for k in range(len(model.metadata["words"]))]
+    metadata = dict(model.metadata, dataset=ATTACK, config="<b>", card={ATTACK: ATTACK}, words=words)
+    others = [ATTACK + "x%d" % k for k in range(len(model.metadata.get("vocabulary", "ab")) - 1)]
+    metadata["classes" if kind == "text" else "vocabulary"] = words[:1] + others
     if kind == "text":
         metadata["pruned_words"] = [ATTACK]
     return type(model)(model.arrays, metadata)
@@ -159,7 +159,7 @@ def attacked(kind):
 def test_texts_of_a_model_are_escaped(kind):
     model = attacked(kind)
     page = html_page(model, 10).decode("utf-8")
-    assert "<img" not in page and "<b>" not in page
+    assert "<img" not in page and "<b>" not in page and "Model card" in page
     assert page.count("</script>") == page.count("<script") == 3
     data = re.search('<script type="application/json" id="model-data">(.*)</script>', page).group(1)
     assert json.loads(data) == describe_model(model)
