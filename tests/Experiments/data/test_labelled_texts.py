@@ -65,6 +65,8 @@ def test_columns_that_are_given(tmp_path):
     path = write(tmp_path / "b.csv", table([("a", "b", "text")] + rows))
     assert read(path, ("text",), "A") == read(path, label="a") == LabelledTexts(
         [row[2] for row in rows], ["3", "1", "3"], ["%s, line %d" % (path, line) for line in (2, 3, 4)])
+    assert read(write(tmp_path / "b.csv", table([("a", "b")] + ROWS)), label="a").texts == TEXTS
+    assert read(write(tmp_path / "b.csv", table([("a", "b")] + ROWS)), ("b",)).labels == LABELS
     path = write(tmp_path / "c.jsonl", json_lines({"x": text, "y": 7, "z": True} for text in TEXTS))
     assert read(path, ("x",), "z").labels == ["true"] * 3 and read(path, ("x",), "y").labels == ["7"] * 3
 
@@ -103,7 +105,7 @@ def test_malformed_files_are_refused_with_the_line(tmp_path, name, content, mess
 
 @pytest.mark.parametrize("columns, message", [
     (dict(texts=("body",), label="label"), "cannot tell the columns"), (dict(texts=("9",), label="1"), "cannot tell"),
-    (dict(texts=("1",), label="1"), "cannot tell"),
+    (dict(texts=("1",), label="1"), "cannot tell"), (dict(label="class"), "cannot tell"),
 ])
 def test_columns_that_do_not_exist(tmp_path, columns, message):
     with pytest.raises(ReportedError, match=message):
