@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Experiments.shared.data.labelled_texts import Columns, LabelledTexts, read_labelled_texts, with_held_out_parts
+from Experiments.shared.data.prepared_folder import PARTS
+from Experiments.shared.data.text_classification import load_text, prepare_text
 
 ROWS = [("refund", "Where is my money, please?"), ("praise", 'They said "thanks"\nand meant it'), ("refund", "money")]
 TEXTS, LABELS = [text for _, text in ROWS], [label for label, _ in ROWS]
@@ -213,6 +215,19 @@ def test_prepared_bytes_do_not_depend_on_the_hash_seed_or_the_format(tmp_path):
         assert "words of a training text: 6 (median), at most 6 in 95 % of the texts" in output
     assert running.folder_bytes(tmp_path / "0") == running.folder_bytes(tmp_path / "1")
     assert b"Text" not in running.read_bytes(tmp_path / "0" / "vocabulary.txt")
+
+
+def test_the_names_of_the_classes_are_those_of_all_parts(tmp_path):
+    folders = [str(tmp_path / name) for name in "ab"]
+    for folder, names in zip(folders, (["x", "y"], ["x", "z"])):
+        part = ["a a", "a b"], [0, 1]
+        data = prepare_text(dict.fromkeys(PARTS, part), folder, "Text", 2, {"source": "tests"}, names)
+        loaded = load_text(folder, "Text", parts=PARTS)
+        assert loaded.class_names == data.class_names == names
+        assert loaded.valid.labels.tolist() == data.valid.labels.tolist() == [0, 1]
+    os.replace(os.path.join(folders[0], "valid.npz"), os.path.join(folders[1], "valid.npz"))
+    with pytest.raises(ReportedError, match="valid.npz must have the names of its 2 classes; run prepare_data.py"):
+        load_text(folders[1], "Text", parts=PARTS)
 
 
 @pytest.mark.parametrize("arguments, message", [
