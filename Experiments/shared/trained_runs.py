@@ -50,7 +50,7 @@ def evaluate_language_model(experiments, argv=None):
                 raise ReportedError("%s must have at least 2 words, ends of lines included, got %d"
                                     % (_name(arguments.file), len(text)))
         task = _restored(settings, data, checkpoint, arguments)
-        loss, count = task.evaluate_tokens(text) if text is not None else task.evaluate_part(arguments.part)
+        loss, count = task.evaluate_tokens(text) if text is not None else task.evaluate_part(_part(arguments))
         print("%s: loss %.4f, perplexity %.2f (%d predicted words)"
               % (_evaluated(arguments), loss, perplexity(loss), count))
 
@@ -103,7 +103,7 @@ def evaluate_tagger(experiment, argv=None):
     arguments = parser.parse_args(argv)
     with reported_errors():
         settings, data, checkpoint = _trained_run([experiment], arguments)
-        sentences = getattr(data, arguments.part)
+        sentences = getattr(data, _part(arguments))
         if arguments.file is not None:
             name = _name(arguments.file)
             sentences = encode_sentences(parse_own_sentences(_read(arguments.file), name), data.vocabulary, data.tags,
@@ -157,7 +157,7 @@ def _parser(description):
 
 def _add_part_options(parser, file_help):
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--part", choices=PARTS, default="test", help="part of the data (default: %(default)s)")
+    choice.add_argument("--part", choices=PARTS, help="part of the data (default: test)")
     choice.add_argument("--file", metavar="FILE", help=file_help + "; - for standard input")
 
 
@@ -196,8 +196,12 @@ def _name(file):
     return "standard input" if file == STANDARD_INPUT else file
 
 
+def _part(arguments):
+    return arguments.part or "test"
+
+
 def _evaluated(arguments):
-    return arguments.part if arguments.file is None else _name(arguments.file)
+    return _part(arguments) if arguments.file is None else _name(arguments.file)
 
 
 def _lines(words):
