@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Experiments.shared.data.labelled_texts import Columns, LabelledTexts, read_labelled_texts, with_held_out_parts
+from Experiments.shared.data.prepare import find_data_set, main
 from Experiments.shared.data.prepared_folder import PARTS
 from Experiments.shared.data.text_classification import load_text, prepare_text
 
@@ -215,6 +216,15 @@ def test_prepared_bytes_do_not_depend_on_the_hash_seed_or_the_format(tmp_path):
         assert "words of a training text: 6 (median), at most 6 in 95 % of the texts" in output
     assert running.folder_bytes(tmp_path / "0") == running.folder_bytes(tmp_path / "1")
     assert b"Text" not in running.read_bytes(tmp_path / "0" / "vocabulary.txt")
+
+
+def test_texts_that_occur_twice_are_reported(tmp_path, capsys):
+    for name, texts in (("train", "abcd"), ("valid", "ex"), ("test", "abe")):
+        rows = [("label", "text")] + [("xy"[number % 2], "Text " + text) for number, text in enumerate(texts)]
+        write(tmp_path / (name + ".csv"), table(rows))
+    main(find_data_set("Text"), ["--source", str(tmp_path), "--data-dir", str(tmp_path / "out"), "--vectors", "none"])
+    assert capsys.readouterr().out.splitlines()[-1] == \
+        "warning: 2 texts of test also occur in train, so its accuracy is too high"
 
 
 def test_the_names_of_the_classes_are_those_of_all_parts(tmp_path):
