@@ -7,7 +7,7 @@ EXPERIMENT = bayesian_experiment(
     name="Text",
     kind="text",
     hyperparameters=dict(
-        embedding_units=100, hidden_units=32, words_kept=20000, length=100,
+        embedding_units=100, hidden_units=32, words_kept=5000, length=100,
         batch_size=32, learning_rate=2e-3, clip=1., epochs=40, evaluate_every=1, save_every=1000,
         checkpoint_minutes=5.),
     # Few texts: with the full weight of the KL divergence from the first epochs, words are pruned before they are

@@ -64,7 +64,10 @@ class OwnTexts(TextDataSet):
         corpus = {part: ([text.lower() for text in texts.texts], [names.index(label) for label in texts.labels])
                   for part, texts in corpus.items()}
         data = prepare_text(corpus, folder, self.experiment, len(names), details, names)
-        return self.summary(data, folder)
+        known = set(corpus["train"][0])
+        repeated = {part: sum(text in known for text in corpus[part][0]) for part in ("valid", "test")}
+        return self.summary(data, folder) + ["warning: %d texts of %s also occur in train, so its accuracy is too high"
+                                             % (count, part) for part, count in repeated.items() if count]
 
     def summary(self, data, folder):
         lengths = np.diff(data.train.offsets) - 1

@@ -38,17 +38,19 @@ def evaluate_language_model(experiments, argv=None):
     parser = _parser("Evaluate a trained language model on a part of its data, or on a text.")
     _add_part_options(parser, "a text file, in which words and punctuation are separated by spaces and <eos> is added "
                               "after every line")
+    _add_separate_option(parser)
     arguments = parser.parse_args(argv)
     with reported_errors():
         settings, data, checkpoint = _trained_run(experiments, arguments)
         text = None
         if arguments.file is not None:
-            text = data.vocabulary.encode(word_tokens(_read(arguments.file)), name=_name(arguments.file))
+            words = word_tokens(_separated(_read(arguments.file), arguments))
+            text = data.vocabulary.encode(words, name=_name(arguments.file))
             if len(text) < 2:
                 raise ReportedError("%s must have at least 2 words, ends of lines included, got %d"
                                     % (_name(arguments.file), len(text)))
         task = _restored(settings, data, checkpoint, arguments)
-        loss, count = task.evaluate_tokens(text) if text is not None else task.evaluate_part(arguments.part)
+        loss, count = task.evaluate_tokens(text) if text is not None else task.evaluate_part(_part(arguments))
         print("%s: loss %.4f, perplexity %.2f (%d predicted words)"
               % (_evaluated(arguments), loss, perplexity(loss), count))
 
@@ -72,13 +74,15 @@ def sample(experiments, argv=None):
                         help="divisor of the log probabilities: below 1, probable words are drawn more often, above 1 "
                              "less often (default: 1)")
     parser.add_argument("--seed", metavar="N", default=0, help="random seed (default: %(default)s)")
+    _add_separate_option(parser)
     arguments = parser.parse_args(argv)
     with reported_errors():
         length, temperature, number = [
             Setting("--" + name, None, read).checked(getattr(arguments, name)) for name, read in (
                 ("length", positive_integer), ("temperature", positive_number), ("seed", seed))]
         settings, data, checkpoint = _trained_run(experiments, arguments)
-        words = word_tokens(arguments.prompt)[:-1]          # without the last <eos>: the text continues
+        # Without the last <eos>: the text continues.
+        words = word_tokens(_separated(arguments.prompt, arguments))[:-1]
         prompt = data.vocabulary.encode(words, name="--prompt")
         words = [data.vocabulary[token] for token in prompt]
         task = _restored(settings, data, checkpoint, arguments)
@@ -99,7 +103,7 @@ def evaluate_tagger(experiment, argv=None):
     arguments = parser.parse_args(argv)
     with reported_errors():
         settings, data, checkpoint = _trained_run([experiment], arguments)
-        sentences = getattr(data, arguments.part)
+        sentences = getattr(data, _part(arguments))
         if arguments.file is not None:
             name = _name(arguments.file)
             sentences = encode_sentences(parse_own_sentences(_read(arguments.file), name), data.vocabulary, data.tags,
@@ -122,16 +126,15 @@ def tag(experiment, argv=None):
     parser.add_argument("file", metavar="FILE", nargs="?", default=STANDARD_INPUT,
                         help="text, one sentence per line, words and punctuation separated by spaces (default: "
                              "standard input)")
-    parser.add_argument("--separate", action="store_true", help="separate the punctuation from the words first")
+    _add_separate_option(parser)
     parser.add_argument("--format", choices=("columns", "json"), default="columns",
                         help="columns: lines 'word TAB tag', a blank line after each sentence (default); json: one "
                              "object per sentence, with the lists words and tags")
     arguments = parser.parse_args(argv)
     with reported_errors():
         settings, data, checkpoint = _trained_run([experiment], arguments)
-        text = _read(arguments.file)
-        sentences = [line.split() for line in (separated_words(text) if arguments.separate else text).split("\n")]
-        sentences = [words for words in sentences if words]
+        lines = _separated(_read(arguments.file), arguments).split("\n")
+        sentences = [words for words in map(str.split, lines) if words]
         if not sentences:
             raise ReportedError("%s has no sentence; expected one per line" % _name(arguments.file))
         task = _restored(settings, data, checkpoint, arguments)
@@ -154,8 +157,17 @@ def _parser(description):
 
 def _add_part_options(parser, file_help):
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--part", choices=PARTS, default="test", help="part of the data (default: %(default)s)")
+    choice.add_argument("--part", choices=PARTS, help="part of the data (default: test)")
     choice.add_argument("--file", metavar="FILE", help=file_help + "; - for standard input")
+
+
+def _add_separate_option(parser):
+    parser.add_argument("--separate", action="store_true",
+                        help="separate punctuation from words first, as the preparation of own text does")
+
+
+def _separated(text, arguments):
+    return separated_words(text) if arguments.separate else text
 
 
 def _trained_run(experiments, arguments):
@@ -184,8 +196,12 @@ def _name(file):
     return "standard input" if file == STANDARD_INPUT else file
 
 
+def _part(arguments):
+    return arguments.part or "test"
+
+
 def _evaluated(arguments):
-    return arguments.part if arguments.file is None else _name(arguments.file)
+    return _part(arguments) if arguments.file is None else _name(arguments.file)
 
 
 def _lines(words):

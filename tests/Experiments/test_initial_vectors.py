@@ -55,7 +55,7 @@ def test_trained_vectors_are_rescaled_and_limited_to_the_words_kept(initial, tmp
     data = load_data(settings)
     words = data.vocabulary[:-1]
     monkeypatch.setattr("Experiments.shared.data.prepared_vectors.train_vectors",
-                        lambda texts, dimensions: (words[::-1], np.outer(np.arange(len(words)), [3, 4])))
+                        lambda texts, dimensions, epochs: (words[::-1], np.outer(np.arange(len(words)), [3, 4])))
     monkeypatch.setattr("Experiments.shared.data.prepared_vectors._gensim_version", lambda: "4.4.0")
     prepare_vectors(folder, "IMDB", data, "train", 2, str(tmp_path))
     found = initial(folder=folder, vectors="train", embedding_units=2, words_kept=3)

@@ -359,6 +359,7 @@ def test_samples_continue_the_prompt(trained):
     assert text.startswith(prompt) and "<eos>" not in text
     assert len(text.split()) + text.rstrip("\n").count("\n") + (text.endswith("\n\n")) == 14
     assert text != sampled(trained.path, "--length", "12", "--prompt", prompt, "--seed", "6")
+    assert sampled(trained.path, "--length", "2", "--prompt", "a,a", "--separate").startswith("a , a ")
     assert running.succeed(running.script(EXPERIMENT, "sample.py"),
                            [trained.path, "--length", "12", "--prompt", prompt, "--seed", "5"]) == text
 

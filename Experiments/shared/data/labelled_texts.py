@@ -327,7 +327,8 @@ def _named_columns(names, columns):
         return [lower.index(name) for name in known if name in lower][:1]
 
     texts, label = find(columns.texts, TEXT_NAMES), find(columns.label and [columns.label], LABEL_NAMES)
-    if len(names) == 2 and columns == (None, None) and len(texts) + len(label) == 1:
+    other_is_free = columns.texts is None if label else columns.label is None
+    if len(names) == 2 and len(texts) + len(label) == 1 and other_is_free:
         texts, label = texts or [1 - label[0]], label or [1 - texts[0]]
     if len(texts) < len(columns.texts or " ") or not label or label[0] in texts:
         return None

@@ -193,9 +193,9 @@ def main(data_set, argv=None):
         The arguments; those of the process if omitted.
     """
     parser = ArgumentParser(description=data_set.description)
-    # The help of these describes the folders; see `add_source_options`.
-    depends = "%(default)s" not in data_set.folder_help
-    add_source_options(parser, data_set, None if depends else data_set.default_folder)
+    # If the folder depends on the corpus or the source, `folder_help` describes the defaults.
+    is_fixed = "%(default)s" in data_set.folder_help
+    add_source_options(parser, data_set, data_set.default_folder if is_fixed else None)
     options = parser.parse_args(argv)
     if data_set.corpora:
         data_set = data_set.corpora.get(options.corpus, data_set)

@@ -16,6 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from Experiments.shared.data.labelled_texts import Columns, LabelledTexts, read_labelled_texts, with_held_out_parts
+from Experiments.shared.data.prepare import find_data_set, main
+from Experiments.shared.data.prepared_folder import PARTS
+from Experiments.shared.data.text_classification import load_text, prepare_text
 
 ROWS = [("refund", "Where is my money, please?"), ("praise", 'They said "thanks"\nand meant it'), ("refund", "money")]
 TEXTS, LABELS = [text for _, text in ROWS], [label for label, _ in ROWS]
@@ -65,6 +68,8 @@ def test_columns_that_are_given(tmp_path):
     path = write(tmp_path / "b.csv", table([("a", "b", "text")] + rows))
     assert read(path, ("text",), "A") == read(path, label="a") == LabelledTexts(
         [row[2] for row in rows], ["3", "1", "3"], ["%s, line %d" % (path, line) for line in (2, 3, 4)])
+    assert read(write(tmp_path / "b.csv", table([("a", "b")] + ROWS)), label="a").texts == TEXTS
+    assert read(write(tmp_path / "b.csv", table([("a", "b")] + ROWS)), ("b",)).labels == LABELS
     path = write(tmp_path / "c.jsonl", json_lines({"x": text, "y": 7, "z": True} for text in TEXTS))
     assert read(path, ("x",), "z").labels == ["true"] * 3 and read(path, ("x",), "y").labels == ["7"] * 3
 
@@ -103,7 +108,7 @@ def test_malformed_files_are_refused_with_the_line(tmp_path, name, content, mess
 
 @pytest.mark.parametrize("columns, message", [
     (dict(texts=("body",), label="label"), "cannot tell the columns"), (dict(texts=("9",), label="1"), "cannot tell"),
-    (dict(texts=("1",), label="1"), "cannot tell"),
+    (dict(texts=("1",), label="1"), "cannot tell"), (dict(label="class"), "cannot tell"),
 ])
 def test_columns_that_do_not_exist(tmp_path, columns, message):
     with pytest.raises(ReportedError, match=message):
@@ -211,6 +216,28 @@ def test_prepared_bytes_do_not_depend_on_the_hash_seed_or_the_format(tmp_path):
         assert "words of a training text: 6 (median), at most 6 in 95 % of the texts" in output
     assert running.folder_bytes(tmp_path / "0") == running.folder_bytes(tmp_path / "1")
     assert b"Text" not in running.read_bytes(tmp_path / "0" / "vocabulary.txt")
+
+
+def test_texts_that_occur_twice_are_reported(tmp_path, capsys):
+    for name, texts in (("train", "abcd"), ("valid", "ex"), ("test", "abe")):
+        rows = [("label", "text")] + [("xy"[number % 2], "Text " + text) for number, text in enumerate(texts)]
+        write(tmp_path / (name + ".csv"), table(rows))
+    main(find_data_set("Text"), ["--source", str(tmp_path), "--data-dir", str(tmp_path / "out"), "--vectors", "none"])
+    assert capsys.readouterr().out.splitlines()[-1] == \
+        "warning: 2 texts of test also occur in train, so its accuracy is too high"
+
+
+def test_the_names_of_the_classes_are_those_of_all_parts(tmp_path):
+    folders = [str(tmp_path / name) for name in "ab"]
+    for folder, names in zip(folders, (["x", "y"], ["x", "z"])):
+        part = ["a a", "a b"], [0, 1]
+        data = prepare_text(dict.fromkeys(PARTS, part), folder, "Text", 2, {"source": "tests"}, names)
+        loaded = load_text(folder, "Text", parts=PARTS)
+        assert loaded.class_names == data.class_names == names
+        assert loaded.valid.labels.tolist() == data.valid.labels.tolist() == [0, 1]
+    os.replace(os.path.join(folders[0], "valid.npz"), os.path.join(folders[1], "valid.npz"))
+    with pytest.raises(ReportedError, match="valid.npz must have the names of its 2 classes; run prepare_data.py"):
+        load_text(folders[1], "Text", parts=PARTS)
 
 
 @pytest.mark.parametrize("arguments, message", [
