@@ -46,6 +46,13 @@ def compiledir(home):
     return os.path.join(home, ".theano", folder)
 
 
+def program(path, text):
+    """Write an executable file; return its path as a str."""
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
 def start_with_pipes(code, home, flags=""):
     """Start Python as the leader of a group of processes, with a pipe to its standard input."""
     variables = dict(os.environ, PYTHONPATH=running.ROOT, PYTHONUNBUFFERED="1", HOME=home)
@@ -112,12 +119,10 @@ exec sleep 600 >/dev/null 2>&1
 
 
 def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(copy, tmp_path):
-    compiler = tmp_path / "g++"
-    compiler.write_text(HANGING_COMPILER % theano.config.cxx)
-    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    compiler = program(tmp_path / "g++", HANGING_COMPILER % theano.config.cxx)
     # check_output reads what the compiler prints; the test reads it instead.
     seen = "import subprocess\nsubprocess.check_output = lambda command, **_: subprocess.check_call(command)\n"
-    process = start_with_pipes(seen + OTHER_OPERATION, copy, flag("cxx", str(compiler)))
+    process = start_with_pipes(seen + OTHER_OPERATION, copy, flag("cxx", compiler))
     assert process.stdout.readline() == b"started\n"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -225,3 +230,23 @@ def test_a_home_that_cannot_be_written(tmp_path):
     line, = errors.splitlines()
     assert line.startswith("error: the folder of compiled modules, %s/.theano/" % path)
     assert line.endswith("or choose another one with THEANO_FLAGS=base_compiledir=FOLDER")
+
+
+FULL_DISK = """#!/bin/sh
+case "$*" in *-dumpversion*|-v) exec %s "$@" ;; esac
+echo "mod.cpp:1: error: No space left on device" >&2
+exit 1
+"""
+
+
+def test_a_full_disk(copy, tmp_path):
+    compiler = program(tmp_path / "g++", FULL_DISK % theano.config.cxx)
+    # The constant is folded by an optimiser, which logs errors with their tracebacks and goes on.
+    code = REPORTED + ("    import theano, theano.tensor as T\n    x = T.matrix()\n"
+                       "    theano.function([x], T.exp(x) * 2)\n")
+    process = running.start_python(code, HOME=copy, THEANORC=None, THEANO_FLAGS=flag("cxx", compiler))
+    status, output, errors = running.wait(process)
+    assert (status, output) == (2, ""), output + errors
+    line, = errors.splitlines()
+    assert line.startswith("error: No space left on device: " + compiledir(copy))
+    assert line.endswith("; free some space, then start again (a run: with --resume)")
