@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from theano.configparser import parse_config_string
 
-VALUES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20)
+VALUES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20).map(str.rstrip)
 
 
 @given(VALUES, VALUES)
@@ -31,5 +31,5 @@ def test_flags_of_the_user(text, found, monkeypatch):
 
 def test_an_unbalanced_quote(monkeypatch):
     monkeypatch.setenv("THEANO_FLAGS", "base_compiledir=/home/o'brien")
-    with pytest.raises(ReportedError, match=r"^THEANO_FLAGS cannot be read \(No closing quotation\): a value with quotes"):
+    with pytest.raises(ReportedError, match=r"^THEANO_FLAGS cannot be read \(No closing quotation\): a value with"):
         flags.flags_of_user()
