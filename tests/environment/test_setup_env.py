@@ -9,6 +9,7 @@ import textwrap
 import time
 
 import pytest
+from helpers.compile_cache import ODD
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = ("awk bash cat cp cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum "
@@ -294,7 +295,7 @@ def test_another_theano_and_another_folder(ready):
 
 
 def test_spaces_quotes_and_other_letters_in_the_paths(tmp_path):
-    folder = tmp_path / u"a b'c\"d \u00e9"
+    folder = tmp_path / ODD
     folder.mkdir()
     machine = Machine(folder)
     machine.compiler()
