@@ -72,7 +72,13 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def copy(home, tmp_path):
-    """A copy of the home directory without precompiled headers, for a test that changes the cache."""
+    """A copy of the home directory, for a test that changes the cache."""
+    return shutil.copytree(home, str(tmp_path / ODD))
+
+
+@pytest.fixture
+def without_headers(home, tmp_path):
+    """A copy of the home directory without precompiled headers."""
     return shutil.copytree(home, str(tmp_path / ODD), ignore=shutil.ignore_patterns("headers"))
 
 
@@ -98,11 +104,11 @@ def test_spaces_quotes_and_other_letters_in_the_path(home):
 OTHER_OPERATION = "x = T.matrix()\nprint(theano.function([x], T.exp(x))([[0]]))\n"
 
 
-def test_without_the_headers_everything_compiles(copy):
+def test_without_the_headers_everything_compiles(without_headers):
     broken = "from theano_rnn.runtime import compile_cache\ncompile_cache.HEADERS += '#error'\n"
-    process = running.start_python(broken + CONFIGURED + OTHER_OPERATION, HOME=copy, THEANO_FLAGS=None)
+    process = running.start_python(broken + CONFIGURED + OTHER_OPERATION, HOME=without_headers, THEANO_FLAGS=None)
     assert running.wait(process) == (0, "[[1.]]\n", "")
-    assert os.listdir(os.path.join(compiledir(copy), "headers")) == []
+    assert os.listdir(os.path.join(compiledir(without_headers), "headers")) == []
 
 
 HANGING_COMPILER = """#!/bin/sh
@@ -118,20 +124,20 @@ exec sleep 600 >/dev/null 2>&1
 """
 
 
-def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(copy, tmp_path):
+def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(without_headers, tmp_path):
     compiler = program(tmp_path / "g++", HANGING_COMPILER % theano.config.cxx)
     # check_output reads what the compiler prints; the test reads it instead.
     seen = "import subprocess\nsubprocess.check_output = lambda command, **_: subprocess.check_call(command)\n"
-    process = start_with_pipes(seen + OTHER_OPERATION, copy, flag("cxx", compiler))
+    process = start_with_pipes(seen + OTHER_OPERATION, without_headers, flag("cxx", compiler))
     assert process.stdout.readline() == b"started\n"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    headers = os.path.join(compiledir(copy), "headers")
+    headers = os.path.join(compiledir(without_headers), "headers")
     assert len(os.listdir(headers)) == 2
-    old = os.path.join(compiledir(copy), "tmp123.hpp.gch")      # of an earlier version of the project
+    old = os.path.join(compiledir(without_headers), "tmp123.hpp.gch")      # of an earlier version of the project
     open(old, "w").close()
     os.utime(old, (0, 0))
-    assert python(OTHER_OPERATION, HOME=copy) == ["[[1.]]"]
+    assert python(OTHER_OPERATION, HOME=without_headers) == ["[[1.]]"]
     left = sorted(os.listdir(headers))
     assert left == [left[0], left[0] + ".gch"] and not left[0].startswith("building")
     assert not os.path.exists(old)
@@ -187,7 +193,7 @@ def module(tmp_path, monkeypatch):
     for name in ("mod.cpp", "m1.so"):
         (folder / name).write_text(u"")
     monkeypatch.setattr(Watched, "folder", str(tmp_path))
-    keys = {((1,), ("CLinker.cmodule_key", Watched()))}
+    keys = {((1,), ("CLinker.cmodule_key", Watched(), "md5:0"))}
     return folder, cmodule.KeyData(keys, "m1", str(folder / "key.pkl"), str(folder / "m1.so"))
 
 
@@ -219,7 +225,6 @@ def test_a_module_that_cannot_be_loaded_is_compiled_again(copy):
                 open(os.path.join(folder, name, library), "w").close()
     status, output, errors = running.wait(start(GATHER, HOME=copy))
     assert (status, output) == (0, "[[[2.0], [1.0]]]\n"), errors
-    assert python(GATHER + STATISTICS, HOME=copy)[-1] == "0 compiled"
 
 
 def test_a_home_that_cannot_be_written(tmp_path):
