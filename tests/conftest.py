@@ -2,7 +2,7 @@
 
 import os
 
-from theano_rnn.runtime import configuration
+from theano_rnn.runtime import configuration, flags
 
 import pytest
 
@@ -18,10 +18,8 @@ def _one_cache_per_worker():
     share = max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(share)
     if worker != "gw0":
-        flags = os.environ.get("THEANO_FLAGS", "")
-        chosen = [flag.split("=", 1)[1] for flag in flags.split(",") if flag.startswith("base_compiledir=")]
-        cache = os.path.join((chosen or ["~/.theano"])[-1], worker)
-        os.environ["THEANO_FLAGS"] = (flags + ",base_compiledir=" + cache).lstrip(",")
+        cache = flags.flags_of_user().get("base_compiledir", "~/.theano")
+        flags.add_flag("base_compiledir", os.path.join(cache, worker))
 
 
 _one_cache_per_worker()

@@ -122,7 +122,7 @@ def add_device_option(parser):
 
 def _add_compiler_option(parser):
     parser.add_argument("--without-compiler", action="store_true",
-                        help="compute in Python where there is no C++ compiler; many times slower")
+                        help="compute in Python, where there is no C++ compiler; takes hours instead of seconds")
 
 
 def _device_and_compiler(arguments):

@@ -11,6 +11,7 @@ import sys
 from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.interrupts import exit_at_once
 
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer", "layer_count",
@@ -568,7 +569,8 @@ class Experiment(object):
         if not isinstance(self.task, str):
             return self.task
         module, _, name = self.task.partition(":")
-        return getattr(importlib.import_module(module), name)
+        with exit_at_once():
+            return getattr(importlib.import_module(module), name)
 
 
 def _recipe_setting(recipes):

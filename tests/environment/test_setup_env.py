@@ -9,6 +9,7 @@ import textwrap
 import time
 
 import pytest
+from helpers.compile_cache import ODD
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = ("awk bash cat cp cut dirname env find flock grep head id ls mkdir mktemp mv readlink rm rmdir sed sha256sum "
@@ -291,6 +292,21 @@ def test_another_theano_and_another_folder(ready):
     assert (ready.project / "venv-theano-0.9.0" / "bin" / "python").exists()
     assert ready.run("--venv", "mine")[0] == 0                         # relative to the current folder
     assert (ready.home / "mine" / "bin" / "python").exists() and not (ready.project / "venv").exists()
+
+
+def test_spaces_quotes_and_other_letters_in_the_paths(tmp_path):
+    folder = tmp_path / ODD
+    folder.mkdir()
+    machine = Machine(folder)
+    machine.compiler()
+    python = machine.python("3.9.18", folder=folder / "my python")
+    status, out, err = machine.run("--python", python)
+    assert (status, err) == (0, "") and "[5/5] self-test" in out
+    assert machine.run("--check")[0] == 0
+    assert "nothing to do" in machine.run()[1]
+    assert machine.run("--find", "--python", python) == (0, python + "\n", "")
+    other = folder / u"another \u00e9"
+    assert machine.run("--python", python, "--venv", str(other))[0] == 0 and (other / "bin" / "python").exists()
 
 
 @pytest.mark.parametrize("name", ["requirements/theano-1.0.5.txt", "setup.py"])

@@ -13,6 +13,9 @@ __all__ = ["refuse_missing_compiler", "warn_of_missing_compiler", "work_without_
 
 INSTALL = "install it (Debian and Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; conda: conda install gxx)"
 
+#: Settings of Theano. Fused elementwise operations would run element by element.
+IN_PYTHON = (("cxx", ""), ("blas.ldflags", ""), ("tensor.local_elemwise_fusion", "False"))
+
 
 def _missing_compiler():
     """Return the name of the compiler that cannot be found, or None if there is one or the user wants none."""
@@ -31,7 +34,7 @@ def refuse_missing_compiler():
     compiler = _missing_compiler()
     if compiler:
         raise ReportedError("there is no C++ compiler (%s not found), which Theano needs; %s, or use "
-                            "--without-compiler, which is many times slower" % (compiler, INSTALL))
+                            "--without-compiler, which takes hours instead of seconds" % (compiler, INSTALL))
 
 
 def warn_of_missing_compiler():
@@ -50,6 +53,6 @@ def _compute_in_python(reason):
     # Theano's own warnings, which do not say what to do.
     warnings.filterwarnings("ignore", "DeprecationWarning: there is no c\\+\\+ compiler", UserWarning)
     logging.getLogger("theano.tensor.blas").setLevel(logging.ERROR)
-    sys.stderr.write("warning: all operations run in Python, which is many times slower: %s\n" % reason)
-    add_flag("cxx", "")
-    add_flag("blas.ldflags", "")
+    sys.stderr.write("warning: all operations run in Python, which takes hours instead of seconds: %s\n" % reason)
+    for name, value in IN_PYTHON:
+        add_flag(name, value)

@@ -12,6 +12,8 @@ __all__ = ["flag", "add_flag", "flags_of_user", "settings_in_theanorc"]
 def flag(name, value):
     """Return a setting as Theano reads it from ``THEANO_FLAGS``: spaces, quotes and commas in the value are kept.
 
+    Theano removes spaces at the end.
+
     Examples
     --------
     >>> from theano_rnn.runtime.flags import flag

@@ -11,12 +11,12 @@ from theano_rnn.runtime.flags import flag
 
 import pytest
 import theano
-from helpers import running
+from helpers import compile_cache, running
+from helpers.compile_cache import ODD
 from theano.gof import cmodule
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="needs a C++ compiler")
 
-ODD = u"a b'c\"d \u00e9"
 CONFIGURED = "from theano_rnn.runtime import configure\nconfigure()\nimport os, theano, theano.tensor as T\n"
 REPORTED = ("from theano_rnn.errors import reported_errors\nfrom theano_rnn.runtime import configure\n"
             "with reported_errors():\n    configure()\n")
@@ -46,6 +46,13 @@ def compiledir(home):
     return os.path.join(home, ".theano", folder)
 
 
+def program(path, text):
+    """Write an executable file; return its path as a str."""
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
 def start_with_pipes(code, home, flags=""):
     """Start Python as the leader of a group of processes, with a pipe to its standard input."""
     variables = dict(os.environ, PYTHONPATH=running.ROOT, PYTHONUNBUFFERED="1", HOME=home)
@@ -59,13 +66,19 @@ def home(tmp_path_factory):
     """A home directory with spaces, quotes and an accent, whose cache has what GATHER needs."""
     path = str(tmp_path_factory.mktemp("odd") / ODD)
     os.mkdir(path)
-    assert python(GATHER, HOME=path) == ["[[[2.0], [1.0]]]"]
+    assert compile_cache.end(compile_cache.start(path)) == compile_cache.RESULT
     return path
 
 
 @pytest.fixture
 def copy(home, tmp_path):
-    """A copy of the home directory without precompiled headers, for a test that changes the cache."""
+    """A copy of the home directory, for a test that changes the cache."""
+    return shutil.copytree(home, str(tmp_path / ODD))
+
+
+@pytest.fixture
+def without_headers(home, tmp_path):
+    """A copy of the home directory without precompiled headers."""
     return shutil.copytree(home, str(tmp_path / ODD), ignore=shutil.ignore_patterns("headers"))
 
 
@@ -91,11 +104,11 @@ def test_spaces_quotes_and_other_letters_in_the_path(home):
 OTHER_OPERATION = "x = T.matrix()\nprint(theano.function([x], T.exp(x))([[0]]))\n"
 
 
-def test_without_the_headers_everything_compiles(copy):
+def test_without_the_headers_everything_compiles(without_headers):
     broken = "from theano_rnn.runtime import compile_cache\ncompile_cache.HEADERS += '#error'\n"
-    process = running.start_python(broken + CONFIGURED + OTHER_OPERATION, HOME=copy, THEANO_FLAGS=None)
+    process = running.start_python(broken + CONFIGURED + OTHER_OPERATION, HOME=without_headers, THEANO_FLAGS=None)
     assert running.wait(process) == (0, "[[1.]]\n", "")
-    assert os.listdir(os.path.join(compiledir(copy), "headers")) == []
+    assert os.listdir(os.path.join(compiledir(without_headers), "headers")) == []
 
 
 HANGING_COMPILER = """#!/bin/sh
@@ -111,22 +124,20 @@ exec sleep 600 >/dev/null 2>&1
 """
 
 
-def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(copy, tmp_path):
-    compiler = tmp_path / "g++"
-    compiler.write_text(HANGING_COMPILER % theano.config.cxx)
-    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(without_headers, tmp_path):
+    compiler = program(tmp_path / "g++", HANGING_COMPILER % theano.config.cxx)
     # check_output reads what the compiler prints; the test reads it instead.
     seen = "import subprocess\nsubprocess.check_output = lambda command, **_: subprocess.check_call(command)\n"
-    process = start_with_pipes(seen + OTHER_OPERATION, copy, flag("cxx", str(compiler)))
+    process = start_with_pipes(seen + OTHER_OPERATION, without_headers, flag("cxx", compiler))
     assert process.stdout.readline() == b"started\n"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    headers = os.path.join(compiledir(copy), "headers")
+    headers = os.path.join(compiledir(without_headers), "headers")
     assert len(os.listdir(headers)) == 2
-    old = os.path.join(compiledir(copy), "tmp123.hpp.gch")      # of an earlier version of the project
+    old = os.path.join(compiledir(without_headers), "tmp123.hpp.gch")      # of an earlier version of the project
     open(old, "w").close()
     os.utime(old, (0, 0))
-    assert python(OTHER_OPERATION, HOME=copy) == ["[[1.]]"]
+    assert python(OTHER_OPERATION, HOME=without_headers) == ["[[1.]]"]
     left = sorted(os.listdir(headers))
     assert left == [left[0], left[0] + ".gch"] and not left[0].startswith("building")
     assert not os.path.exists(old)
@@ -182,7 +193,7 @@ def module(tmp_path, monkeypatch):
     for name in ("mod.cpp", "m1.so"):
         (folder / name).write_text(u"")
     monkeypatch.setattr(Watched, "folder", str(tmp_path))
-    keys = {((1,), ("CLinker.cmodule_key", Watched()))}
+    keys = {((1,), ("CLinker.cmodule_key", Watched(), "md5:0"))}
     return folder, cmodule.KeyData(keys, "m1", str(folder / "key.pkl"), str(folder / "m1.so"))
 
 
@@ -214,7 +225,6 @@ def test_a_module_that_cannot_be_loaded_is_compiled_again(copy):
                 open(os.path.join(folder, name, library), "w").close()
     status, output, errors = running.wait(start(GATHER, HOME=copy))
     assert (status, output) == (0, "[[[2.0], [1.0]]]\n"), errors
-    assert python(GATHER + STATISTICS, HOME=copy)[-1] == "0 compiled"
 
 
 def test_a_home_that_cannot_be_written(tmp_path):
@@ -225,3 +235,23 @@ def test_a_home_that_cannot_be_written(tmp_path):
     line, = errors.splitlines()
     assert line.startswith("error: the folder of compiled modules, %s/.theano/" % path)
     assert line.endswith("or choose another one with THEANO_FLAGS=base_compiledir=FOLDER")
+
+
+FULL_DISK = """#!/bin/sh
+case "$*" in *-dumpversion*|-v) exec %s "$@" ;; esac
+echo "mod.cpp:1: error: No space left on device" >&2
+exit 1
+"""
+
+
+def test_a_full_disk(copy, tmp_path):
+    compiler = program(tmp_path / "g++", FULL_DISK % theano.config.cxx)
+    # The constant is folded by an optimiser, which logs errors with their tracebacks and goes on.
+    code = REPORTED + ("    import theano, theano.tensor as T\n    x = T.matrix()\n"
+                       "    theano.function([x], T.exp(x) * 2)\n")
+    process = running.start_python(code, HOME=copy, THEANORC=None, THEANO_FLAGS=flag("cxx", compiler))
+    status, output, errors = running.wait(process)
+    assert (status, output) == (2, ""), output + errors
+    line, = errors.splitlines()
+    assert line.startswith("error: No space left on device: " + compiledir(copy))
+    assert line.endswith("; free some space, then start again (a run: with --resume)")
