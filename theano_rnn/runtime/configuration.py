@@ -14,7 +14,7 @@ import subprocess
 import sys
 import warnings
 
-from theano_rnn.errors import ReportedError
+from theano_rnn.errors import ReportedError, UnsupportedInterpreter
 
 from . import compile_cache
 
@@ -36,6 +36,9 @@ EXCLUDED = "local_dot22_to_dot22scalar"
 # wheel, which cannot be linked to. Without a library of its own, Theano multiplies through NumPy.
 ON_311 = sys.version_info >= (3, 11)
 
+#: The oldest and the newest version of Python that can import Theano, as in python_requires of setup.py.
+SUPPORTED_PYTHON = (3, 6), (3, 11)
+
 # Theano 1.0.5 supports only cuDNN 5 to 7. By default it prints the name of the GPU.
 GPU_FLAGS = (("dnn.enabled", "False"), ("print_active_device", "False"))
 
@@ -56,8 +59,9 @@ def configure(device="cpu"):
     RuntimeError
         If Theano is already imported, because it reads its flags only once.
     ReportedError
-        If the GPU cannot be used.
+        If the GPU cannot be used, or the interpreter (`UnsupportedInterpreter`).
     """
+    check_interpreter()
     if "theano" in sys.modules:
         raise RuntimeError("configuration.configure() must run before Theano is imported")
     _configure(device)
@@ -70,6 +74,11 @@ def ensure_configured():
     function sets everything that can still be changed and that the user did not set. The precision and the device
     cannot be changed.
 
+    Raises
+    ------
+    UnsupportedInterpreter
+        If this version of Python cannot import Theano.
+
     Examples
     --------
     >>> from theano_rnn.runtime import ensure_configured
@@ -77,11 +86,31 @@ def ensure_configured():
     """
     if _configured:
         return
+    check_interpreter()
     if "theano" in sys.modules:
         _configure_imported_theano()
     else:
         chosen = _settings_in_theanorc()
         _configure(chosen.get("device", "cpu"), chosen)
+
+
+def check_interpreter(version=sys.version_info):
+    """Raise an error if a version of Python cannot import Theano, whose own error would be a long traceback.
+
+    Parameters
+    ----------
+    version : sequence of int
+        Major and minor version first.
+
+    Raises
+    ------
+    UnsupportedInterpreter
+        An `ImportError` and a `ReportedError`.
+    """
+    oldest, newest = SUPPORTED_PYTHON
+    if not oldest <= tuple(version[:2]) <= newest:
+        raise UnsupportedInterpreter("Theano needs CPython %d.%d to %d.%d, but this is Python %d.%d"
+                                     % (oldest + newest + tuple(version[:2])))
 
 
 def _configure(device, chosen=()):
