@@ -19,7 +19,7 @@ from bayes_rnn.training_step import training_step
 SUBJECTS = [("refund", "money", "price"), ("delivery", "parcel", "driver"), ("password", "account", "login")]
 FILLERS = ["filler%d" % number for number in range(300)]
 VOCABULARY = ["not"] + [word for words in SUBJECTS for word in words] + FILLERS
-LETTERS, TEST_LETTERS, LENGTH, BATCH, EPOCHS = 1000, 500, 10, 25, 60
+LETTERS, TEST_LETTERS, LENGTH, BATCH, EPOCHS = 600, 500, 10, 30, 40
 
 
 def generate(count, rng):
@@ -58,7 +58,7 @@ def main():
     # The objective is the mean loss + KL divergence / training examples, whose weight grows in the first 5 epochs.
     prediction = lasagne.layers.get_output(network)                             # with sampled weights, for training
     loss = lasagne.objectives.categorical_crossentropy(prediction, targets).mean()
-    step = training_step(network, loss, train_size=LETTERS, learning_rate=0.01, kl_warmup=5 * LETTERS // BATCH)
+    step = training_step(network, loss, train_size=LETTERS, learning_rate=0.02, kl_warmup=5 * LETTERS // BATCH)
     train = step_function([tokens, targets], [step.loss], step.updates)
     for epoch in range(EPOCHS):
         order = rng.permutation(LETTERS).reshape(-1, BATCH)

@@ -5,6 +5,7 @@ vocabulary is sorted from the least to the most frequent word, because rare word
 """
 
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.cross_entropy import softmax_cross_entropy
 from theano_rnn.step_function import step_function
 
 import numpy as np
@@ -38,8 +39,8 @@ def build(tokens, blocks, density, reduction):
 
 def nats(scores, targets):
     """Return the mean cross-entropy of scores in nats."""
-    probabilities = T.nnet.softmax(scores.reshape((-1, VOCABULARY)))
-    return lasagne.objectives.categorical_crossentropy(probabilities, targets.flatten()).mean()
+    losses, _ = softmax_cross_entropy(scores.reshape((-1, VOCABULARY)), targets.flatten())
+    return losses.mean()
 
 
 def main():

@@ -23,7 +23,7 @@ PATTERNS = [
     "we/pronoun BOTH/verb ADJECTIVE/adjective NOUN/noun", "ADJECTIVE/adjective BOTH/noun will/modal BOTH/verb"]
 WORDS = {kind: ["%s%d" % (kind.lower(), number) for number in range(40)] for kind in ("BOTH", "NOUN", "ADJECTIVE")}
 VOCABULARY = ["<pad>", "the", "we", "will", "was"] + sum((WORDS[kind] for kind in sorted(WORDS)), [])
-SENTENCES, TEST_SENTENCES, LENGTH, BATCH, EPOCHS = 500, 300, 10, 25, 60
+SENTENCES, TEST_SENTENCES, LENGTH, BATCH, EPOCHS = 500, 300, 10, 25, 30
 
 
 def generate(count, rng):
@@ -55,7 +55,6 @@ def main():
     mask_layer = lasagne.layers.InputLayer((None, None), mask)
     embedding = lasagne.layers.InputLayer((None, None), words)
     embedding = BayesianEmbeddingLayer(embedding, len(VOCABULARY), 16, W=lasagne.init.Normal(0.2), name="words")
-    embedding = lasagne.layers.DropoutLayer(embedding, 0.1)
     forwards = BayesianLSTMLayer(embedding, 12, hid_kind="L", mask_input=mask_layer, name="forwards")
     backwards = BayesianLSTMLayer(embedding, 12, hid_kind="L", mask_input=mask_layer, backwards=True, name="backwards")
     network = lasagne.layers.ConcatLayer([forwards, backwards], axis=2)
@@ -65,7 +64,7 @@ def main():
     # The mean loss is per word, so the training examples are the words.
     losses = lasagne.objectives.categorical_crossentropy(lasagne.layers.get_output(network), tags.flatten())
     loss = lasagne.objectives.aggregate(losses, mask.flatten(), mode="normalized_sum")
-    step = training_step(network, loss, train_size=int(sentences[1].sum()), learning_rate=0.01, kl_warmup=200)
+    step = training_step(network, loss, train_size=int(sentences[1].sum()), learning_rate=0.02, kl_warmup=100)
     train = step_function([words, mask, tags], [step.loss], step.updates)
     for epoch in range(EPOCHS):
         order = rng.permutation(SENTENCES).reshape(-1, BATCH)

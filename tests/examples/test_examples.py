@@ -79,8 +79,3 @@ def test_every_line_of_python_in_the_readme_is_from_an_example():
     for snippet in snippets:
         for line in filter(None, map(str.strip, snippet.splitlines())):
             assert line in lines
-
-
-def test_examples_import_the_installed_packages_only():
-    for path in EXAMPLES:
-        assert not re.findall(r"^(?:from|import) (?:Experiments|benchmarks|tests)", read(path), re.M)
