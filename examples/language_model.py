@@ -15,7 +15,7 @@ import theano.tensor as T
 from sparse_seq_theano.layers import LockedDropoutLayer, SparseDecoderLayer, SparseEmbeddingLayer, SparseLSTMLayer
 from sparse_seq_theano.optimizers import adam, clip_by_total_norm
 
-PHRASES, VOCABULARY, WORDS, STREAMS, STEPS, EPOCHS = 30, 100, 20000, 20, 20, 10
+PHRASES, VOCABULARY, WORDS, STREAMS, STEPS, EPOCHS = 30, 100, 20000, 20, 20, 7
 
 
 def generate(rng):

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.network import named_layers, named_parameters
+from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
 import numpy as np
 import pytest
@@ -144,6 +145,12 @@ def test_the_training_step_equals_adam_on_the_gradient_of_the_objective():
             parameters[name].set_value(value)
         train = theano.function(own.inputs + [targets], loss, updates=updates, **options) if options else \
             compiled(own.inputs + [targets], loss, updates=updates)
+        if options:
+            nodes = [node.op for node in train.maker.fgraph.toposort()]
+            fused = [op for op in nodes if isinstance(op, (VariationalNorms, VariationalAdam))]
+            # Both passes get only the embedding rows of the minibatch, and change the parameters in place.
+            assert [op.rows for op in fused].count(True) == 2
+            assert all(op.inplace for op in fused if isinstance(op, VariationalAdam))
         wanted = (np.arange(TOKENS.size) % CLASSES).astype("int32")
         losses = [train(TOKENS, MASK, wanted) for _ in range(3)]
         results.append(dict({name: parameter.get_value() for name, parameter in parameters.items()}, losses=losses))
