@@ -1,10 +1,15 @@
 """Build configuration; ``setup_env.sh`` installs the project with it, in editable mode."""
 
+import atexit
 import io
 import os
 import re
+import shutil
+import tempfile
 
 from setuptools import find_packages, setup
+
+from distutils.command.build import build  # isort: skip  (setuptools must be imported first)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -13,6 +18,15 @@ def version():
     """Return the version of the package bayes_rnn."""
     with io.open(os.path.join(HERE, "bayes_rnn", "__init__.py"), encoding="utf-8") as source:
         return re.search(r'^__version__ = "([^"]+)"$', source.read(), re.M).group(1)
+
+
+class BuildInTemporaryFolder(build):
+    """Build in a temporary folder: ``pip install .`` leaves no folder ``build`` in the source tree."""
+
+    def initialize_options(self):
+        build.initialize_options(self)
+        self.build_base = tempfile.mkdtemp(prefix="bayes-rnn-build-")
+        atexit.register(shutil.rmtree, self.build_base, ignore_errors=True)
 
 
 setup(
@@ -33,5 +47,6 @@ setup(
     package_data={"theano_rnn": ["ops/*/*.c", "ops/*/*.cpp", "ops/*/*.hpp"], "bayes_rnn": ["c/*.c", "c/*.h", "html/*"],
                   "bayes_rnn.trained_models": ["*.npz", "*.md"], "Experiments.shared": ["*.html"],
                   "Experiments.shared.reproduction": ["published/*"]},
+    cmdclass={"build": BuildInTemporaryFolder},
     zip_safe=False,
 )

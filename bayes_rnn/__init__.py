@@ -7,8 +7,10 @@ config               CONFIG strings such as ``LLLCCL``
 variational          random variables: sample, mean, pruned mean, KL divergence, keep mask
 layers               embedding, one-hot, LSTM and dense layers for any Lasagne network
 models               the text classifier and the language model of the papers
-training_step        one step of Adam on the variational objective
-pruning              keep masks, compression report, kept words
+training_step        objective of any network with these layers, and a step of Adam
+connections          which units of each layer a pruned network needs
+pruning              keep masks, compression report, kept words, pruning for good
+smaller_network      a small Lasagne network of the kept words and units
 export               conversion of a pruned network to a compressed model, one small file; command line for C code
 model_file           writes that file, on request with fewer bytes; needs NumPy only
 predictor            prediction with a compressed model or a model of the project; needs NumPy only

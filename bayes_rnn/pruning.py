@@ -247,12 +247,15 @@ def compression_report(network):
     --------
     >>> from bayes_rnn.layers import BayesianDenseLayer, BayesianLSTMLayer
     >>> from bayes_rnn.pruning import compression_report
-    >>> lstm = BayesianLSTMLayer((None, 7, 5), num_units=4, only_return_final=True, name="tagger")
-    >>> print(compression_report(BayesianDenseLayer(lstm, num_units=3, name="dense")).text())
+    >>> lstm = BayesianLSTMLayer((None, 7, 5), num_units=4, kind="D", hid_kind="L", name="reader")
+    >>> report = compression_report(BayesianDenseLayer(lstm, num_units=3, kind="D", name="dense"))
+    >>> report.counts["reader.z_h"]
+    (4, 4)
+    >>> print(report.text())
     Compression per layers:
-    tagger: (w_x: 80/80) (w_h: 64/64) (z_x: 5/5) (z_h: 4/4) (gates: 16/16)
+    reader: (w_x: 80/80) (w_h: 64/64) (z_x: 5/5) (z_h: 4/4) (gates: 16/16)
     Dense: (w: 12/12)
-    Overall compression: 0.99999999993589...
+    Overall compression: 0.9999999999...
     """
     return CompressionReport(network_masks(network))
 

@@ -9,6 +9,7 @@ from collections import namedtuple
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.network import output_layers
 
 import numpy as np
 import theano.tensor as T
@@ -65,14 +66,14 @@ def smaller_network(network):
     Pruned words and units are removed, group variables are multiplied into the weights, and every layer is
     deterministic. It has the same inputs, layer names and layer classes (Bayesian layers of kind D), so
     ``lasagne.layers.get_all_params`` and the other functions of Lasagne apply to it. The original network does not
-    change.
+    change. ``pickle`` stores the small network in a file; load only files that you trust.
 
     Parameters
     ----------
-    network : lasagne.layers.Layer
-        Output layer. Below it, there may be Bayesian layers, one-hot layers, fully connected layers on
-        ``(batch, units)``, and layers that pass or concatenate units (`bayes_rnn.connections`): dropout, reshaping,
-        slicing and concatenation.
+    network : lasagne.layers.Layer or bayes_rnn.models network
+        A Lasagne network is given by its output layer. Its layers may be Bayesian layers, one-hot layers, fully
+        connected layers on ``(batch, units)``, and layers that pass or concatenate units (`bayes_rnn.connections`):
+        dropout, reshaping, slicing and concatenation.
 
     Returns
     -------
@@ -82,7 +83,8 @@ def smaller_network(network):
     Raises
     ------
     ReportedError
-        If there is another kind of layer; the message names it. `bayes_rnn.pruning.prune` works for any network.
+        If there are several output layers, or another kind of layer; the message names the layer.
+        `bayes_rnn.pruning.prune` works for any network.
 
     References
     ----------
@@ -103,13 +105,16 @@ def smaller_network(network):
     >>> small.input_layer.num_units
     2
     """
+    outputs = output_layers(network)
+    if len(outputs) != 1:
+        raise ReportedError("the network must have one output layer, got %d" % len(outputs))
     units, smaller = network_masks(network).units, {}
-    for layer in lasagne.layers.get_all_layers(network):
+    for layer in lasagne.layers.get_all_layers(outputs):
         below = [smaller.get(incoming) for incoming in input_layers(layer)]
         smaller[layer] = _convert(layer, below, units[layer])
-    result = smaller[network]
-    if len(result.units) != units[network].size or not np.all(result.scale == 1):
-        raise _refusal(network, "no layer above it can take over the group variables of its units")
+    result = smaller[outputs[0]]
+    if len(result.units) != units[outputs[0]].size or not np.all(result.scale == 1):
+        raise _refusal(outputs[0], "no layer above it can take over the group variables of its units")
     return result.layer
 
 

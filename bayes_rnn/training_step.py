@@ -138,14 +138,14 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     >>> from theano_rnn.lasagne_compat import lasagne
     >>> from theano_rnn.step_function import step_function
     >>> import theano.tensor as T
-    >>> from bayes_rnn.layers import BayesianDenseLayer, BayesianLSTMLayer
-    >>> sequences, targets = T.tensor3(), T.ivector()
-    >>> hidden = BayesianLSTMLayer(lasagne.layers.InputLayer((None, 7, 5), sequences), 4, only_return_final=True)
-    >>> output = BayesianDenseLayer(hidden, num_units=3, nonlinearity=lasagne.nonlinearities.softmax)
+    >>> from bayes_rnn.layers import BayesianDenseLayer
+    >>> features, targets = T.matrix(), T.ivector()
+    >>> output = BayesianDenseLayer(lasagne.layers.InputLayer((None, 5), features), num_units=3,
+    ...                             nonlinearity=lasagne.nonlinearities.softmax)
     >>> probabilities = lasagne.layers.get_output(output)
     >>> loss = lasagne.objectives.categorical_crossentropy(probabilities, targets).mean()
     >>> step = training_step(output, loss, train_size=500, learning_rate=1e-3)
-    >>> train = step_function([sequences, targets], [step.loss], step.updates)
+    >>> train = step_function([features, targets], [step.loss], step.updates)
     """
     layers, parameters = named_layers(network), named_parameters(network)
     backend = "fused" if use_fused(backend, parameters.values()) else "reference"

@@ -14,6 +14,7 @@ ALLOWED = {
     "bayes_rnn": {"theano_rnn"},
     "sparse_seq_theano": {"theano_rnn"},
     "Experiments": {"theano_rnn", "bayes_rnn", "sparse_seq_theano"},
+    "examples": {"theano_rnn", "bayes_rnn", "sparse_seq_theano"},
     "benchmarks": {"theano_rnn", "bayes_rnn", "sparse_seq_theano", "Experiments"},
     "environment": {"theano_rnn"},
     "tests": {"theano_rnn", "bayes_rnn", "sparse_seq_theano", "Experiments", "benchmarks"},

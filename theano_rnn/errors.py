@@ -9,7 +9,8 @@ import sys
 
 from .interrupts import raising
 
-__all__ = ["ReportedError", "ArgumentParser", "reported_errors", "storage_problem", "EXIT_ERROR", "EXIT_INTERRUPTED"]
+__all__ = ["ReportedError", "UnsupportedInterpreter", "ArgumentParser", "reported_errors", "storage_problem",
+           "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
@@ -23,6 +24,10 @@ class ReportedError(ValueError):
 
     The message states what is wrong, the value, what is expected, and what to do.
     """
+
+
+class UnsupportedInterpreter(ReportedError, ImportError):
+    """The interpreter is too old or too new for Theano."""
 
 
 class ArgumentParser(argparse.ArgumentParser):

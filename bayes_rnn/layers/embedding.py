@@ -68,6 +68,12 @@ class _FactoredLayer(lasagne.layers.Layer):
         super(_FactoredLayer, self).__init__(incoming, **kwargs)
         self._factors = weakref.WeakKeyDictionary()     # by output
 
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_factors"}    # cannot be pickled
+
+    def __setstate__(self, state):
+        vars(self).update(state, _factors=weakref.WeakKeyDictionary())
+
     def get_factors_for(self, input, **kwargs):
         """Return the factors of the output, a `GatheredRows` or `OneHotTokens`.
 

@@ -1,15 +1,11 @@
 """Bayesian layers in networks with other layers, and alone: shapes, parameters, equivalences."""
 
 import gc
-import io
-import os
-import re
 
 from theano_rnn.lasagne_compat import lasagne
 
 import numpy as np
 import pytest
-import theano
 import theano.tensor as T
 from helpers.networks import Ones, compiled, randomise, token_input
 from helpers.recurrent import (
@@ -428,21 +424,3 @@ def test_unknown_options():
 def test_constant_weights_are_refused(make):
     with pytest.raises(ValueError, match="must be L, D or N, got 'C': constant weights cannot be trained"):
         make()
-
-
-def test_the_examples_of_the_readme_run():
-    readme = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "README.md")
-    with io.open(readme, encoding="utf-8") as stream:
-        bayesian, sparse = re.findall(r"```python\n(.*?)```", stream.read(), re.DOTALL)
-    names = {"number_of_training_objects": 100, "number_of_training_examples": 100}
-    exec(bayesian, names)
-    for expression, shape in ((names["prediction"], (2, 3)), (names["pruned"], (2, 3)), (names["penalty"], ())):
-        value = compiled([names["tokens"].input_var], expression)(token_values(50))
-        assert value.shape == shape and np.isfinite(value).all()
-    exec(sparse, names)
-    scores = compiled([names["tokens"].input_var], names["scores"])(token_values(35))
-    assert scores.shape == (2, 35, 5000) and np.isfinite(scores).all()
-
-
-def token_values(steps):
-    return (np.arange(2 * steps).reshape(2, steps) % 7).astype(theano.config.floatX)

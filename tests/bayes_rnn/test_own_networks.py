@@ -1,10 +1,12 @@
 """Objective, training step, report, pruning and compression of Lasagne networks that are not in bayes_rnn.models."""
 
+import pickle
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
 from theano_rnn.network import named_layers, named_parameters
+from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
 import numpy as np
 import pytest
@@ -144,6 +146,12 @@ def test_the_training_step_equals_adam_on_the_gradient_of_the_objective():
             parameters[name].set_value(value)
         train = theano.function(own.inputs + [targets], loss, updates=updates, **options) if options else \
             compiled(own.inputs + [targets], loss, updates=updates)
+        if options:
+            nodes = [node.op for node in train.maker.fgraph.toposort()]
+            fused = [op for op in nodes if isinstance(op, (VariationalNorms, VariationalAdam))]
+            # Both passes get only the embedding rows of the minibatch, and change the parameters in place.
+            assert [op.rows for op in fused].count(True) == 2
+            assert all(op.inplace for op in fused if isinstance(op, VariationalAdam))
         wanted = (np.arange(TOKENS.size) % CLASSES).astype("int32")
         losses = [train(TOKENS, MASK, wanted) for _ in range(3)]
         results.append(dict({name: parameter.get_value() for name, parameter in parameters.items()}, losses=losses))
@@ -158,6 +166,7 @@ def test_a_network_of_the_papers_is_the_network_below_its_output_layer():
     assert named_layers(network) == named_layers(network.layers["dense"])
     assert list(named_parameters(network).items()) == list(named_parameters(network.layers["dense"]).items())
     assert compression_report(network).text() == compression_report(network.layers["dense"]).text()
+    assert list(named_layers(smaller_network(network))) == ["embedding", "lstm", "dense"]
 
 
 def test_layers_without_a_name():
@@ -266,7 +275,10 @@ def test_a_smaller_network_has_the_kept_words_and_units_only(networks):
     assert shapes["forwards0.W_in"] == (E, 4) and shapes["backwards0.W_hid"] == (H, 4 * H)
     assert shapes["forwards1.W_in"] == (1 + H, 4 * 2) and shapes["backwards1.W_hid"] == (1, 4)
     assert shapes["dense.W"] == (3, 5) and shapes["output.W"] == (5, CLASSES)
-    np.testing.assert_allclose(compiled(own.inputs, own.probabilities(small))(*minibatch), predict(*minibatch)[0],
+    small = pickle.loads(pickle.dumps(small))                       # as it is stored in a file
+    inputs = [layer.input_var for layer in layers.get_all_layers(small) if isinstance(layer, layers.InputLayer)]
+    inputs.sort(key=lambda variable: variable.name != "tokens")
+    np.testing.assert_allclose(compiled(inputs, own.probabilities(small))(*minibatch), predict(*minibatch)[0],
                                rtol=1e-10)
 
 
@@ -379,6 +391,8 @@ def test_errors_of_objective_and_training_step():
         with pytest.raises(ReportedError, match="the network has no Bayesian layer; use the layers of bayes_rnn"):
             function(plain)
     input = layers.InputLayer((None, E))
+    with pytest.raises(ReportedError, match="the network must have one output layer, got 2"):
+        smaller_network([BayesianDenseLayer(input, 2), BayesianDenseLayer(input, 2)])
     output = BayesianDenseLayer(BayesianDenseLayer(input, 4, name="dense"), 2, name="dense")
     with pytest.raises(ReportedError, match="layer names must be different, got 'dense' twice"):
         kl(output)

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+from theano_rnn.runtime import configuration
+
 import bayes_rnn
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,8 +31,10 @@ def test_every_source_file_is_installed(tmp_path):
                         ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(os.path.join(ROOT, "Experiments", "__init__.py"), os.path.join(project, "Experiments"))
     shutil.copytree(os.path.join(ROOT, "models"), os.path.join(project, "models"))
-    subprocess.check_output([sys.executable, "setup.py", "-q", "build_py", "--build-lib", built], cwd=project,
+    before = sorted(os.listdir(project))
+    subprocess.check_output([sys.executable, "setup.py", "-q", "build", "--build-lib", built], cwd=project,
                             stderr=subprocess.STDOUT)
+    assert sorted(os.listdir(project)) == before                    # no folder build
     assert sources(built) == sources(ROOT)
     assert any(path.endswith(".cpp") for path in sources(built))
     # As installed, without Theano, the models are found by name.
@@ -48,6 +52,12 @@ def test_metadata_have_the_version_of_the_package():
     name, version = subprocess.check_output([sys.executable, "setup.py", "--name", "--version"], cwd=ROOT,
                                             universal_newlines=True).split()
     assert (name, version) == ("bayes-rnn", bayes_rnn.__version__)
+
+
+def test_the_metadata_and_the_message_of_an_unsupported_interpreter_name_the_same_versions():
+    (oldest_major, oldest), (newest_major, newest) = configuration.SUPPORTED_PYTHON
+    with open(os.path.join(ROOT, "setup.py"), encoding="utf-8") as stream:
+        assert 'python_requires=">=%d.%d,<%d.%d"' % (oldest_major, oldest, newest_major, newest + 1) in stream.read()
 
 
 def test_every_requirements_file_has_a_lock_and_the_command_that_makes_it():

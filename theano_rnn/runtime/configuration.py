@@ -13,8 +13,12 @@ import subprocess
 import sys
 import warnings
 
+<<<<<<< HEAD
 from theano_rnn import interrupts
 from theano_rnn.errors import ReportedError
+=======
+from theano_rnn.errors import ReportedError, UnsupportedInterpreter
+>>>>>>> ownnet
 
 from . import compile_cache
 from .compile_lock import replace_lock_of_theano
@@ -39,6 +43,9 @@ EXCLUDED = "local_dot22_to_dot22scalar"
 # wheel, which cannot be linked to. Without a library of its own, Theano multiplies through NumPy.
 ON_311 = sys.version_info >= (3, 11)
 
+#: The oldest and the newest version of Python that can import Theano, as in python_requires of setup.py.
+SUPPORTED_PYTHON = (3, 6), (3, 11)
+
 # Theano 1.0.5 supports only cuDNN 5 to 7. By default it prints the name of the GPU.
 GPU_FLAGS = (("dnn.enabled", "False"), ("print_active_device", "False"))
 
@@ -59,8 +66,13 @@ def configure(device="cpu"):
     RuntimeError
         If Theano is already imported, because it reads its flags only once.
     ReportedError
+<<<<<<< HEAD
         If the GPU cannot be used, there is no C++ compiler, or the folder of compiled modules cannot be written.
+=======
+        If the GPU cannot be used, or the interpreter (`UnsupportedInterpreter`).
+>>>>>>> ownnet
     """
+    check_interpreter()
     if "theano" in sys.modules:
         raise RuntimeError("configuration.configure() must run before Theano is imported")
     refuse_missing_compiler()
@@ -74,6 +86,11 @@ def ensure_configured():
     function sets everything that can still be changed and that the user did not set. The precision and the device
     cannot be changed. Without a C++ compiler, it writes a warning to stderr.
 
+    Raises
+    ------
+    UnsupportedInterpreter
+        If this version of Python cannot import Theano.
+
     Examples
     --------
     >>> from theano_rnn.runtime import ensure_configured
@@ -81,12 +98,32 @@ def ensure_configured():
     """
     if _configured:
         return
+    check_interpreter()
     if "theano" in sys.modules:
         _configure_imported_theano()
     else:
         chosen = settings_in_theanorc()
         warn_of_missing_compiler()
         _configure(chosen.get("device", "cpu"), chosen)
+
+
+def check_interpreter(version=sys.version_info):
+    """Raise an error if a version of Python cannot import Theano, whose own error would be a long traceback.
+
+    Parameters
+    ----------
+    version : sequence of int
+        Major and minor version first.
+
+    Raises
+    ------
+    UnsupportedInterpreter
+        An `ImportError` and a `ReportedError`.
+    """
+    oldest, newest = SUPPORTED_PYTHON
+    if not oldest <= tuple(version[:2]) <= newest:
+        raise UnsupportedInterpreter("Theano needs CPython %d.%d to %d.%d, but this is Python %d.%d"
+                                     % (oldest + newest + tuple(version[:2])))
 
 
 def _configure(device, chosen=()):

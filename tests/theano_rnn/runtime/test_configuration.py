@@ -77,6 +77,23 @@ def test_kernels_that_fit_the_processor_are_chosen():
     assert fitting in ("None", "SkylakeX", "Haswell")
 
 
+def test_an_unsupported_interpreter_is_one_line(monkeypatch):
+    from theano_rnn.errors import ReportedError
+    from theano_rnn.runtime import configuration
+    for version in ((3, 6, 15), (3, 9), (3, 11, 9)):
+        configuration.check_interpreter(version)
+    for version in ((2, 7), (3, 5), (3, 12), (3, 13, 0)):
+        with pytest.raises(ImportError) as error:
+            configuration.check_interpreter(version)
+        assert isinstance(error.value, ReportedError)
+        assert str(error.value) == "Theano needs CPython 3.6 to 3.11, but this is Python %d.%d" % version[:2]
+    monkeypatch.setattr(configuration, "SUPPORTED_PYTHON", ((3, 0), (3, 1)))
+    monkeypatch.setattr(configuration, "_configured", False)
+    for function in (configuration.configure, configuration.ensure_configured):
+        with pytest.raises(ImportError, match="Theano needs CPython 3.0 to 3.1, but this is Python"):
+            function()
+
+
 def test_refuses_when_theano_is_there_already():
     lines = python("import sys, types\nsys.modules['theano'] = types.ModuleType('theano')\n"
                    "try:\n    configuration.configure()\nexcept RuntimeError as error:\n    print(error)")
