@@ -177,6 +177,8 @@ def _opened(path, what):
             yield archive
     except ReportedError:
         raise
+    except PermissionError as error:
+        raise ReportedError("cannot read %s %s (%s); make it accessible" % (what, path, error.strerror)) from error
     # A damaged header can also look like a feature that zipfile does not support (RuntimeError and its subclasses).
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, KeyError, EOFError,
             OSError) as error:
