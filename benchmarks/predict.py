@@ -41,7 +41,6 @@ import numpy as np
 
 from bayes_rnn.export import main as export
 from bayes_rnn.export import save_model
-from bayes_rnn.export_c import build
 from bayes_rnn.predictor import ClassPredictor, find_model, load_model
 from benchmarks.command_line import add_peers_option, new_parser
 from benchmarks.generated_data import generated_tokens
@@ -244,8 +243,7 @@ class Files(object):
             subprocess.check_output(command, stderr=subprocess.STDOUT)
         except (OSError, subprocess.CalledProcessError) as error:
             raise ReportedError("the C program cannot be compiled (%s)" % error) from None
-        return Candidate([program, self.texts], [program, "--answer", self.first_text],
-                         os.path.getsize(build(self.path("model.c"))))
+        return Candidate([program, self.texts], [program, "--answer", self.first_text], os.path.getsize(program))
 
     def _prepare_onnx(self, python):
         self._require(python, "onnxruntime", "onnx")

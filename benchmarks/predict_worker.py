@@ -54,8 +54,8 @@ def onnx_predictor(path):
 
 def theano_predictor(path):
     """Return the same function, with the layers of `bayes_rnn`."""
-    from theano_rnn import runtime
-    runtime.configure()
+    from theano_rnn.runtime import ensure_configured
+    ensure_configured()
     import theano
 
     from bayes_rnn.config import parse_config

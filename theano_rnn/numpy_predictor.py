@@ -13,11 +13,11 @@ Copy it beside your program, with the ``compressed.npz`` of a run::
 **Batches.** `ClassPredictor.predict` takes any number of texts and computes `BATCH` of them at once. Many texts per
 call are faster than many calls.
 
-**Threads.** A model does not change after loading. Any number of threads can use it. One call computes with the threads
-of the BLAS of NumPy (``OMP_NUM_THREADS``); for small models, one thread per process is best.
+**Threads.** A model does not change after loading. Any number of threads can use it. The matrix products of one call
+use the threads of the BLAS of NumPy (``OMP_NUM_THREADS``).
 
-**Memory.** The matrices are stored with all their zeros, in float32: 4 bytes per element. A batch needs about
-``4 * BATCH * (inputs + 6 * hidden units)`` bytes, and 9 bytes per token of the texts.
+**Memory.** The matrices are stored with all their zeros, in float32: 4 bytes per element. A batch needs up to 44 bytes
+per text and hidden unit, 4 bytes per different word and input or gate, and 9 bytes per token.
 
 Within the project, use `bayes_rnn.predictor`: it also finds models by name, and uses C code where it has been built.
 This file is in the lowest package because the rest of the project shares its tokenizers (`theano_rnn.tokens`) and its

@@ -1,6 +1,7 @@
 """Compressed models: the file and prediction."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from theano_rnn import numpy_predictor
 from theano_rnn.errors import ReportedError
@@ -233,6 +234,14 @@ def test_more_texts_than_a_batch(models, monkeypatch):
     expected = models["text"].predict(texts)
     monkeypatch.setattr(numpy_predictor, "BATCH", 4)
     np.testing.assert_allclose(models["text"].predict(iter(texts)), expected, rtol=1e-5)
+
+
+def test_threads_share_a_model(models):
+    texts = [["good bad film " * k, "bad " * k] for k in range(40)]
+    expected = [models["text"].predict(pair) for pair in texts]
+    with ThreadPoolExecutor(4) as pool:
+        for found, alone in zip(pool.map(models["text"].predict, texts), expected):
+            np.testing.assert_array_equal(found, alone)
 
 
 def test_influence_leaves_words_out(models, monkeypatch):
