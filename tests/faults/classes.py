@@ -1,5 +1,6 @@
 """The classes of cases: each is an endless generator of `Case`s, drawn with a random number generator."""
 
+import collections
 import contextlib
 import io
 import itertools
@@ -20,7 +21,7 @@ from . import damage, interruptions
 from .judge import ANY, MUST, NEVER, SAME, Case
 from .world import PROGRAMS, digest_of_data, write, write_files
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "INTERRUPTIONS"]
 
 #: The data sets whose prepared data are arrays.
 PREPARED = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
@@ -46,6 +47,17 @@ def _npz_cases(world, random, path):
             yield title, damage.npz_bytes(arrays, changed), ANY
         else:
             yield damage.strange_npz(arrays, metadata, random) + (NEVER,)
+
+
+@contextlib.contextmanager
+def _stopped_before_theano():
+    """Context manager in which a command line ends with status 0 where it would configure Theano."""
+    def stop(*_):
+        raise SystemExit(0)
+
+    with mock.patch.object(train_and_evaluate, "configure_theano", stop), \
+            mock.patch.object(cli, "configure_theano", stop):
+        yield
 
 
 # -- files of the project ----------------------------------------------------------------------------------------------
@@ -88,7 +100,7 @@ def checkpoints(world, random):
         assert out in arguments
         world.main(program, arguments)
 
-    programs = [program for program in ("IMDB", "Word_PTB", "language_modeling", "sequence_labeling")]
+    programs = [program for program in world.programs if program != "Char_PTB"]
     sources = {(program, name): _npz_cases(world, random, os.path.join(world.run(program), name))
                for program in programs for name in ("last.npz", "best.npz")}
     others = {program: _content(os.path.join(world.run(program), "last.npz")) for program in programs}
@@ -117,18 +129,21 @@ def configs(world, random):
     def action(folder, program, text, reads):
         run = world.copied_run(program, folder)
         write(os.path.join(run, "config.json"), text)
-        if reads == "evaluate":
-            world.main(program, ["--eval-only", run])
-        elif reads == "compress":
-            cli.run_compressed(world.experiment(program), [run, "--data-dir", os.path.join(folder, "nowhere")])
-        else:
-            world.main(program, world.arguments(program, run, world.experiment(program).dialect.resume))
+        experiment = world.experiment(program)
+        with _stopped_before_theano():
+            if reads == "evaluate":
+                cli.main(experiment, ["--eval-only", run])
+            elif reads == "compress":
+                cli.run_compressed(experiment, [run])
+            else:
+                cli.main(experiment, [str(argument) for argument in world.arguments(
+                    program, run, experiment.dialect.resume)])
 
     def nothing_outside(folder):
         found = set(os.listdir(folder)) - {"run", ".case-result", ".case-stdout", ".case-stderr"}
         return "wrote %s outside the run" % sorted(found) if found else None
 
-    programs = ("IMDB", "Word_PTB", "language_modeling", "sequence_labeling")
+    programs = [program for program in world.programs if program != "Char_PTB"]
     while True:
         program = random.choice(programs)
         valid = _content(os.path.join(world.run(program), "config.json"))
@@ -289,19 +304,11 @@ STRANGE = (
     "llcccl", "LCIL", "\udcff", "a=b", "0:1,10:8", "10:1,0:1", "0:nan", "0:" + damage.HUGE_INTEGER)
 
 
-class _Accepted(SystemExit):
-    """All checks before Theano is configured have passed."""
-
-
 def settings(world, random):
     """Invalid options and settings on all command lines, up to the point where Theano would be configured."""
-    def stop(*_):
-        raise _Accepted(0)
-
     def action(folder, run, arguments):
         os.chdir(folder)
-        with mock.patch.object(train_and_evaluate, "configure_theano", stop), \
-                mock.patch.object(cli, "configure_theano", stop):
+        with _stopped_before_theano():
             run(arguments)
 
     def train(program):
@@ -329,8 +336,10 @@ def settings(world, random):
         predictor.main(arguments)
 
     model = {program: os.path.join(world.run(program), "compressed.npz") for program in ("IMDB", "Word_PTB")}
+    programs = sorted(world.programs) + ["predictor", "run_compressed", "prepare"]
+    programs += ["finetune", "overfit"] if "language_modeling" in programs else []
     while True:
-        program = random.choice(sorted(PROGRAMS) + ["predictor", "run_compressed", "prepare", "finetune", "overfit"])
+        program = random.choice(programs)
         value = random.choice(STRANGE)
         if program == "predictor":
             arguments = [model[random.choice(sorted(model))]] + random.choice([
@@ -362,7 +371,10 @@ def settings(world, random):
                    lambda folder, run=run, arguments=arguments: action(folder, run, arguments), ANY)
 
 
-#: The classes by name.
-CLASSES = dict((function.__name__, function) for function in (
-    models, checkpoints, configs, prepared, archives, texts, vectors, settings, interruptions.signals,
-    interruptions.full_disk, interruptions.forbidden, interruptions.pipes, interruptions.two_processes))
+#: The classes by name; the interruptions take seconds each.
+INTERRUPTIONS = collections.OrderedDict((function.__name__, function) for function in (
+    interruptions.signals, interruptions.full_disk, interruptions.forbidden, interruptions.pipes,
+    interruptions.two_processes))
+CLASSES = collections.OrderedDict((function.__name__, function) for function in (
+    models, checkpoints, configs, prepared, archives, texts, vectors, settings))
+CLASSES.update(INTERRUPTIONS)
