@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 
 from faults import judge  # noqa: E402
-from faults.classes import CLASSES, INTERRUPTIONS  # noqa: E402
+from faults.classes import CLASSES, INTERRUPTIONS, OPTIONAL  # noqa: E402
 from faults.fuzz import fuzz  # noqa: E402
 from faults.processes import kill_programs, soak  # noqa: E402
 from faults.world import PROGRAMS, World  # noqa: E402
@@ -25,7 +25,7 @@ def try_class(name, world, seed, count, keep=None, report=None):
     """Try some cases of a class; return the number of each verdict, and the failures: list of (title, reason)."""
     generator = random.Random("%s %s" % (seed, name))
     counts, failures = collections.Counter(), []
-    cases = CLASSES[name](world, generator)
+    cases = dict(CLASSES, **OPTIONAL)[name](world, generator)
     for number in range(count):
         case = next(cases)
         verdict = judge.try_case(case, keep)
@@ -118,9 +118,10 @@ def main(argv=None):
     parser.add_argument("--count", type=int, default=1000,
                         help="number of cases of all classes together; kills of each program (default 1000)")
     parser.add_argument("--minutes", type=float, default=10, help="of each reader (fuzz), or of the soak test")
-    parser.add_argument("--class", dest="classes", action="append", choices=sorted(CLASSES) + sorted(ALONE),
-                        metavar="NAME", help="only this class (may be repeated): %s; or one of %s, which are tried "
-                        "alone" % (", ".join(CLASSES), ", ".join(sorted(ALONE))))
+    classes = ", ".join(CLASSES), ", ".join(OPTIONAL), ", ".join(sorted(ALONE))
+    parser.add_argument("--class", dest="classes", action="append", metavar="NAME",
+                        choices=sorted(CLASSES) + sorted(OPTIONAL) + sorted(ALONE),
+                        help="only this class (may be repeated): %s; tried only if named: %s; tried alone: %s" % classes)
     parser.add_argument("--program", dest="programs", action="append", choices=sorted(PROGRAMS), metavar="NAME",
                         help="only this program, for kills: " + ", ".join(sorted(PROGRAMS)))
     parser.add_argument("--keep", metavar="DIR", help="keep the files of failed cases in this folder")

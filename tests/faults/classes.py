@@ -9,11 +9,15 @@ import os
 import shutil
 from unittest import mock
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 from helpers import running
 
 from bayes_rnn import predictor
+from bayes_rnn.config import parse_config
 from Experiments.shared import cli, train_and_evaluate
+from Experiments.shared.bayesian_experiments import NETWORKS
 from Experiments.shared.data import word_vectors
 from Experiments.shared.data.vocabulary import VOCABULARY_FILE
 
@@ -21,7 +25,7 @@ from . import damage, interruptions
 from .judge import ANY, MUST, NEVER, SAME, Case
 from .world import PROGRAMS, digest_of_data, write, write_files
 
-__all__ = ["CLASSES", "INTERRUPTIONS"]
+__all__ = ["CLASSES", "INTERRUPTIONS", "OPTIONAL"]
 
 #: The data sets whose prepared data are arrays.
 PREPARED = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
@@ -107,21 +111,39 @@ def checkpoints(world, random):
     while True:
         program, name = random.choice(sorted(sources))
         reads = random.choice([evaluate, resume] if program in running.CONFIGS else [resume])
-        if random.random() < 0.1:
+        config = None
+        if random.random() < 0.1 and program in running.CONFIGS:
+            reads, name, config = evaluate, "last.npz", _another_config(program, random)
+            title, content, may = "in a run of %s" % config, others[program], NEVER
+        elif random.random() < 0.1:
             other = random.choice(sorted(set(programs) - {program}))
             title, content, may = "of %s" % other, others[other], NEVER
         else:
             title, content, may = next(sources[program, name])
 
-        def action(folder, program=program, name=name, reads=reads, content=content):
+        def action(folder, program=program, name=name, reads=reads, content=content, config=config):
             run = world.copied_run(program, folder)
             write(os.path.join(run, name), content)
+            if config is not None:
+                text = running.read_text(os.path.join(run, "config.json"))
+                write(os.path.join(run, "config.json"), text.replace(
+                    '"%s"' % running.CONFIGS[program], '"%s"' % config).encode("utf-8"))
             reads(program, run, name)
         # A resumed run prints times, so only its acceptance is judged; the store itself notices all changed bytes.
         may = ANY if may == SAME else may
         if may == NEVER and reads is resume and name == "best.npz" and title.startswith(("adam", "sgd", "noise")):
             may = ANY           # without its training state, it is a checkpoint of the parameters only
         yield Case("%s %s, %s: %s" % (program, name, reads.__name__, title), action, may)
+
+
+def _another_config(program, random):
+    """Return a valid CONFIG that a program does not have."""
+    network = NETWORKS["text" if program == "IMDB" else "words"]
+    while True:
+        text = "".join(random.choice("LDCNIR") for _ in running.CONFIGS[program])
+        with contextlib.suppress(ReportedError):
+            if parse_config(text, network).text != running.CONFIGS[program]:
+                return text
 
 
 def configs(world, random):
@@ -371,6 +393,30 @@ def settings(world, random):
                    lambda folder, run=run, arguments=arguments: action(folder, run, arguments), ANY)
 
 
+#: Values that settings accept and that nobody needs.
+EXTREME = ("1", "2", "3", "1e-320", "1e-300", "1e300", "1.7e308", "0.999999", "0.000001", "9223372036854775807",
+           "4294967295", "4294967296", "0", "100", "0:1e300", "0:1e-300,1:1e300", "0:1,1e300:2")
+
+
+def extremes(world, random):
+    """Settings with extreme values that are accepted: trained for an epoch by functions that are compiled for them."""
+    while True:
+        program = random.choice(sorted(world.programs))
+        experiment = world.experiment(program)
+        names = [setting.name for setting in experiment.settings if setting.name not in (
+            "epochs", "data", "data_dir", "save", "config", "corpus", "vectors", "recipe", "tensorboard")]
+        name, value = random.choice(names), random.choice(EXTREME)
+        try:
+            experiment.setting(name).read(value)
+        except ReportedError:
+            continue
+        more = ["--set", "%s=%s" % (name, value)] if experiment.setting(name) in experiment.assignable_settings() \
+            and program in running.CONFIGS else ["--" + name, value]
+        yield Case("%s %s" % (program, " ".join(more)), lambda folder, program=program, more=more: cli.main(
+            world.experiment(program), [str(argument) for argument in world.arguments(
+                program, os.path.join(folder, "run"), *more, epochs=1)]), ANY, longest=300)
+
+
 #: The classes by name; the interruptions take seconds each.
 INTERRUPTIONS = collections.OrderedDict((function.__name__, function) for function in (
     interruptions.signals, interruptions.full_disk, interruptions.forbidden, interruptions.pipes,
@@ -378,3 +424,5 @@ INTERRUPTIONS = collections.OrderedDict((function.__name__, function) for functi
 CLASSES = collections.OrderedDict((function.__name__, function) for function in (
     models, checkpoints, configs, prepared, archives, texts, vectors, settings))
 CLASSES.update(INTERRUPTIONS)
+#: Classes that are tried only if they are named: each case compiles.
+OPTIONAL = {"extremes": extremes}

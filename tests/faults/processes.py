@@ -25,12 +25,12 @@ class _Runs(object):
     world : World
     program : str
     folder : str
-    settings : dict
-        Settings that differ from those of the tiny run.
+    seed : int
+        The seed of the training.
     """
 
-    def __init__(self, world, program, folder, **settings):
-        self.world, self.program, self.folder, self._settings = world, program, folder, settings
+    def __init__(self, world, program, folder, seed=0):
+        self.world, self.program, self.folder, self._seed = world, program, folder, seed
         self.reference, self.kills, self.runs, self.identical, self.stopped = None, 0, 0, 0, []
 
     def train_reference(self):
@@ -47,7 +47,7 @@ class _Runs(object):
         resume = self.world.experiment(self.program).dialect.resume
         more = [resume] if os.path.exists(os.path.join(out, "config.json")) else []
         return running.start(running.script(self.program), self.world.arguments(
-            self.program, out, *more, **self._settings))
+            self.program, out, "--seed", self._seed, *more))
 
     def kill_until(self, done, moment):
         """Kill and resume runs until a function returns true; then finish the last one.
