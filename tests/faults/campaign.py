@@ -121,7 +121,7 @@ def main(argv=None):
     classes = ", ".join(CLASSES), ", ".join(OPTIONAL), ", ".join(sorted(ALONE))
     parser.add_argument("--class", dest="classes", action="append", metavar="NAME",
                         choices=sorted(CLASSES) + sorted(OPTIONAL) + sorted(ALONE),
-                        help="only this class (may be repeated): %s; tried only if named: %s; tried alone: %s" % classes)
+                        help="only this class (may be repeated): %s; only if named: %s; alone: %s" % classes)
     parser.add_argument("--program", dest="programs", action="append", choices=sorted(PROGRAMS), metavar="NAME",
                         help="only this program, for kills: " + ", ".join(sorted(PROGRAMS)))
     parser.add_argument("--keep", metavar="DIR", help="keep the files of failed cases in this folder")
