@@ -163,8 +163,10 @@ def _be_child(action, paths, limit):
 
 
 def _resident():
+    """Return the bytes of memory that a child inherits: those of files are mapped again when they are used."""
     with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * resource.getpagesize()
+        _, resident, shared = [int(field) for field in stream.read().split()[:3]]
+    return (resident - shared) * resource.getpagesize()
 
 
 def _read(path):
