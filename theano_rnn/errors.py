@@ -19,6 +19,10 @@ EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 FULL, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+#: Characters of a message.
+LONGEST = 2000
+
+
 class ReportedError(ValueError):
     """An error that the user can fix. Command lines print its message as one line and exit with status 2.
 
@@ -38,8 +42,12 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def _on_one_line(message):
-    r"""Return a message with ``\n`` for a newline and so on: values and names of files may hold control characters."""
-    return re.sub(u"[\0-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match.group())[1:-1], str(message))
+    r"""Return a message with ``\n`` for a newline and so on, without its middle if it is very long.
+
+    Values and names of files, which messages quote, may hold control characters and have any length.
+    """
+    text = re.sub(u"[\0-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match.group())[1:-1], str(message))
+    return text if len(text) <= LONGEST else "%s ... %s" % (text[:LONGEST // 2], text[-LONGEST // 2:])
 
 
 @contextlib.contextmanager

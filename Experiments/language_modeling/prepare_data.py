@@ -8,7 +8,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.tokens import END_OF_LINE
 
 from Experiments.shared.config import experiment_folder
-from Experiments.shared.data.archives import check_md5, read_named_files, source_names
+from Experiments.shared.data.archives import check_md5, read_named_files, source_names, without_mark
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
 from Experiments.shared.data.own_language import OWN_CORPUS, is_own_source
@@ -87,6 +87,7 @@ class TextCorpus(DataSet):
             if self.md5 and not options.no_checksum:
                 check_md5(found[form % part], self.md5[part], where)
             corpus_words(found[form % part], where)
+            contents[part + ".txt"] = without_mark(contents[part + ".txt"])
         return contents
 
     def details(self, source, options):

@@ -254,6 +254,38 @@ def test_resume_with_other_settings(arguments, message, refused, finished, a_run
     assert running.folder_bytes(a_run) == running.folder_bytes(finished("IMDB").path)
 
 
+@pytest.fixture
+def resumed(monkeypatch):
+    """Resume a run of IMDB up to the point where training would begin; return its settings."""
+    def settings_of(*arguments):
+        started = []
+        monkeypatch.setattr(cli, "train_and_evaluate", lambda settings, *_: started.append(settings))
+        cli.main(running.load_experiment("IMDB"), list(arguments) + ["--resume"])
+        return started[0]
+    return settings_of
+
+
+def test_resume_may_change_what_does_not_affect_the_numbers(refused, resumed, a_run):
+    changed = ["LLLCCL", "--out", a_run] + running.options(epochs=70, vectors="none") + running.set_arguments(
+        evaluate_every=7, save_every=8, checkpoint_minutes=0.5)
+    settings = resumed(*changed)
+    assert (settings.evaluate_every, settings.save_every, settings.checkpoint_minutes) == (7, 8, 0.5)
+    # These differences are not reported, the other one is.
+    line = refused("IMDB", changed + ["--set", "hidden_units=6", "--resume"])
+    assert "was trained with other settings: hidden_units 5, not 6;" in line
+
+
+def test_a_demonstration_is_resumed_without_the_option(resumed, a_run, tmp_path):
+    config = running.config_of(a_run)
+    for folder, expected in ((str(tmp_path), str(tmp_path)),
+                             ("/nowhere", os.path.join(running.ROOT, "Experiments", "IMDB", "data", "demo"))):
+        with open(os.path.join(a_run, "config.json"), "w") as stream:
+            json.dump(dict(config, demo=True, data_dir=folder), stream)
+        settings = resumed("LLLCCL", "--out", a_run)
+        assert settings.demo and settings.data_dir == expected
+    assert resumed("LLLCCL", "--out", a_run, "--data-dir", "/other").data_dir == "/other"
+
+
 def test_resume_of_a_run_of_another_experiment(refused, a_run):
     assert "is a run of IMDB, not of AGNews" in refused("AGNews", ["LLLCCL", "--out", a_run, "--resume"])
 
@@ -301,7 +333,8 @@ def test_run_compressed_refusals(refused, finished, a_run, tmp_path):
     word = finished("Word_PTB").path
     assert "no run in %s (no config.json)" % tmp_path in line(tmp_path)
     assert "is a run of Word_PTB, not of IMDB" in line(word)
-    assert "%s has no checkpoint 'epoch_3'" % a_run in line(a_run, "--checkpoint", "epoch_3")
+    assert "%s has no checkpoint 'epoch_3'; it has " % a_run in line(a_run, "--checkpoint", "epoch_3")
+    assert "%s has no checkpoint '../run/best'; it has " % a_run in line(a_run, "--checkpoint", "../run/best")
     assert "no run in %s" % tmp_path in line(a_run, tmp_path)       # nothing is done for the good one either
     os.remove(os.path.join(a_run, "last.npz"))
     assert "has no checkpoint 'last'" in line(a_run)

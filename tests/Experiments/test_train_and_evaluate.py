@@ -352,7 +352,8 @@ def test_resume_from_a_checkpoint_before_the_best(run):
 
 
 @pytest.mark.parametrize("field, value, message", [
-    ("epoch", 0, "epoch must be a positive integer, got 0"), ("epoch", "2", "epoch must be a positive integer"),
+    ("epoch", 0, "epoch must be an integer in [1, 2**32), got 0"), ("epoch", "2", "epoch must be an integer in "),
+    ("epoch", 2 ** 32, "epoch must be an integer in [1, 2**32), got 4294967296"),
     ("minibatch", -1, "minibatch must be a non-negative integer, got -1"),
     ("minibatch", 10 ** 400, "minibatch must be a non-negative integer, got 1000"),
     ("seconds", None, "seconds must be a non-negative number, got None"), ("best", "good", "best must be a finite "),
@@ -360,6 +361,7 @@ def test_resume_from_a_checkpoint_before_the_best(run):
     ("notes", [], "notes must be an object"), ("rows", [1], "rows must be lists of pairs"),
     ("rows", [[["val", 1.]]], "rows must be lists of pairs"),
     ("rows", [[["epoch", 1], ["val", 1.]], [["epoch", 2]]], "rows must be lists of pairs"),
+    ("rows", [[["epoch", 1], ["val", 10 ** 400]]], "rows must be lists of pairs"),
 ])
 def test_damaged_progress(field, value, message, run):
     train(Task(), run, 1)
@@ -367,6 +369,23 @@ def test_damaged_progress(field, value, message, run):
     save_arrays(run.file("last.npz"), arrays, dict(progress, **{field: value}))
     with pytest.raises(ReportedError, match="progress in checkpoint .* is damaged: " + re.escape(message)):
         train(Task(), run, 2, resume=True)
+
+
+def test_rows_of_another_task(run):
+    train(Task(), run, 1)
+    arrays, progress = load_arrays(run.file("last.npz"))
+    save_arrays(run.file("last.npz"), arrays, dict(progress, rows=[[["epoch", 1], ["accuracy", 0.5]]]))
+    with pytest.raises(ReportedError, match="last.npz does not belong to .*: its rows of metrics lack test$"):
+        train(Task(), run, 2, resume=True)
+
+
+def test_rows_of_an_earlier_version_may_lack_columns(run):
+    train(Task(), run, 1)
+    arrays, progress = load_arrays(run.file("last.npz"))
+    rows = [[pair for pair in row if pair[0] != "mean_grad_norm"] for row in progress["rows"]]
+    save_arrays(run.file("last.npz"), arrays, dict(progress, rows=rows))
+    train(Task(), run, 2, resume=True)
+    assert [bool(row["mean_grad_norm"]) for row in rows_of(run)] == [False, True]
 
 
 def test_a_checkpoint_of_an_epoch_with_more_minibatches(run):

@@ -1,5 +1,6 @@
 """The classes of cases: each is an endless generator of `Case`s, drawn with a random number generator."""
 
+import collections
 import contextlib
 import io
 import itertools
@@ -8,11 +9,15 @@ import os
 import shutil
 from unittest import mock
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 from helpers import running
 
 from bayes_rnn import predictor
+from bayes_rnn.config import parse_config
 from Experiments.shared import cli, train_and_evaluate
+from Experiments.shared.bayesian_experiments import NETWORKS
 from Experiments.shared.data import word_vectors
 from Experiments.shared.data.vocabulary import VOCABULARY_FILE
 
@@ -20,7 +25,7 @@ from . import damage, interruptions
 from .judge import ANY, MUST, NEVER, SAME, Case
 from .world import PROGRAMS, digest_of_data, write, write_files
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "INTERRUPTIONS", "OPTIONAL"]
 
 #: The data sets whose prepared data are arrays.
 PREPARED = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
@@ -46,6 +51,17 @@ def _npz_cases(world, random, path):
             yield title, damage.npz_bytes(arrays, changed), ANY
         else:
             yield damage.strange_npz(arrays, metadata, random) + (NEVER,)
+
+
+@contextlib.contextmanager
+def _stopped_before_theano():
+    """Context manager in which a command line ends with status 0 where it would configure Theano."""
+    def stop(*_):
+        raise SystemExit(0)
+
+    with mock.patch.object(train_and_evaluate, "configure_theano", stop), \
+            mock.patch.object(cli, "configure_theano", stop):
+        yield
 
 
 # -- files of the project ----------------------------------------------------------------------------------------------
@@ -88,22 +104,30 @@ def checkpoints(world, random):
         assert out in arguments
         world.main(program, arguments)
 
-    programs = [program for program in ("IMDB", "Word_PTB", "language_modeling", "sequence_labeling")]
+    programs = [program for program in world.programs if program != "Char_PTB"]
     sources = {(program, name): _npz_cases(world, random, os.path.join(world.run(program), name))
                for program in programs for name in ("last.npz", "best.npz")}
     others = {program: _content(os.path.join(world.run(program), "last.npz")) for program in programs}
     while True:
         program, name = random.choice(sorted(sources))
         reads = random.choice([evaluate, resume] if program in running.CONFIGS else [resume])
-        if random.random() < 0.1:
+        config = None
+        if random.random() < 0.1 and program in running.CONFIGS:
+            reads, name, config = evaluate, "last.npz", _another_config(program, random)
+            title, content, may = "in a run of %s" % config, others[program], NEVER
+        elif random.random() < 0.1:
             other = random.choice(sorted(set(programs) - {program}))
             title, content, may = "of %s" % other, others[other], NEVER
         else:
             title, content, may = next(sources[program, name])
 
-        def action(folder, program=program, name=name, reads=reads, content=content):
+        def action(folder, program=program, name=name, reads=reads, content=content, config=config):
             run = world.copied_run(program, folder)
             write(os.path.join(run, name), content)
+            if config is not None:
+                text = running.read_text(os.path.join(run, "config.json"))
+                write(os.path.join(run, "config.json"), text.replace(
+                    '"%s"' % running.CONFIGS[program], '"%s"' % config).encode("utf-8"))
             reads(program, run, name)
         # A resumed run prints times, so only its acceptance is judged; the store itself notices all changed bytes.
         may = ANY if may == SAME else may
@@ -112,23 +136,36 @@ def checkpoints(world, random):
         yield Case("%s %s, %s: %s" % (program, name, reads.__name__, title), action, may)
 
 
+def _another_config(program, random):
+    """Return a valid CONFIG that a program does not have."""
+    network = NETWORKS["text" if program == "IMDB" else "words"]
+    while True:
+        text = "".join(random.choice("LDCNIR") for _ in running.CONFIGS[program])
+        with contextlib.suppress(ReportedError):
+            if parse_config(text, network).text != running.CONFIGS[program]:
+                return text
+
+
 def configs(world, random):
     """Invalid ``config.json``: evaluated, compressed, resumed."""
     def action(folder, program, text, reads):
         run = world.copied_run(program, folder)
         write(os.path.join(run, "config.json"), text)
-        if reads == "evaluate":
-            world.main(program, ["--eval-only", run])
-        elif reads == "compress":
-            cli.run_compressed(world.experiment(program), [run, "--data-dir", os.path.join(folder, "nowhere")])
-        else:
-            world.main(program, world.arguments(program, run, world.experiment(program).dialect.resume))
+        experiment = world.experiment(program)
+        with _stopped_before_theano():
+            if reads == "evaluate":
+                cli.main(experiment, ["--eval-only", run])
+            elif reads == "compress":
+                cli.run_compressed(experiment, [run])
+            else:
+                cli.main(experiment, [str(argument) for argument in world.arguments(
+                    program, run, experiment.dialect.resume)])
 
     def nothing_outside(folder):
         found = set(os.listdir(folder)) - {"run", ".case-result", ".case-stdout", ".case-stderr"}
         return "wrote %s outside the run" % sorted(found) if found else None
 
-    programs = ("IMDB", "Word_PTB", "language_modeling", "sequence_labeling")
+    programs = [program for program in world.programs if program != "Char_PTB"]
     while True:
         program = random.choice(programs)
         valid = _content(os.path.join(world.run(program), "config.json"))
@@ -289,19 +326,11 @@ STRANGE = (
     "llcccl", "LCIL", "\udcff", "a=b", "0:1,10:8", "10:1,0:1", "0:nan", "0:" + damage.HUGE_INTEGER)
 
 
-class _Accepted(SystemExit):
-    """All checks before Theano is configured have passed."""
-
-
 def settings(world, random):
     """Invalid options and settings on all command lines, up to the point where Theano would be configured."""
-    def stop(*_):
-        raise _Accepted(0)
-
     def action(folder, run, arguments):
         os.chdir(folder)
-        with mock.patch.object(train_and_evaluate, "configure_theano", stop), \
-                mock.patch.object(cli, "configure_theano", stop):
+        with _stopped_before_theano():
             run(arguments)
 
     def train(program):
@@ -329,8 +358,10 @@ def settings(world, random):
         predictor.main(arguments)
 
     model = {program: os.path.join(world.run(program), "compressed.npz") for program in ("IMDB", "Word_PTB")}
+    programs = sorted(world.programs) + ["predictor", "run_compressed", "prepare"]
+    programs += ["finetune", "overfit"] if "language_modeling" in programs else []
     while True:
-        program = random.choice(sorted(PROGRAMS) + ["predictor", "run_compressed", "prepare", "finetune", "overfit"])
+        program = random.choice(programs)
         value = random.choice(STRANGE)
         if program == "predictor":
             arguments = [model[random.choice(sorted(model))]] + random.choice([
@@ -362,7 +393,36 @@ def settings(world, random):
                    lambda folder, run=run, arguments=arguments: action(folder, run, arguments), ANY)
 
 
-#: The classes by name.
-CLASSES = dict((function.__name__, function) for function in (
-    models, checkpoints, configs, prepared, archives, texts, vectors, settings, interruptions.signals,
-    interruptions.full_disk, interruptions.forbidden, interruptions.pipes, interruptions.two_processes))
+#: Values that settings accept and that nobody needs.
+EXTREME = ("1", "2", "3", "1e-320", "1e-300", "1e300", "1.7e308", "0.999999", "0.000001", "9223372036854775807",
+           "4294967295", "4294967296", "0", "100", "0:1e300", "0:1e-300,1:1e300", "0:1,1e300:2")
+
+
+def extremes(world, random):
+    """Settings with extreme values that are accepted: trained for an epoch by functions that are compiled for them."""
+    while True:
+        program = random.choice(sorted(world.programs))
+        experiment = world.experiment(program)
+        names = [setting.name for setting in experiment.settings if setting.name not in (
+            "epochs", "data", "data_dir", "save", "config", "corpus", "vectors", "recipe", "tensorboard")]
+        name, value = random.choice(names), random.choice(EXTREME)
+        try:
+            experiment.setting(name).read(value)
+        except ReportedError:
+            continue
+        more = ["--set", "%s=%s" % (name, value)] if experiment.setting(name) in experiment.assignable_settings() \
+            and program in running.CONFIGS else ["--" + name, value]
+        yield Case("%s %s" % (program, " ".join(more)), lambda folder, program=program, more=more: cli.main(
+            world.experiment(program), [str(argument) for argument in world.arguments(
+                program, os.path.join(folder, "run"), *more, epochs=1)]), ANY, longest=300)
+
+
+#: The classes by name; the interruptions take seconds each.
+INTERRUPTIONS = collections.OrderedDict((function.__name__, function) for function in (
+    interruptions.signals, interruptions.full_disk, interruptions.forbidden, interruptions.pipes,
+    interruptions.two_processes))
+CLASSES = collections.OrderedDict((function.__name__, function) for function in (
+    models, checkpoints, configs, prepared, archives, texts, vectors, settings))
+CLASSES.update(INTERRUPTIONS)
+#: Classes that are tried only if they are named: each case compiles.
+OPTIONAL = {"extremes": extremes}

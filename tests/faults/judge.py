@@ -33,9 +33,9 @@ REFUSAL = re.compile(r"(warning: [^\n]*\n)*error: [^\n]+\n\Z")
 
 #: title: for the report. action: called in the child with the folder of the case; returns text, the result, or ends
 #: like a command line. may: `NEVER`, `SAME`, `ANY` or `MUST`. expected: the result of the valid input. check: called in
-#: the parent with the folder afterwards, returns None or what is wrong.
-Case = collections.namedtuple("Case", ["title", "action", "may", "expected", "check"])
-Case.__new__.__defaults__ = (ANY, None, None)
+#: the parent with the folder afterwards, returns None or what is wrong. longest: seconds of the case.
+Case = collections.namedtuple("Case", ["title", "action", "may", "expected", "check", "longest"])
+Case.__new__.__defaults__ = (ANY, None, None, LONGEST)
 
 #: kind; the reason of a failure, or what was printed on stderr; seconds.
 Verdict = collections.namedtuple("Verdict", ["kind", "reason", "seconds"])
@@ -54,7 +54,7 @@ def try_case(case, keep=None):
     """
     folder = tempfile.mkdtemp(prefix="fault-")
     try:
-        ending = in_child(lambda: case.action(folder), folder)
+        ending = in_child(lambda: case.action(folder), folder, case.longest)
         reason = _failure(case, ending) or (case.check and case.check(folder))
         if reason and keep:
             shutil.move(folder, os.path.join(keep, os.path.basename(folder)))
@@ -76,7 +76,7 @@ def _failure(case, ending):
     """Return what is wrong with an ending, or None."""
     last = (ending.errors.strip().splitlines() or ["no message"])[-1][:300]
     if ending.status is None:
-        return "takes more than %d s" % LONGEST
+        return "takes more than %d s" % case.longest
     if ending.growth > MOST_MEMORY:
         return "takes %.1f GB" % (ending.growth / 1e9)
     if "Traceback" in ending.errors or ending.status not in (0, 2):
@@ -163,8 +163,10 @@ def _be_child(action, paths, limit):
 
 
 def _resident():
+    """Return the bytes of memory that a child inherits: those of files are mapped again when they are used."""
     with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * resource.getpagesize()
+        _, resident, shared = [int(field) for field in stream.read().split()[:3]]
+    return (resident - shared) * resource.getpagesize()
 
 
 def _read(path):

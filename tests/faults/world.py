@@ -51,10 +51,12 @@ class World(object):
     data, finished : callable, optional
         Functions of the name of a data set: the folder of its prepared data, and a finished run of it. Created in the
         folder if omitted.
+    programs : sequence of str
+        The programs that are tried.
     """
 
-    def __init__(self, folder, data=None, finished=None):
-        self.folder = folder
+    def __init__(self, folder, data=None, finished=None, programs=tuple(PROGRAMS)):
+        self.folder, self.programs = folder, programs
         self._data, self._finished, self._tasks = data, finished, {}
         # Every case is a fork of this process, which keeps what these return.
         self.data, self.run = functools.lru_cache(None)(self._make_data), functools.lru_cache(None)(self._make_run)

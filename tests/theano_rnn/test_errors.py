@@ -29,6 +29,24 @@ def test_a_reported_error_is_one_line(capsys):
     assert capsys.readouterr() == ("", "error: batch_size must be at least 1, got 0\n")
 
 
+@pytest.mark.parametrize("value, printed", [
+    (u"a\nb\r\tc\0\x1b[2J", "a\\nb\\r\\tc\\x00\\x1b[2J"), (u"\u2028\x85", "\\u2028\\x85"),
+    (u"caf\u00e9", u"caf\u00e9"),
+    ("x" * 5000 + "; choose another", "x" * 1000 + " ... " + "x" * 984 + "; choose another")])
+def test_a_message_stays_on_one_line_whatever_it_quotes(value, printed, capsys):
+    assert ending(raising(ReportedError(value))) == 2
+    assert capsys.readouterr().err == "error: %s\n" % printed
+    with pytest.raises(SystemExit):
+        ArgumentParser().error(value)
+    assert capsys.readouterr().err == "error: %s; see --help\n" % printed
+
+
+def test_lack_of_memory(capsys):
+    assert ending(raising(MemoryError("Unable to allocate 3 TiB"))) == 2
+    assert capsys.readouterr() == ("", "error: not enough memory (Unable to allocate 3 TiB); use smaller settings, or "
+                                       "a machine with more memory\n")
+
+
 def test_an_interruption(capsys):
     assert ending(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("", "\ninterrupted\n")
@@ -45,6 +63,8 @@ def test_other_exceptions_pass(error, capsys):
 @pytest.mark.parametrize("error, message", [
     (OSError(errno.ENOSPC, "No space left on device", "x.npz"),
      "No space left on device: x.npz; free some space, then start again (a run: with --resume)"),
+    (OSError(errno.EFBIG, "File too large", "x.npz"),
+     "File too large: x.npz; free some space, then start again (a run: with --resume)"),
     (OSError(errno.EDQUOT, "Disk quota exceeded"),
      "Disk quota exceeded; free some space, then start again (a run: with --resume)"),
     (Exception("Compilation failed (return status=1): /tmp/mod.cpp: No space left on device. "),

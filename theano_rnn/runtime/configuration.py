@@ -13,12 +13,8 @@ import subprocess
 import sys
 import warnings
 
-<<<<<<< HEAD
 from theano_rnn import interrupts
-from theano_rnn.errors import ReportedError
-=======
 from theano_rnn.errors import ReportedError, UnsupportedInterpreter
->>>>>>> ownnet
 
 from . import compile_cache
 from .compile_lock import replace_lock_of_theano
@@ -66,11 +62,8 @@ def configure(device="cpu"):
     RuntimeError
         If Theano is already imported, because it reads its flags only once.
     ReportedError
-<<<<<<< HEAD
-        If the GPU cannot be used, there is no C++ compiler, or the folder of compiled modules cannot be written.
-=======
-        If the GPU cannot be used, or the interpreter (`UnsupportedInterpreter`).
->>>>>>> ownnet
+        If the GPU or the interpreter (`UnsupportedInterpreter`) cannot be used, there is no C++ compiler, or the folder
+        of compiled modules cannot be written.
     """
     check_interpreter()
     if "theano" in sys.modules:

@@ -1,0 +1,75 @@
+"""The part of the campaign of faults that takes seconds: files and settings, without training. See tests/faults."""
+
+import io
+import itertools
+import random
+import sys
+import time
+import zipfile
+
+import pytest
+from faults import campaign, damage, judge
+from faults.world import World
+
+CLASSES = ("models", "configs", "prepared", "archives", "texts", "vectors", "settings")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, data, finished):
+    return World(str(tmp_path_factory.mktemp("world")), data, finished, programs=("IMDB", "Word_PTB"))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_no_fault_has_another_end_than_one_line_or_the_same_result(world, name):
+    counts, failures = campaign.try_class(name, world, seed=20261128, count=15)
+    assert failures == []
+    assert counts[judge.REFUSED] > 0 and sum(counts.values()) == 15
+
+
+def _verdict(action, may=judge.ANY, expected=None, check=None):
+    return judge.try_case(judge.Case("a case", lambda folder: action(), may, expected, check))
+
+
+def _refuse(text="error: a reason\n", status=2):
+    sys.stderr.write(text)
+    sys.exit(status)
+
+
+@pytest.mark.parametrize("action, may, reason", [
+    (lambda: 1 / 0, judge.ANY, "status 1: ZeroDivisionError"), (lambda: _refuse(status=1), judge.ANY, "status 1"),
+    (lambda: _refuse("error: two\nlines\n"), judge.ANY, "2 lines"), (lambda: None, judge.NEVER, "accepted"),
+    (_refuse, judge.MUST, "a valid case is refused"), (lambda: "y", judge.SAME, "accepted with another result"),
+    (lambda: _refuse("error: not enough memory (x)\n"), judge.ANY, "needs too much memory")])
+def test_what_the_judge_calls_a_failure(action, may, reason):
+    verdict = _verdict(action, may, "x")
+    assert verdict.kind == judge.FAILED and verdict.reason.startswith(reason), verdict
+
+
+def test_what_the_judge_accepts():
+    assert _verdict(_refuse, judge.NEVER).kind == judge.REFUSED
+    assert _verdict(lambda: _refuse("warning: w\nerror: e\n")).kind == judge.REFUSED
+    assert _verdict(lambda: "x", judge.SAME, "x").kind == judge.SURVIVED
+    assert _verdict(lambda: "y", judge.ANY, "x").kind == judge.ACCEPTED
+    assert _verdict(lambda: "x", check=lambda folder: "left a file").reason == "left a file"
+
+
+def test_the_judge_measures_memory_and_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge, "MOST_MEMORY", 2.5 * 10 ** 8)
+    assert _verdict(lambda: str(len(bytearray(3 * 10 ** 8)))).reason.startswith("takes 0.")
+    ending = judge.in_child(lambda: time.sleep(9), str(tmp_path), longest=0.1)
+    assert ending.status is None
+
+
+def test_a_crafted_archive_has_one_more_member():
+    content = damage.zeros_member(damage.npz_bytes({"x": damage.np.arange(3)}, {"a": 1}), "zeros.npy", 2 ** 25)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["x.npy", "metadata.json", "zeros.npy"]
+        assert archive.read("zeros.npy") == bytes(2 ** 25) and len(content) < 10 ** 5
+
+
+def test_the_same_seed_gives_the_same_cases(world):
+    titles = [[case.title for case in itertools.islice(campaign.CLASSES["archives"](world, random.Random(seed)), 5)]
+              for seed in (1, 1, 2)]
+    assert titles[0] == titles[1] != titles[2]
+    rows = campaign.table({"archives": {judge.REFUSED: 3, judge.SURVIVED: 1, judge.ACCEPTED: 0, judge.FAILED: 0}})
+    assert rows.splitlines()[2:] == ["| archives | 4 | 3 | 1 | 0 | 0 |", "| **all** | 4 | 3 | 1 | 0 | 0 |"]
