@@ -9,6 +9,7 @@ import ctypes
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import warnings
@@ -44,6 +45,9 @@ SUPPORTED_PYTHON = (3, 6), (3, 11)
 
 # Theano 1.0.5 supports only cuDNN 5 to 7. By default it prints the name of the GPU.
 GPU_FLAGS = (("dnn.enabled", "False"), ("print_active_device", "False"))
+
+# Theano: "compiledir 'FOLDER' exists but you don't have ...", "... directory 'FOLDER'. Check the permissions."
+_FOLDER = re.compile("'(.*)'(?: exists but|[.] Check)|$")
 
 _configured = False
 
@@ -135,9 +139,10 @@ def _configure(device, chosen=()):
     # If a flag is given several times, Theano uses the last one, which is the user's.
     os.environ["THEANO_FLAGS"] = ",".join(flags + [os.environ.get("THEANO_FLAGS", "")]).rstrip(",")
     _prepare_process()
-    _import_theano()
     if gpu.is_gpu(device):
         _use_gpu(device)
+    else:
+        _import_theano()
     _prepare_theano()
 
 
@@ -149,9 +154,9 @@ def _import_theano():
     except ValueError as error:
         if "compiledir" not in str(error):
             raise
-        folder = str(error).partition("'")[2].rpartition("'")[0]
-        raise ReportedError("the folder of compiled modules, %s, cannot be written; make it accessible, or choose "
-                            "another one with THEANO_FLAGS=base_compiledir=FOLDER" % folder) from error
+        raise ReportedError(
+            "the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one with "
+            "THEANO_FLAGS=base_compiledir=FOLDER" % _FOLDER.search(str(error)).group(1)) from error
 
 
 def _configure_imported_theano():
@@ -259,6 +264,7 @@ def _use_gpu(device):
     logger.addHandler(handler)
     logger.propagate = False
     try:
+        _import_theano()
         import theano.gpuarray
     finally:
         logger.propagate = True

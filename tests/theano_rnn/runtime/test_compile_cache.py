@@ -227,14 +227,23 @@ def test_a_module_that_cannot_be_loaded_is_compiled_again(copy):
     assert (status, output) == (0, "[[[2.0], [1.0]]]\n"), errors
 
 
+REFUSED = ("error: the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one "
+           "with THEANO_FLAGS=base_compiledir=FOLDER\n")
+
+
+@pytest.mark.parametrize("message", ["compiledir '%s' exists but you don't have read, write or listing permissions.",
+                                     "Unable to create the compiledir directory '%s'. Check the permissions."])
+def test_messages_of_theano_on_folders_that_cannot_be_written(message, tmp_path):
+    (tmp_path / "theano.py").write_text(u"raise ValueError(%r)\n" % (message % ODD))
+    process = running.start_python(REPORTED, PYTHONPATH=str(tmp_path))
+    assert running.wait(process) == (2, "", REFUSED % ODD)
+
+
 def test_a_home_that_cannot_be_written(tmp_path):
     path = tmp_path / "file"
     path.write_text(u"")
-    status, output, errors = running.wait(running.start_python(REPORTED + GATHER, HOME=str(path), THEANO_FLAGS=None))
-    assert (status, output) == (2, ""), errors
-    line, = errors.splitlines()
-    assert line.startswith("error: the folder of compiled modules, %s/.theano/" % path)
-    assert line.endswith("or choose another one with THEANO_FLAGS=base_compiledir=FOLDER")
+    status, output, errors = running.wait(running.start_python(REPORTED, HOME=str(path), THEANO_FLAGS=None))
+    assert (status, output) == (2, "") and errors.startswith(REFUSED.partition("%s")[0] + "%s/.theano/" % path), errors
 
 
 FULL_DISK = """#!/bin/sh
