@@ -76,7 +76,7 @@ def theano_predictor(path):
 
 
 def _dense_rows(model, texts):
-    """Return rows and mask of texts for a dense network. Its last word is pruned, as are words that it does not have."""
+    """Return rows and mask of texts for a dense network. Words that it lacks are as its last word, which is pruned."""
     rows, mask = model.encode(texts)
     return np.minimum(rows, len(model.row_of_word) - 1), mask
 
