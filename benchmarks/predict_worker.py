@@ -70,10 +70,15 @@ def theano_predictor(path):
     function = theano.function(network.inputs, network.prediction(deterministic=True))
 
     def predict(texts):
-        rows, mask = model.encode(texts)
-        zeros = len(model.row_of_word)              # a row that a word outside the vocabulary would have
-        return function(np.where(rows == zeros, 0, rows).astype(np.int32), mask)[:, -1]
+        rows, mask = _dense_rows(model, texts)
+        return function(rows.astype(np.int32), mask)[:, -1]
     return predict
+
+
+def _dense_rows(model, texts):
+    """Return rows and mask of texts for a dense network. Words that it lacks are as its last word, which is pruned."""
+    rows, mask = model.encode(texts)
+    return np.minimum(rows, len(model.row_of_word) - 1), mask
 
 
 def torch_predictor(path):
@@ -91,7 +96,7 @@ def torch_predictor(path):
 
     @torch.no_grad()
     def predict(texts):
-        ids, mask = model.encode(texts)
+        ids, mask = _dense_rows(model, texts)
         count, length = ids.shape
         ids, mask = torch.from_numpy(np.ascontiguousarray(ids.T)), torch.from_numpy(mask.T != 0)
         projected = (F.embedding(ids, embedding).view(length * count, -1) @ W_in + b).view(length, count, -1)

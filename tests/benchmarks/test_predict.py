@@ -84,7 +84,7 @@ def test_calls_of_one_text_and_of_all(files):
 
 def test_the_theano_candidate_predicts_as_the_others(files, reference_backend):
     predict_theano = predict_worker.theano_predictor(files.path("dense.npz"))
-    texts = ["word1 word2 pruned4", "word3"]
+    texts = ["word1 word2 pruned4", "word3", "unknown word1 unknown"]
     np.testing.assert_allclose(predict_theano(texts), load_model(files.model).predict(texts)[:, -1], atol=1e-5)
 
 
