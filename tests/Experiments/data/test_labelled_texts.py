@@ -53,7 +53,8 @@ def read(path, texts=None, label=None):
     ("a.tsv", table([("label", "text")] + ROWS, delimiter="\t")),
     ("a.csv.gz", gzip.compress(table(ROWS).encode("utf-8"))),
     ("a.jsonl", json_lines({"id": 1, "text": text, "label": label} for label, text in ROWS) + "\n"),
-])
+], ids=["label and text", "byte order mark", "department", "no header", "no header, text first", "semicolons", "tabs",
+        "gzip", "JSON lines"])                  # not the contents: gzip stores the time
 def test_tables_in_all_formats(tmp_path, name, content):
     part = read(write(tmp_path / name, content))
     assert (part.texts, part.labels) == (TEXTS, LABELS)
