@@ -112,7 +112,8 @@ class World(object):
         if _key(experiment, settings) in self._tasks:
             return
         train_and_evaluate.configure_theano()
-        task = self._tasks[_key(experiment, settings)] = build_task(experiment, settings, experiment.load_data(settings))
+        task = build_task(experiment, settings, experiment.load_data(settings))
+        self._tasks[_key(experiment, settings)] = task
         task.compile()
         task._function("evaluation")
 
