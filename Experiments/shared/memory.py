@@ -54,15 +54,17 @@ def refuse_too_large(settings, data, device="cpu"):
     need = need if device == "cpu" else need._replace(step=0)
     total = need.data + need.parameters + need.step
     if total > available:
+        defaults = settings.experiment.defaults
+        larger = [name for name in need.settings if getattr(settings, name) > defaults[name]] or need.settings
         raise ReportedError("these settings need at least %s of memory (parameters and optimiser %s, a training step "
                             "%s, data %s), but there are %s; reduce %s" % (
                                 tuple(_readable(number) for number in
                                       (total, need.parameters, need.step, need.data, available))
-                                + (", ".join("%s=%s" % (name, getattr(settings, name)) for name in need.settings),)))
+                                + (", ".join("%s=%s" % (name, getattr(settings, name)) for name in larger),)))
 
 
 def _readable(size):
-    return "%.3g GB" % (size / 1e9) if size < 1e15 else "%.0e TB" % (size / 1e12)
+    return "%.3g GB" % (size / 1e9) if size < 1e12 else "%.3g TB" % (size / 1e12)
 
 
 def bayesian_memory(settings, data):

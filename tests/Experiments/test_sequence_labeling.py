@@ -230,7 +230,7 @@ def test_a_missing_run_is_reported_at_once(name, refused_without_theano):
 
 @pytest.mark.parametrize("given, message", [
     (["--no_such_option", "3"], "unrecognized arguments: --no_such_option 3"),
-    (["--layers", "0"], "--layers: must be a positive integer, got 0"),
+    (["--layers", "0"], "--layers: must be an integer in [1, 100], got 0"),
     (["--optimizer", "rmsprop"], "--optimizer: must be one of adam, sgd, got 'rmsprop'"),
     (["--vocab_order", "sideways"], "--vocab-order: must be one of up, down, none, rand, got 'sideways'"),
     (["--momentum", "1"], "--momentum: must be a number in [0, 1), got 1"),

@@ -100,10 +100,12 @@ def _kill(world, options):
         rows = soak(world, options.seed, options.minutes)
     else:
         rows = kill_programs(world, options.seed, options.programs or list(PROGRAMS), options.count)
-    rows = list(rows)
+    done = []
     for name, killed in rows:
+        sys.stderr.write("%s: %s\n" % (name, killed))
         _print_failures(name, [("stopped", reason) for reason in killed.stopped])
-    return table_of_kills(rows), sum(len(killed.stopped) + killed.runs - killed.identical for _, killed in rows)
+        done.append((name, killed))
+    return table_of_kills(done), sum(len(killed.stopped) + killed.runs - killed.identical for _, killed in done)
 
 
 #: Classes that are tried alone and are not among `CLASSES`, because they take minutes.

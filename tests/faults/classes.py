@@ -403,6 +403,7 @@ def extremes(world, random):
     while True:
         program = random.choice(sorted(world.programs))
         experiment = world.experiment(program)
+        world.data(program)
         names = [setting.name for setting in experiment.settings if setting.name not in (
             "epochs", "data", "data_dir", "save", "config", "corpus", "vectors", "recipe", "tensorboard")]
         name, value = random.choice(names), random.choice(EXTREME)

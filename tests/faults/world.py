@@ -18,6 +18,7 @@ from helpers import language_modeling, prepared_corpora, raw_corpora, running
 from Experiments.shared import cli, train_and_evaluate
 from Experiments.shared.data.prepare import find_data_set
 from Experiments.shared.data.prepare import main as prepare_main
+from Experiments.shared.tasks import build_task
 
 from . import judge
 
@@ -98,14 +99,8 @@ class World(object):
             cli.main(self.experiment(program), [str(argument) for argument in arguments])
 
     def task(self, experiment, settings, data):
-        """Return a compiled task: that of this process if the settings are those of the tiny run, else a new one."""
-        values = {name: value for name, value in settings.to_dict().items() if name not in experiment.free}
-        key = experiment.name, experiment.entry, json.dumps(values, sort_keys=True)
-        if key not in self._tasks:
-            task = self._tasks[key] = train_and_evaluate_build_task(experiment, settings, data)
-            task.compile()
-            task._function("evaluation")
-        return self._tasks[key]
+        """Return the compiled task of this process if the settings are those of the tiny run, else a new one."""
+        return self._tasks.get(_key(experiment, settings)) or build_task(experiment, settings, data)
 
     def compile(self, program):
         """Compile the functions of the tiny network of a program in this process, which must not train."""
@@ -114,8 +109,13 @@ class World(object):
             settings = running.tiny_settings(program, self.data(program), **changed)
         else:
             settings = experiment.make_settings(data=self.data(program), **changed)
+        if _key(experiment, settings) in self._tasks:
+            return
         train_and_evaluate.configure_theano()
-        self.task(experiment, settings, experiment.load_data(settings))
+        task = build_task(experiment, settings, experiment.load_data(settings))
+        self._tasks[_key(experiment, settings)] = task
+        task.compile()
+        task._function("evaluation")
 
     def _make_run(self, program):
         """Return the folder of a finished run, which nothing interrupted."""
@@ -204,7 +204,10 @@ def _plot_quickly(rows, figures, folder):
         write(os.path.join(folder, name + ".png"), repr([[row[column] for column in columns] for row in rows]).encode())
 
 
-train_and_evaluate_build_task = train_and_evaluate.build_task
+def _key(experiment, settings):
+    """Return what determines the compiled functions of a tiny run."""
+    values = {name: value for name, value in settings.to_dict().items() if name not in experiment.free}
+    return experiment.name, experiment.entry, json.dumps(values, sort_keys=True)
 
 
 @functools.lru_cache(None)

@@ -132,7 +132,7 @@ def test_compressed_vectors_that_expand_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(word_vectors, "EXPANDED_BYTES", 2 * MEGABYTE)
     path = str(tmp_path / "x.txt.gz")
     with gzip.open(path, "wb") as stream:
-        stream.write(b"a 1 2\n" * MEGABYTE)
+        stream.write(b"a 1 2\n" * (MEGABYTE // 2))
     with pytest.raises(ReportedError, match="more than .* bytes when it is uncompressed"):
         read_vectors(path, ["a"], 2)
     with gzip.open(path, "wb") as stream:
