@@ -137,9 +137,10 @@ def _read_vectors(settings, data, norm):
     if settings.vectors is None:        # a language model
         return None
     if settings.vectors == "none":
-        if settings.config.startswith("L") and not settings.demo:
+        if settings.config.startswith("L") and not settings.demo and not settings.kl_warmup:
             sys.stderr.write("warning: --vectors none with L at position 0: from random embeddings, all words may be "
-                             "pruned before they are learned; prepare_data.py creates word vectors\n")
+                             "pruned before they are learned; use the word vectors of prepare_data.py, or "
+                             "--set kl_warmup=10\n")
         return None
     words, units = data.vocabulary[:settings.words_kept], settings.embedding_units
     if settings.vectors in ORIGINS:
