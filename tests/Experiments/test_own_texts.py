@@ -58,7 +58,7 @@ def test_the_recipe_leads_from_a_csv_to_a_prediction(trained):
         "prepare_data.py --source"]
     assert re.search(r"\nTest accuracy of the compressed model by class: account \d\.\d+ \(100 texts\), delivery "
                      r".*, praise .*, refund .* \(100 texts\)\n", outputs["main.py LLLCCL"])
-    assert outputs["-m bayes_rnn.predictor"].startswith("refund (account ")
+    assert outputs["-m bayes_rnn.predict"].startswith("refund (account ")
 
 
 def test_the_model_names_the_classes_of_the_data(trained):
