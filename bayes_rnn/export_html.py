@@ -173,11 +173,11 @@ def html_page(model, size):
     ReportedError
         If the package jinja2 is missing, or a weight is not finite.
     """
-    title = " ".join(filter(None, [metadata_text(model.metadata.get("dataset")), "compressed model"]))
+    title = " ".join(filter(None, [_text(model.metadata.get("dataset")), "compressed model"]))
     return render("page.html", title, page_model(model, size), example="")
 
 
-def metadata_text(value):
+def _text(value):
     """Return a text of the metadata; an empty one if it is missing or something else."""
     return value if isinstance(value, str) else ""
 
