@@ -17,10 +17,20 @@ from theano_rnn.tokens import END_OF_DOCUMENT, END_OF_LINE, OUTSIDE_WORD, START_
 
 import numpy as np
 
+from .characters import (
+    CAPITAL_SIGMA,
+    FINAL_SIGMA,
+    SMALL_SIGMA,
+    all_characters,
+    in_lower_case,
+    range_bounds,
+    sigma_neighbours,
+    white_space,
+    word_characters,
+)
 from .predictor import ClassPredictor
 
-__all__ = ["c_files", "build", "identifier", "file_digest", "library_path",
-           "is_built_here"]
+__all__ = ["c_files", "build", "identifier", "file_digest", "library_path", "is_built_here"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
 
@@ -124,37 +134,8 @@ def _matrix(name, values, use):
 
 # -- characters --------------------------------------------------------------------------------------------------------
 
-def _all_characters():
-    return [chr(code) for code in range(0x110000)]
-
-
-def _lowered(before="", after=""):
-    """Return each character in lower case, between other characters: list of str. A line feed counts as a space."""
-    characters = _all_characters()
-    characters[ord("\n")] = " "
-    return (before + (after + "\n" + before).join(characters) + after).lower().split("\n")
-
-
-def _bounds(codes):
-    """Return the bounds of the ranges of sorted code points: first, last + 1, first, last + 1, ..."""
-    codes = np.asarray(codes, dtype=np.int64)
-    breaks = np.flatnonzero(np.diff(codes) != 1)
-    if not len(codes):
-        return []
-    first, last = codes[np.append(0, breaks + 1)], codes[np.append(breaks, len(codes) - 1)]
-    return np.stack([first, last + 1], axis=1).ravel()
-
-
 def _set(name, codes):
-    return _array("uint32_t", name, ["0x%X" % bound for bound in _bounds(codes)])
-
-
-def _word_characters():
-    """Return a boolean array: whether each character is a word character of the tokenizer."""
-    result = np.zeros(0x110000, dtype=bool)
-    for word in tokenize("".join(_all_characters())):
-        result[ord(word[0]):ord(word[-1]) + 1] = True
-    return result
+    return _array("uint32_t", name, ["0x%X" % bound for bound in range_bounds(codes)])
 
 
 def _lower_case_tables(alphabet, is_word_character):
@@ -162,20 +143,18 @@ def _lower_case_tables(alphabet, is_word_character):
 
     Characters that are in no word of the model, neither before nor after, are left out.
     """
-    lowered, pairs = _lowered(), []
-    for code, (character, low) in enumerate(zip(_all_characters(), lowered)):
-        if code < 0x80 or low == character or code == 0x3A3:
+    pairs = []
+    for code, (character, low) in enumerate(zip(all_characters(), in_lower_case())):
+        if code < 0x80 or low == character or character == CAPITAL_SIGMA:
             continue
         if code in alphabet or ord(low[0]) in alphabet or is_word_character[code] != is_word_character[ord(low[0])]:
             pairs.append((code, ord(low[0])))
     tables = [_integers("upper_letters", [pair[0] for pair in pairs]),
               _integers("lower_letters", [pair[1] for pair in pairs])]
-    final_sigma = bool({0x3A3, 0x3C2, 0x3C3} & alphabet)
+    final_sigma = not alphabet.isdisjoint(map(ord, (CAPITAL_SIGMA, SMALL_SIGMA, FINAL_SIGMA)))
     if final_sigma:
-        # These sets are not accessible in Python, but a capital sigma behind a character shows to which it belongs.
-        cased, beside = ({code for code, text in enumerate(_lowered(before, u"\u03A3")) if text.endswith(u"\u03C2")}
-                         for before in " a")
-        tables += [_set("cased", sorted(cased)), _set("case_ignorable", sorted(beside - cased))]
+        cased, case_ignorable = sigma_neighbours()
+        tables += [_set("cased", cased), _set("case_ignorable", case_ignorable)]
     return "\n".join(tables), final_sigma
 
 
@@ -273,7 +252,7 @@ def _classifier(model, rows):
     """Return the parts of a classifier: tables, constants, replacements in the header."""
     metadata = model.metadata
     words = metadata["words"] + sorted(set(metadata.get("pruned_words", [])) - set(metadata["words"]))
-    is_word_character = _word_characters()
+    is_word_character = word_characters()
     tables, constants = _words(words, lambda word: tokenize(word) == [word])
     alphabet = {ord(character) for word in words for character in word}
     ascii_word = [(ord(chr(code).lower()) if metadata["lower_case"] else code) if is_word_character[code] else 0
@@ -303,7 +282,7 @@ def _language_model(model, rows):
     unknown = token.get(UNKNOWN_WORD)
     line_end = token.get("\n" if characters else END_OF_LINE)
     tables += "\n" + _integers("row_of_token", [model.row_of_word.get(word, rows) for word in vocabulary], rows)
-    tables += "\n" + _set("white_space", [code for code, text in enumerate(_all_characters()) if not text.strip()])
+    tables += "\n" + _set("white_space", white_space())
     constants += [("CHARACTERS", int(characters)), ("NO_TOKEN", _NO_TOKEN),
                   ("UNKNOWN_TOKEN", "NO_TOKEN" if unknown is None else unknown),
                   ("FIRST_TOKEN", 0 if line_end is None else line_end)]

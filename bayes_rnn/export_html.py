@@ -24,7 +24,7 @@ from theano_rnn.tokens import (
 
 import numpy as np
 
-from .export_c import _all_characters, _bounds, _lowered, _word_characters
+from .characters import in_lower_case, range_bounds, sigma_neighbours, white_space, word_characters
 
 __all__ = ["html_page", "PageModel", "page_model", "render", "describe_model"]
 
@@ -53,22 +53,18 @@ def _stored(array):
 
 def _set(codes):
     """Return the differences of the bounds of the ranges of sorted code points: list of int."""
-    return [int(difference) for difference in np.diff(np.append(0, _bounds(codes)))]
+    return [int(difference) for difference in np.diff(np.append(0, range_bounds(codes)))]
 
 
 @functools.lru_cache(maxsize=None)
 def _characters(lower_case):
     """Return the tables of characters with which predict.js finds the words of a classifier."""
-    tables = {"word": _set(np.flatnonzero(_word_characters()))}
+    tables = {"word": _set(np.flatnonzero(word_characters()))}
     if lower_case:
-        lowered = _lowered()
-        changed = [(code, low) for code, low in enumerate(lowered) if low != chr(code) and chr(code) != "\n"]
+        changed = [(code, low) for code, low in enumerate(in_lower_case()) if low != chr(code) and chr(code) != "\n"]
         tables["lower"] = _runs([(code, ord(low)) for code, low in changed if len(low) == 1])
         tables["lower_to_several"] = [[code, [ord(part) for part in low]] for code, low in changed if len(low) > 1]
-        # A capital sigma behind a character shows whether the character is cased or ignored; see `bayes_rnn.export_c`.
-        cased, beside = ({code for code, text in enumerate(_lowered(before, u"\u03A3")) if text.endswith(u"\u03C2")}
-                         for before in " a")
-        tables["cased"], tables["case_ignorable"] = _set(sorted(cased)), _set(sorted(beside - cased))
+        tables["cased"], tables["case_ignorable"] = map(_set, sigma_neighbours())
     return tables
 
 
@@ -86,7 +82,7 @@ def _runs(pairs):
 
 @functools.lru_cache(maxsize=None)
 def _white_space():
-    return {"space": _set([code for code, text in enumerate(_all_characters()) if not text.strip()])}
+    return {"space": _set(white_space())}
 
 
 def describe_model(model):
@@ -177,11 +173,11 @@ def html_page(model, size):
     ReportedError
         If the package jinja2 is missing, or a weight is not finite.
     """
-    title = " ".join(filter(None, [metadata_text(model.metadata.get("dataset")), "compressed model"]))
+    title = " ".join(filter(None, [_text(model.metadata.get("dataset")), "compressed model"]))
     return render("page.html", title, page_model(model, size), example="")
 
 
-def metadata_text(value):
+def _text(value):
     """Return a text of the metadata; an empty one if it is missing or something else."""
     return value if isinstance(value, str) else ""
 

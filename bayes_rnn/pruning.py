@@ -23,7 +23,7 @@ import numpy as np
 
 from .connections import input_layers, kept_units
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer
-from .layers.base import BayesianLayer
+from .layers.base import bayesian_layers
 from .layers.lstm import GATES
 
 __all__ = ["KeepMasks", "keep_masks", "NetworkMasks", "network_masks", "CompressionReport", "compression_report",
@@ -78,9 +78,8 @@ def network_masks(network):
     >>> masks.layers["lstm"]["w_x"].shape, masks.connected
     ((5, 16), True)
     """
+    bayesian_layers(network)                        # refuses a network without any
     layers, outputs = named_layers(network), output_layers(network)
-    if not any(isinstance(layer, BayesianLayer) for layer in layers.values()):
-        raise ReportedError("the network has no Bayesian layer; use the layers of bayes_rnn.layers")
     units = kept_units(outputs)
     parts = OrderedDict((name, _parts(layer, units)) for name, layer in layers.items())
     of_layer = {layer: parts[name] for name, layer in layers.items()}

@@ -17,7 +17,7 @@ import theano
 import theano.tensor as T
 from theano.gof.graph import ancestors
 
-from .layers.base import BayesianLayer
+from .layers.base import bayesian_layers
 
 __all__ = ["kl", "training_step", "TrainingStep", "interpolated"]
 
@@ -50,7 +50,7 @@ def kl(network):
     Raises
     ------
     ReportedError
-        If there is no Bayesian layer.
+        If there is no Bayesian layer, or two layers have the same name.
 
     Examples
     --------
@@ -60,10 +60,7 @@ def kl(network):
     >>> kl(output).ndim
     0
     """
-    layers = [layer for layer in named_layers(network).values() if isinstance(layer, BayesianLayer)]
-    if not layers:
-        raise ReportedError("the network has no Bayesian layer; use the layers of bayes_rnn.layers")
-    return sum(layer.kl() for layer in layers)
+    return sum(layer.kl() for layer in bayesian_layers(network))
 
 
 def training_step(network, data_loss, train_size, learning_rate, clip=None, backend=None, kl_warmup=0,

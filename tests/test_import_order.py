@@ -20,7 +20,7 @@ ALLOWED = {
     "tests": {"theano_rnn", "bayes_rnn", "sparse_seq_theano", "Experiments", "benchmarks"},
 }
 THIRD_PARTY = {"theano", "lasagne", "pygpu", "numpy", "scipy", "matplotlib", "pooch", "tqdm", "pytest", "hypothesis",
-               "torch", "jax", "tensorboardX", "sklearn", "fasttext"}
+               "torch", "jax", "tensorboardX", "sklearn", "fasttext", "jinja2", "onnx"}
 
 
 def module_name(path):
@@ -109,8 +109,8 @@ def test_the_numpy_predictor_needs_no_other_file():
 
 
 @pytest.mark.parametrize("module", ["bayes_rnn.predictor", "bayes_rnn.predict", "bayes_rnn.export",
-                                    "bayes_rnn.export_c", "bayes_rnn.export_onnx", "bayes_rnn.model_file",
-                                    "bayes_rnn.c_library"])
+                                    "bayes_rnn.export_c", "bayes_rnn.export_html", "bayes_rnn.export_onnx",
+                                    "bayes_rnn.characters", "bayes_rnn.model_file", "bayes_rnn.c_library"])
 def test_prediction_and_export_import_numpy_only(module):
     assert imported_with(module) & THIRD_PARTY == {"numpy"}
 

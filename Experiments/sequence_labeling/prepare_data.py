@@ -7,8 +7,7 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 
 from Experiments.shared.config import experiment_folder
-from Experiments.shared.data.archives import check_md5, decode, read_file, read_named_files, source_names
-from Experiments.shared.data.labelled_texts import own_text
+from Experiments.shared.data.archives import check_md5, decode, read_named_files, read_text, source_names
 from Experiments.shared.data.own_language import ARCHIVES
 from Experiments.shared.data.prepare import (
     DOWNLOADED_SOURCE,
@@ -142,7 +141,7 @@ def read_own(source, share):
     share : float
         Share of the sentences in the validation part, and in the test part, drawn with a fixed seed.
     """
-    raw = parse_own_sentences(own_text(read_file(source), source), source)
+    raw = parse_own_sentences(read_text(source), source)
     count = len(raw.offsets) - 1
     held_out = int(round(share * count))
     if not held_out:

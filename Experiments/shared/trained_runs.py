@@ -12,8 +12,7 @@ from theano_rnn.tokens import END_OF_LINE, word_tokens
 
 from .cli import add_device_option
 from .config import Setting, path, positive_integer, positive_number, seed
-from .data.archives import read_file
-from .data.labelled_texts import own_text
+from .data.archives import decode, read_file
 from .data.own_language import separated_words
 from .data.prepared_folder import PARTS
 from .data.tagged_sentences import encode_sentences, parse_own_sentences
@@ -189,7 +188,7 @@ def _restored(settings, data, checkpoint, arguments):
 
 def _read(file):
     content = sys.stdin.buffer.read() if file == STANDARD_INPUT else read_file(file)
-    return own_text(content, _name(file))
+    return decode(content, _name(file))
 
 
 def _name(file):

@@ -265,7 +265,8 @@ const compressedModel = (function () {
         }
 
         /* Return by how much a word increases the probability of the best class: the difference from the text without
-         * this word. */
+         * this word. This leaves out one place in the text, and the words behind it move up. In Python,
+         * ClassPredictor.influence leaves out all places of a word at once, and reads no more words for that. */
         influence(prediction, index) {
             const rows = prediction.words.map((word) => word.row);
             if (!prediction.words[index].isRead) return 0;

@@ -1,5 +1,7 @@
-"""Base class of Bayesian layers."""
+"""Base class of Bayesian layers, and the Bayesian layers of a network."""
 
+from theano_rnn.errors import ReportedError
+from theano_rnn.network import named_layers
 from theano_rnn.ops.normal_noise import NormalNoise
 
 import theano
@@ -7,7 +9,7 @@ import theano.tensor as T
 
 from ..variational import random_variable
 
-__all__ = ["BayesianLayer"]
+__all__ = ["BayesianLayer", "bayesian_layers"]
 
 
 class BayesianLayer(object):
@@ -60,3 +62,27 @@ class BayesianLayer(object):
         training examples (arXiv:1810.10927, section 2).
         """
         return sum((variable.kl() for variable in self.random_variables), T.constant(0, dtype=theano.config.floatX))
+
+
+def bayesian_layers(network):
+    """Return the Bayesian layers of a network.
+
+    Parameters
+    ----------
+    network : lasagne.layers.Layer, list of lasagne.layers.Layer, or bayes_rnn.models network
+        A Lasagne network is given by its output layer or layers.
+
+    Returns
+    -------
+    list of BayesianLayer
+        Bottom first, at least one.
+
+    Raises
+    ------
+    ReportedError
+        If there is no Bayesian layer, or two layers have the same name.
+    """
+    found = [layer for layer in named_layers(network).values() if isinstance(layer, BayesianLayer)]
+    if not found:
+        raise ReportedError("the network has no Bayesian layer; use the layers of bayes_rnn.layers")
+    return found

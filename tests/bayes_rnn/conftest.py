@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from helpers.random_models import random_models
+from helpers.compressed_models import random_models
 
 from bayes_rnn.export import save_model
 

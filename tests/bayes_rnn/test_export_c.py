@@ -18,7 +18,7 @@ from helpers.compressed_models import (
     MODELS,
     NEWS_WORDS,
     PIECES,
-    WORDS,
+    VOCABULARY,
     texts,
 )
 from hypothesis import HealthCheck, given, settings
@@ -36,8 +36,6 @@ WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"]
 
 pytestmark = pytest.mark.skipif(not COMPILER, reason="no C compiler")
 examples = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
-
-
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +191,7 @@ def test_samples(models, name):
 class State(ctypes.Structure):
     """State of the model "words" in C."""
 
-    _fields_ = [("h", ctypes.c_float * 5), ("c", ctypes.c_float * 5), ("scores", ctypes.c_float * len(WORDS)),
+    _fields_ = [("h", ctypes.c_float * 5), ("c", ctypes.c_float * 5), ("scores", ctypes.c_float * len(VOCABULARY)),
                 ("count", ctypes.c_size_t)]
 
 
@@ -216,7 +214,7 @@ def test_functions_of_a_language_model_in_c(models, library):
     assert c.words_read(ctypes.byref(state), b"sat\n\ndog cat\n", ctypes.c_size_t(13)) == 0
     h, _ = with_numpy.final_state(with_numpy.rows(["sat", "<eos>", "<eos>", "dog", "cat"])[None])
     np.testing.assert_allclose(list(state.h), h[0], atol=1e-6)
-    log_probabilities = (ctypes.c_float * len(WORDS))()
+    log_probabilities = (ctypes.c_float * len(VOCABULARY))()
     c.words_log_probabilities(ctypes.byref(state), log_probabilities)
     scores = with_numpy.scores(h)[0]
     np.testing.assert_allclose(list(log_probabilities), scores - np.log(np.exp(scores).sum()), atol=1e-5)
@@ -226,10 +224,10 @@ def test_functions_of_a_language_model_in_c(models, library):
         drawn.append(c.words_sample(ctypes.byref(state), ctypes.c_double(random.rand()), ctypes.c_double(1)))
     text = " ".join(["sat \n \n dog cat"] + [c.words_token(token).decode("utf-8") for token in drawn])
     assert text.split() == with_numpy.sample(8, 3, "sat\n\ndog cat\n").split()
-    assert c.words_token(0) == b"\n" and c.characters_token(2) and c.words_token(len(WORDS)) is None
-    assert c.words_sample(ctypes.byref(state), ctypes.c_double(1 - 1e-16), ctypes.c_double(1)) == len(WORDS) - 1
+    assert c.words_token(0) == b"\n" and c.characters_token(2) and c.words_token(len(VOCABULARY)) is None
+    assert c.words_sample(ctypes.byref(state), ctypes.c_double(1 - 1e-16), ctypes.c_double(1)) == len(VOCABULARY) - 1
     before = list(state.h)
-    for token in (-1, len(WORDS)):                  # of no effect
+    for token in (-1, len(VOCABULARY)):                  # of no effect
         c.words_advance(ctypes.byref(state), token)
     assert list(state.h) == before
 

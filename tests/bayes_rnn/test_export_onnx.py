@@ -9,6 +9,7 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 import pytest
+from helpers.compressed_models import CHARACTERS, CLASSIFIER, random_arrays
 
 from bayes_rnn.export import main, save_model
 from bayes_rnn.export_onnx import onnx_model
@@ -18,29 +19,22 @@ REASON = "install requirements/onnx.txt"
 
 
 def arrays(inputs, outputs, units, embedding=None):
-    rng = np.random.RandomState(inputs)
-    computed = rng.rand(4 * units) < 0.6
-    gates = computed.sum()
-    shapes = {"W_in": (inputs, gates), "W_hid": (units, gates), "b": (gates,), "W_out": (units, outputs),
-              "b_out": (outputs,)}
-    if embedding is not None:
-        shapes["embedding"] = (embedding, inputs)
-    values = {name: rng.randn(*shape) for name, shape in sorted(shapes.items())}
-    values["gate_constants"] = np.where(rng.rand(4 * units) < 0.4, rng.randint(2, size=4 * units), rng.rand(4 * units))
-    return dict({name: array.astype("float32") for name, array in values.items()}, gate_is_computed=computed)
+    """Return the arrays of a model in which some gates are always open or closed."""
+    values, rng = random_arrays(inputs, outputs, inputs, embedding, units), np.random.RandomState(inputs)
+    saturated = rng.rand(4 * units) < 0.4
+    values["gate_constants"][saturated] = rng.randint(2, size=saturated.sum())
+    return values
 
 
 def classifier(inputs, outputs, units, gate):
     words = ["<start>", "good", "bad"]
-    return ClassPredictor(arrays(inputs, outputs, units, len(words)), {
-        "kind": "text", "dataset": "IMDB", "config": "LLLCCL", "gate_nonlinearity": gate, "words": words,
-        "classes": ["c%d" % k for k in range(max(outputs, 2))], "length": 9, "lower_case": True})
+    return ClassPredictor(arrays(inputs, outputs, units, len(words)), dict(
+        CLASSIFIER, gate_nonlinearity=gate, words=words, classes=["c%d" % k for k in range(max(outputs, 2))], length=9,
+        lower_case=True))
 
 
 def language_model(units=5):
-    return NextTokenPredictor(arrays(2, 4, units), {
-        "kind": "characters", "dataset": "PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid", "words": ["a", "_"],
-        "vocabulary": ["a", "b", "_", "\n"]})
+    return NextTokenPredictor(arrays(2, 4, units), dict(CHARACTERS, words=["a", "_"]))
 
 
 def run(model, outputs, **inputs):

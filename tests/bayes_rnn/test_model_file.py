@@ -8,7 +8,7 @@ from theano_rnn.numpy_predictor import _front_decoded
 
 import numpy as np
 import pytest
-from helpers.random_models import CHARACTERS, CLASSIFIER, WORDS, random_arrays
+from helpers.compressed_models import CHARACTERS, CLASSIFIER, WORDS, random_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

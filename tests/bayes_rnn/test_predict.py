@@ -10,7 +10,7 @@ from theano_rnn.npz_store import save_arrays
 
 import numpy as np
 import pytest
-from helpers.random_models import CLASSIFIER
+from helpers.compressed_models import CLASSIFIER
 
 from bayes_rnn import predict
 from bayes_rnn.export import save_model

@@ -9,7 +9,7 @@ from theano_rnn.npz_store import load_arrays, save_arrays
 
 import numpy as np
 import pytest
-from helpers.random_models import CHARACTERS, CLASSIFIER, UNITS, WORDS, random_arrays
+from helpers.compressed_models import CHARACTERS, CLASSIFIER, UNITS, WORDS, random_arrays
 
 from bayes_rnn.export import save_model
 from bayes_rnn.predictor import GATE_NONLINEARITIES, ClassPredictor, NextTokenPredictor, load_model, log_softmax

@@ -11,14 +11,14 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 
-from faults import judge  # noqa: E402
-from faults.classes import CLASSES, INTERRUPTIONS, OPTIONAL  # noqa: E402
+from faults import verdicts  # noqa: E402
+from faults.cases import CLASSES, INTERRUPTIONS, OPTIONAL  # noqa: E402
 from faults.fuzz import fuzz  # noqa: E402
-from faults.processes import kill_programs, soak  # noqa: E402
-from faults.world import PROGRAMS, World  # noqa: E402
+from faults.killed_programs import kill_programs, soak  # noqa: E402
+from faults.valid_inputs import PROGRAMS, World  # noqa: E402
 
 #: Verdicts in the order of the columns.
-COLUMNS = (judge.REFUSED, judge.SURVIVED, judge.ACCEPTED, judge.FAILED)
+COLUMNS = (verdicts.REFUSED, verdicts.SURVIVED, verdicts.ACCEPTED, verdicts.FAILED)
 
 
 def try_class(name, world, seed, count, keep=None, report=None):
@@ -28,9 +28,9 @@ def try_class(name, world, seed, count, keep=None, report=None):
     cases = dict(CLASSES, **OPTIONAL)[name](world, generator)
     for number in range(count):
         case = next(cases)
-        verdict = judge.try_case(case, keep)
+        verdict = verdicts.try_case(case, keep)
         counts[verdict.kind] += 1
-        if verdict.kind == judge.FAILED:
+        if verdict.kind == verdicts.FAILED:
             failures.append((case.title, verdict.reason))
         if report:
             report(number, case, verdict)

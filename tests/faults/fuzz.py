@@ -21,8 +21,8 @@ from Experiments.shared.data.vocabulary import Vocabulary
 from Experiments.shared.data.word_vectors import read_vectors
 from Experiments.shared.run_folder import RunFolder
 
-from . import damage, judge
-from .world import write
+from . import damage, verdicts
+from .valid_inputs import write
 
 __all__ = ["fuzz", "READERS"]
 
@@ -116,13 +116,13 @@ def fuzz(world, seed, seconds, keep=None):
     for name, (ending, read, valid) in _readers(world).items():
         folder = os.path.join(world.folder, "fuzz", name.replace(" ", "-"))
         os.makedirs(folder, exist_ok=True)
-        found = judge.in_child(lambda name=name, ending=ending, read=read, valid=valid, folder=folder: json.dumps(
+        found = verdicts.in_child(lambda name=name, ending=ending, read=read, valid=valid, folder=folder: json.dumps(
             _fuzz_reader(random.Random("%s %s" % (seed, name)), folder, ending, read, valid, seconds, keep)),
             folder, seconds + 2 * LONGEST)
         counts, failures = json.loads(found.result) if found.status == 0 else (
-            {judge.FAILED: 1}, [("the process", "status %s: %s" % (found.status, found.errors[-300:]))])
-        if found.growth > judge.MOST_MEMORY:
-            counts[judge.FAILED] = counts.get(judge.FAILED, 0) + 1
+            {verdicts.FAILED: 1}, [("the process", "status %s: %s" % (found.status, found.errors[-300:]))])
+        if found.growth > verdicts.MOST_MEMORY:
+            counts[verdicts.FAILED] = counts.get(verdicts.FAILED, 0) + 1
             failures.append(("memory", "%.1f GB" % (found.growth / 1e9)))
         results[name] = collections.Counter(counts), failures
     return results
@@ -142,11 +142,11 @@ def _fuzz_reader(generator, folder, ending, read, valid, seconds, keep):
         signal.alarm(LONGEST)
         try:
             read(path)
-            counts[judge.ACCEPTED] += 1
+            counts[verdicts.ACCEPTED] += 1
         except ReportedError:
-            counts[judge.REFUSED] += 1
+            counts[verdicts.REFUSED] += 1
         except Exception as error:
-            counts[judge.FAILED] += 1
+            counts[verdicts.FAILED] += 1
             place = traceback.extract_tb(error.__traceback__)[-1]
             failures.append(("%s, line %d" % (os.path.basename(place.filename), place.lineno), repr(error)[:300]))
             if keep:

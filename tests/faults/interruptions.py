@@ -18,8 +18,8 @@ from helpers import running
 from Experiments.shared import cli
 from Experiments.shared.data.prepare import preparation_lock
 
-from .judge import MUST, NEVER, REFUSAL, SAME, Case
-from .world import PROGRAMS, write_files
+from .valid_inputs import PROGRAMS, write_files
+from .verdicts import MUST, NEVER, REFUSAL, SAME, Case
 
 __all__ = ["signals", "full_disk", "forbidden", "pipes", "two_processes"]
 

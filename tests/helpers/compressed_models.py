@@ -7,54 +7,91 @@ from hypothesis import strategies as st
 
 from bayes_rnn.predictor import ClassPredictor, NextTokenPredictor
 
-__all__ = ["MODELS", "CLASSIFIERS", "LANGUAGE_MODELS", "NEWS_WORDS", "WORDS", "PIECES", "texts", "text_model",
-           "language_model"]
+__all__ = ["CHARACTERS", "CLASSIFIER", "CLASSIFIERS", "LANGUAGE_MODELS", "MODELS", "NEWS_WORDS", "PIECES", "UNITS",
+           "VOCABULARY", "WORDS", "random_arrays", "random_models", "texts"]
+
+UNITS = 4
 
 
-def arrays(inputs, outputs, units, embedding=None, seed=0, density=1.0):
+def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=1.):
+    """Return the arrays of a model, and with an embedding if it has a number of words.
+
+    Parameters
+    ----------
+    inputs, outputs, units : int
+    seed : int
+    embedding : int, optional
+        Number of words.
+    density : float
+        Share of the weights that are not zero.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+    """
     rng = np.random.RandomState(seed)
     computed = rng.rand(4 * units) < 0.7
     gates = computed.sum()
-    shapes = {"W_in": (inputs, gates), "W_hid": (units, gates), "b": (gates,), "W_out": (units, outputs),
-              "b_out": (outputs,), "gate_constants": (4 * units,)}
+    arrays = {"W_in": rng.randn(inputs, gates), "W_hid": rng.randn(units, gates), "b": rng.randn(gates),
+              "W_out": rng.randn(units, outputs), "b_out": rng.randn(outputs), "gate_constants": rng.rand(4 * units)}
     if embedding is not None:
-        shapes["embedding"] = (embedding, inputs)
-    values = {name: rng.randn(*shape) * (rng.rand(*shape) < density) for name, shape in sorted(shapes.items())}
-    values["gate_constants"] = rng.rand(4 * units)
-    return dict({name: array.astype("float32") for name, array in values.items()}, gate_is_computed=computed)
+        arrays["embedding"] = rng.randn(embedding, inputs)
+    for name in sorted(set(arrays) - {"gate_constants"}):
+        arrays[name] = arrays[name] * (rng.rand(*arrays[name].shape) < density)
+    arrays = dict((name, array.astype("float32")) for name, array in arrays.items())
+    return dict(arrays, gate_is_computed=computed)
 
 
-def text_model(words, inputs, outputs, units, gate, classes, length, lower_case, pruned=(), **options):
-    metadata = {"kind": "text", "dataset": "D */ ??/", "config": "LLLCCL", "gate_nonlinearity": gate, "words": words,
-                "classes": classes, "length": length, "lower_case": lower_case}
+# -- three small models ------------------------------------------------------------------------------------------------
+
+CLASSIFIER = {"kind": "text", "dataset": "IMDB", "config": "LLLCCL", "gate_nonlinearity": "hard_sigmoid",
+              "classes": ["negative", "positive"], "length": 8, "lower_case": False,
+              "words": ["good", "bad", "<start>"]}
+CHARACTERS = {"kind": "characters", "dataset": "Char_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
+              "words": ["a", "\n"], "vocabulary": ["a", "b", "_", "\n"]}
+WORDS = {"kind": "words", "dataset": "Word_PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid",
+         "words": ["<eos>", "cat"], "vocabulary": ["<eos>", "cat", "sat", "<unk>", "dog"]}
+
+
+def random_models():
+    """Return a model of each kind: dict of str to Predictor."""
+    return {"text": ClassPredictor(random_arrays(2, 1, embedding=3), CLASSIFIER),
+            "characters": NextTokenPredictor(random_arrays(2, 4), CHARACTERS),
+            "words": NextTokenPredictor(random_arrays(2, 5), WORDS)}
+
+
+# -- models with unusual words and sizes, for exports ------------------------------------------------------------------
+
+def classifier(words, inputs, outputs, units, gate, classes, length, lower_case, pruned=(), **options):
+    metadata = dict(CLASSIFIER, dataset="D */ ??/", gate_nonlinearity=gate, words=words, classes=classes, length=length,
+                    lower_case=lower_case)
     if pruned:
         metadata["pruned_words"] = list(pruned)
-    return ClassPredictor(arrays(inputs, outputs, units, len(words), **options), metadata)
+    return ClassPredictor(random_arrays(inputs, outputs, embedding=len(words), units=units, **options), metadata)
 
 
 def language_model(kind, words, vocabulary, units, **options):
-    metadata = {"kind": kind, "dataset": "PTB", "config": "LCIL", "gate_nonlinearity": "sigmoid", "words": words,
-                "vocabulary": vocabulary}
-    return NextTokenPredictor(arrays(len(words), len(vocabulary), units, **options), metadata)
+    metadata = dict(WORDS, kind=kind, dataset="PTB", words=words, vocabulary=vocabulary)
+    return NextTokenPredictor(random_arrays(len(words), len(vocabulary), units=units, **options), metadata)
 
 
 # All letters with two cases are words of this model, so that its tables for lower case are complete.
 LETTERS = [chr(code) for code in range(0x110000) if chr(code).lower() != chr(code) or chr(code).upper() != chr(code)]
 NEWS_WORDS = ["<start>", "<outside>", "good", "stra\xdfe", "\u03b1\u03c2", "\u03b1\u03c3\u03b1", "\u65e5\u672c", "i",
               "\U0001d400"] + [letter for letter in LETTERS if tokenize(letter) and letter != "i"]
-CHARACTERS = ["a", "b", "_", "\n", "\xe9", "\ufffd", "\\", "'", "?", "\U0001f600", "\t"]
-WORDS = ["<eos>", "cat", "sat", "<unk>", "dog", "\xe9t\xe9", "c\ufffdt", "?"]
+ALPHABET = ["a", "b", "_", "\n", "\xe9", "\ufffd", "\\", "'", "?", "\U0001f600", "\t"]
+VOCABULARY = ["<eos>", "cat", "sat", "<unk>", "dog", "\xe9t\xe9", "c\ufffdt", "?"]
 MODELS = {
-    "reviews": lambda: text_model(["good", "bad", "<start>"], 2, 1, 8, "hard_sigmoid", ["negative", "positive"], 12,
+    "reviews": lambda: classifier(["good", "bad", "<start>"], 2, 1, 8, "hard_sigmoid", ["negative", "positive"], 12,
                                   False),
-    "news": lambda: text_model(NEWS_WORDS, 10, 4, 6, "sigmoid", ['"W\xf6rld"', "?" * 3 + "/\\", "Business", "Sci"], 20,
+    "news": lambda: classifier(NEWS_WORDS, 10, 4, 6, "sigmoid", ['"W\xf6rld"', "?" * 3 + "/\\", "Business", "Sci"], 20,
                                True, ["bad", "</s>"]),
-    "sparse": lambda: text_model(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 7, "hard_sigmoid",
+    "sparse": lambda: classifier(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 7, "hard_sigmoid",
                                  list("abc"), 30, False, density=0.1),
-    "empty": lambda: text_model([], 0, 2, 0, "sigmoid", ["a", "b"], 1, True),
-    "no_inputs": lambda: text_model(["good", "bad"], 0, 2, 3, "sigmoid", ["a", "b"], 5, False),
-    "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], CHARACTERS, 5),
-    "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], WORDS, 5),
+    "empty": lambda: classifier([], 0, 2, 0, "sigmoid", ["a", "b"], 1, True),
+    "no_inputs": lambda: classifier(["good", "bad"], 0, 2, 3, "sigmoid", ["a", "b"], 5, False),
+    "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], ALPHABET, 5),
+    "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], VOCABULARY, 5),
     "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.1),
 }
 CLASSIFIERS, LANGUAGE_MODELS = ["reviews", "news", "sparse", "empty", "no_inputs"], ["characters", "words", "strict"]

@@ -11,7 +11,7 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 import pytest
-from helpers.random_models import random_models
+from helpers.compressed_models import random_models
 
 from bayes_rnn.export import save_model
 

@@ -151,7 +151,14 @@ def decode(content, name, keeps_mark=False):
     Returns
     -------
     str
+
+    Raises
+    ------
+    ReportedError
+        If the content is not UTF-8.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ReportedError("%s is encoded as UTF-16, expected UTF-8; save it as UTF-8" % name)
     content = content if keeps_mark else without_mark(content)
     try:
         return content.decode("utf-8")
@@ -160,7 +167,7 @@ def decode(content, name, keeps_mark=False):
         raise ReportedError("%s, line %d: not valid UTF-8; use an undamaged copy" % (name, line)) from error
 
 
-def csv_rows(text, name):
+def csv_rows(text, name, advice="use an undamaged copy", **form):
     r"""Yield the place and the fields of each row of a csv file; a malformed row is an error.
 
     Parameters
@@ -169,6 +176,10 @@ def csv_rows(text, name):
         From `decode`. Fields may have any length.
     name : str
         Name of the file.
+    advice : str
+        End of the error message.
+    form : dict
+        For `csv.reader`, such as a delimiter.
 
     Yields
     ------
@@ -183,13 +194,12 @@ def csv_rows(text, name):
     [('x.csv, line 1', ['1', 'a, b']), ('x.csv, line 2', ['2', 'c'])]
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))        # by default, 128 kB
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), **dict({"strict": True}, **form))
     try:
         for row in rows:
             yield "%s, line %d" % (name, rows.line_num), row
     except csv.Error as error:
-        raise ReportedError("%s, line %d: malformed row (%s); use an undamaged copy"
-                            % (name, rows.line_num, error)) from error
+        raise ReportedError("%s, line %d: malformed row (%s); %s" % (name, rows.line_num, error, advice)) from error
 
 
 def check_md5(content, expected, name):

@@ -1,25 +1,21 @@
 """Own labelled texts: csv, tsv and JSON lines, folders of texts per class, and their split into three parts."""
 
-import codecs
 import collections
 import csv
-import io
 import json
 import os
 import re
-import sys
 
 from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from .archives import decode, decompressed, read_file
+from .archives import csv_rows, decode, decompressed, read_file, read_text
 from .prepare import SPLIT_SEED
 from .prepared_folder import PARTS
 from .text_classification import checked_document
 
-__all__ = ["LabelledTexts", "Columns", "read_labelled_texts", "with_held_out_parts", "own_text",
-           "SOURCE_HELP"]
+__all__ = ["LabelledTexts", "Columns", "read_labelled_texts", "with_held_out_parts", "SOURCE_HELP"]
 
 #: Texts, their labels, and where each was read ("my.csv, line 3"), for error messages: three lists of str.
 LabelledTexts = collections.namedtuple("LabelledTexts", "texts labels places")
@@ -130,20 +126,6 @@ def with_held_out_parts(parts, share=0.1, required=False):
     return collections.OrderedDict((part, divided[part]) for part in PARTS)
 
 
-def own_text(content, name):
-    """Return a text of the user from UTF-8 bytes, with or without a byte order mark.
-
-    Parameters
-    ----------
-    content : bytes
-    name : str
-        For error messages.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ReportedError("%s is encoded as UTF-16, expected UTF-8; save it as UTF-8" % name)
-    return decode(content[len(codecs.BOM_UTF8):] if content.startswith(codecs.BOM_UTF8) else content, name)
-
-
 def _check_classes(parts):
     train = parts["train"]
     classes = set(train.labels)
@@ -206,7 +188,7 @@ def _read_classes(folder):
             raise ReportedError("%s has no file *.txt; expected the texts of the class %r" % (path, label))
         for name in names:
             place = os.path.join(path, name)
-            _add(part, own_text(read_file(place), place), label, place)
+            _add(part, read_text(place), label, place)
     return part
 
 
@@ -216,8 +198,7 @@ def _read_table(path, columns):
     match = TABLE_NAME.match(os.path.basename(path))
     if not match:
         raise ReportedError("%s is not a csv, tsv or jsonl file (by its name); expected %s" % (path, SOURCE_HELP))
-    content = read_file(path)
-    text = own_text(decompressed(content, path.lower()), path)
+    text = decode(decompressed(read_file(path), path.lower()), path)
     kind = match.group(2).lower()
     part = _read_json_lines(text, path, columns) if kind == "jsonl" else _read_rows(text, path, kind, columns)
     if not part.texts:
@@ -272,16 +253,13 @@ def _label(value):
 
 def _read_rows(text, path, kind, columns):
     """Read a table of comma-separated (also semicolon) or tab-separated values."""
-    limit = csv.field_size_limit(sys.maxsize)           # texts may be longer than 128 kB
     try:
-        rows = _rows_of(text, path, delimiter=_delimiter(text) if kind == "csv" else "\t")
+        rows = _rows_of(text, path, delimiter=_delimiter(text, path) if kind == "csv" else "\t")
     except ReportedError:
         if kind == "csv":
             raise
         # Texts with quotes that do not enclose a field.
         rows = _rows_of(text, path, delimiter="\t", quoting=csv.QUOTE_NONE)
-    finally:
-        csv.field_size_limit(limit)
     part = LabelledTexts([], [], [])
     if not rows:
         return part
@@ -292,26 +270,23 @@ def _read_rows(text, path, kind, columns):
     return part
 
 
-def _delimiter(text):
+def _delimiter(text, path):
     """Return the delimiter of a csv file: the one that divides the first line into most fields."""
     first = text.lstrip().split("\n", 1)[0]
-    return max(",;\t", key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), [])))
+    rows = {delimiter: next(csv_rows(first, path, strict=False, delimiter=delimiter), (path, []))[1]
+            for delimiter in ",;\t"}
+    return max(rows, key=lambda delimiter: len(rows[delimiter]))
 
 
 def _rows_of(text, path, **form):
     """Return the rows that are not blank, with their places: list of (str, list of str); all have equal length."""
-    rows, reader = [], csv.reader(io.StringIO(text, newline=""), strict=True, **form)
-    try:
-        for row in reader:
-            place = "%s, line %d" % (path, reader.line_num)
-            if rows and row and len(row) != len(rows[0][1]):
-                raise ReportedError("%s: expected %d columns, as in the first line, got %d; enclose a text that "
-                                    "contains the delimiter in double quotes" % (place, len(rows[0][1]), len(row)))
-            if row:
-                rows.append((place, row))
-    except csv.Error as error:
-        raise ReportedError("%s, line %d: malformed row (%s); enclose a text in double quotes, and write a double "
-                            "quote in it twice" % (path, reader.line_num, error)) from error
+    rows, advice = [], "enclose a text in double quotes, and write a double quote in it twice"
+    for place, row in csv_rows(text, path, advice, **form):
+        if rows and row and len(row) != len(rows[0][1]):
+            raise ReportedError("%s: expected %d columns, as in the first line, got %d; enclose a text that contains "
+                                "the delimiter in double quotes" % (place, len(rows[0][1]), len(row)))
+        if row:
+            rows.append((place, row))
     if rows and len(rows[0][1]) < 2:
         raise ReportedError("%s: expected at least two columns, text and label, got one" % rows[0][0])
     return rows

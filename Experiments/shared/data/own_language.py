@@ -7,8 +7,7 @@ import re
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import UNKNOWN_WORD
 
-from .archives import read_file
-from .labelled_texts import own_text
+from .archives import read_text
 from .prepared_folder import PARTS
 from .vocabulary import ordered_words
 
@@ -98,7 +97,7 @@ def with_unknown_words(texts, largest):
 
 
 def _text(path):
-    return own_text(read_file(path), path).replace("\r\n", "\n").replace("\r", "\n")
+    return read_text(path).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cut(text, position, reach):

@@ -20,7 +20,7 @@ from Experiments.shared.data.prepare import find_data_set
 from Experiments.shared.data.prepare import main as prepare_main
 from Experiments.shared.tasks import build_task
 
-from . import judge
+from . import verdicts
 
 __all__ = ["World", "PROGRAMS", "digest_of_folder"]
 
@@ -123,7 +123,7 @@ class World(object):
             return self._finished(program).path
         path = self._path("runs", program)
         self.compile(program)
-        ending = judge.in_child(lambda: self.main(program, self.arguments(program, path)), self.folder, 600, None)
+        ending = verdicts.in_child(lambda: self.main(program, self.arguments(program, path)), self.folder, 600, None)
         if ending.status != 0:
             raise RuntimeError("the tiny run of %s failed: %s" % (program, ending.errors))
         return path

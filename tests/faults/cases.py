@@ -22,8 +22,8 @@ from Experiments.shared.data import word_vectors
 from Experiments.shared.data.vocabulary import VOCABULARY_FILE
 
 from . import damage, interruptions
-from .judge import ANY, MUST, NEVER, SAME, Case
-from .world import PROGRAMS, digest_of_data, write, write_files
+from .valid_inputs import PROGRAMS, digest_of_data, write, write_files
+from .verdicts import ANY, MUST, NEVER, SAME, Case
 
 __all__ = ["CLASSES", "INTERRUPTIONS", "OPTIONAL"]
 
