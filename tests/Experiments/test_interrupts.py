@@ -1,9 +1,6 @@
 """Ctrl-C at chosen moments of real programs: a module on PYTHONPATH sends SIGINT at a certain import."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from helpers import running
@@ -56,10 +53,8 @@ def test_other_programs_that_are_interrupted_by_an_import(interrupted, experimen
 
 
 def test_the_predictor(interrupting):
-    process = subprocess.run(
-        [sys.executable, "-m", "bayes_rnn.predictor", "--help"], cwd=running.ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=interrupting, INTERRUPTED_IMPORT="numpy"))
-    assert (process.returncode, process.stdout, process.stderr) == (130, b"", b"\ninterrupted\n")
+    ended = running.run_module("bayes_rnn.predict", ["--help"], PYTHONPATH=interrupting, INTERRUPTED_IMPORT="numpy")
+    assert ended == (130, "", "\ninterrupted\n")
 
 
 def test_a_script_of_the_user_keeps_its_handler(tmp_path):

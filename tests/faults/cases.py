@@ -14,6 +14,7 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 from helpers import running
 
+from bayes_rnn import predict as predict_program
 from bayes_rnn import predictor
 from bayes_rnn.config import parse_config
 from Experiments.shared import cli, train_and_evaluate
@@ -70,7 +71,7 @@ def models(world, random):
     """Compressed models that are damaged or crafted, read by the predictor."""
     def predict(path, is_text):
         arguments = [["A good film about a dog"], ["--sample", "20", "--seed", "3"]][not is_text]
-        predictor.main([path] + arguments)
+        predict_program.main([path] + arguments)
         model = predictor.load_model(path)
         values = model.predict(["A good film"]) if is_text else np.array(model.cross_entropy("the dog\n"))
         if not np.isfinite(values).all():
@@ -355,7 +356,7 @@ def settings(world, random):
             ["--recipe", value], ["--vectors", value], ["--vectors-norm", value], [experiment.dialect.resume]])
 
     def predict(arguments):
-        predictor.main(arguments)
+        predict_program.main(arguments)
 
     model = {program: os.path.join(world.run(program), "compressed.npz") for program in ("IMDB", "Word_PTB")}
     programs = sorted(world.programs) + ["predictor", "run_compressed", "prepare"]

@@ -105,13 +105,24 @@ def start_python(code, **environment):
     return _start(["-c", code], ROOT, environment)
 
 
+def run_module(name, arguments, **environment):
+    """Run ``python -m name`` from the project's root folder; return exit status, stdout and stderr."""
+    return wait(_start(["-m", name] + list(arguments), ROOT, environment))
+
+
 def _start(arguments, folder, environment):
     python_path = [entry for entry in (environment.pop("PYTHONPATH", None), ROOT) if entry]
     return subprocess.Popen(
         [sys.executable] + arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={name: value for name, value in
              dict(os.environ, PYTHONPATH=os.pathsep.join(python_path), **environment).items() if value is not None},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        preexec_fn=_receive_signals)
+
+
+def _receive_signals():
+    """Let a child get the signals that shells let background processes ignore, and nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait(process):
