@@ -14,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 PYTHON=${PYTHON:-$PWD/venv/bin/python}
 PROGRAMS=(munged slurmctld slurmd sbatch srun squeue scontrol scancel)
-TABLE=(emnlp-2 --demo --rows Word_PTB/LCIL --seeds 0 1 2 --epochs 10)
+# A run must take longer than Slurm needs to preempt it: a few seconds.
+TABLE=(emnlp-2 --demo --rows Word_PTB/LCIL --seeds 0 1 2 --epochs 30)
 WAIT=${WAIT:-300}                           # seconds after which a step counts as failed
 # The compile cache of the other tests. By default, each node has its own.
 export THEANO_FLAGS=base_compiledir=$HOME/.theano,${THEANO_FLAGS:-}
