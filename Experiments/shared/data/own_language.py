@@ -51,7 +51,7 @@ def read_own_text(source, share):
     Raises
     ------
     ReportedError
-        If a file is missing, not UTF-8, or a part is empty.
+        If a file is missing, not plain text in UTF-8, or a part is empty.
     """
     if os.path.isdir(source):
         texts = collections.OrderedDict((part, _text(os.path.join(source, part + ".txt"))) for part in PARTS)
@@ -97,7 +97,12 @@ def with_unknown_words(texts, largest):
 
 
 def _text(path):
-    return read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:           # a damaged or empty archive without an extension, for example
+        raise ReportedError("%s, line %d: the file contains a null character, so it is not plain text; use a text file "
+                            "or an archive of the published corpus"
+                            % (path, text[:text.index("\0")].count("\n") + 1))
+    return text
 
 
 def _cut(text, position, reach):

@@ -115,6 +115,8 @@ def test_own_tagged_sentences(tmp_path, separator):
     ("sequence_labeling", "a B\nc D e\n", [], "my.txt, line 2: expected 'token tag', got 'c D e'"),
     ("sequence_labeling", "a B\n\nc D\n", [], "my.txt has only 2 sentences (blank lines end sentences), too few"),
     ("Word_PTB", "a\n", [], "part of {} is empty; use a longer text"),
+    ("Word_PTB", "a\nb \0 c\n", [], "{}, line 2: the file contains a null character, so it is not plain text; use a "
+                                    "text file or an archive of the published corpus"),
     ("Word_PTB", TEXT, ["--words", "0"], "--words must be a positive integer, got 0"),
     ("Char_PTB", TEXT, ["--holdout", "0.6"], "--holdout must be a number in (0, 0.5), got 0.6"),
 ])
