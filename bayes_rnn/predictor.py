@@ -68,9 +68,9 @@ def load_model(model, backend="auto"):
     return loaded
 
 
-def model_names():
-    """Return the names of the models of the project, in the folder ``models``: sorted list of str."""
-    return sorted({os.path.splitext(name)[0] for folder in MODEL_FOLDERS if os.path.isdir(folder)
+def model_names(folders=MODEL_FOLDERS):
+    """Return the names of the models in some folders, by default those of the project: sorted list of str."""
+    return sorted({os.path.splitext(name)[0] for folder in folders if os.path.isdir(folder)
                    for name in os.listdir(folder) if name.endswith(".npz")})
 
 

@@ -15,6 +15,7 @@ from theano_rnn.npz_store import write_atomically
 from theano_rnn.numpy_predictor import load_model
 
 from bayes_rnn.model_file import PRECISIONS, PRUNED_WORDS, save_model
+from bayes_rnn.predictor import model_names
 
 from .run_folder import PROJECT, RunFolder
 from .train_and_evaluate import configure_theano, load_trained_data, restore_task
@@ -199,7 +200,7 @@ def with_table(text, folder, readme):
     """
     lines = ["| name | data | bytes | file | compression |", "|---|---|---|---|---|"]
     link = os.path.relpath(folder, os.path.dirname(readme))
-    for name in sorted(name[:-len(".npz")] for name in os.listdir(folder) if name.endswith(".npz")):
+    for name in model_names([folder]):
         path = os.path.join(folder, name + ".npz")
         card = load_model(path).metadata["card"]
         lines.append("| [%s](%s) | %s | %d | %s | %s |" % (
