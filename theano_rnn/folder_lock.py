@@ -31,7 +31,7 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 @contextlib.contextmanager
-def folder_lock(path, title, advice, wait=False, say_waiting=None):
+def folder_lock(path, title, advice, wait=False, say_waiting=None, patience=PATIENCE):
     """Context manager of the lock of a folder.
 
     Parameters
@@ -46,6 +46,8 @@ def folder_lock(path, title, advice, wait=False, say_waiting=None):
         Wait until the other process has ended instead of refusing.
     say_waiting : function without arguments, optional
         Called once if it has to wait for longer than a second.
+    patience : float
+        Seconds until the lock is refused, without `wait`.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def folder_lock(path, title, advice, wait=False, say_waiting=None):
     >>> with folder_lock("Results/run.lock", "Results", "wait"):         # doctest: +SKIP
     ...     pass
     """
-    descriptor = _acquire(path, title, advice, wait, say_waiting)
+    descriptor = _acquire(path, title, advice, wait, say_waiting, patience)
     try:
         with contextlib.suppress(OSError):          # a full disk: the lock holds without its description
             os.ftruncate(descriptor, 0)
@@ -85,7 +87,7 @@ def refuse_locked(path, title, advice):
         os.close(descriptor)
 
 
-def _acquire(path, title, advice, wait, say_waiting):
+def _acquire(path, title, advice, wait, say_waiting, patience):
     began = time.time()
     while True:
         try:
@@ -96,7 +98,7 @@ def _acquire(path, title, advice, wait, say_waiting):
         if _locks(descriptor) and _is_file(descriptor, path):
             return descriptor
         os.close(descriptor)
-        if not wait and time.time() - began > PATIENCE:
+        if not wait and time.time() - began > patience:
             raise ReportedError(_refusal(path, title, advice))
         if say_waiting and time.time() - began > SILENCE:
             say_waiting()

@@ -21,6 +21,7 @@ from . import compile_cache
 from .compile_lock import replace_lock_of_theano
 from .compiler import refuse_missing_compiler, warn_of_missing_compiler
 from .flags import flags_of_user, settings_in_theanorc
+from .parallel_compilation import compile_in_parallel
 
 __all__ = ["configure", "ensure_configured", "resolve_device", "EXCLUDED", "can_link_openblas", "openblas_coretype"]
 
@@ -214,6 +215,12 @@ def _prepare_theano():
     compile_cache.protect_from_other_processes()
     compile_cache.report_full_disk()
     compile_cache.use_precompiled_headers(COMPILER_FLAGS)
+    compile_in_parallel(_threads())
+
+
+def _threads():
+    number = re.match(r"\d+", os.environ.get("OMP_NUM_THREADS", ""))      # "4", or "4,2" for nested loops
+    return int(number.group()) if number else 1
 
 
 def resolve_device(device):
