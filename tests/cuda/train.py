@@ -3,7 +3,8 @@
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
 It writes ``NETWORK.npz``, the state of the task after training, and ``NETWORK.json``, the result of `seen_in` for the
-training step and the losses, to FOLDER. The stand-ins are libraries that are loaded before anything else.
+training step, the losses, and ``differs``, the names of the arrays with other bits after the same training from the
+restored first state, to FOLDER. The stand-ins are libraries that are loaded before anything else.
 """
 
 import importlib
@@ -128,6 +129,17 @@ def _spell_for_opencl():
         operation.c_code, operation.c_code_cache_version = c_code, c_code_cache_version
 
 
+def train(task, steps):
+    """Train for a number of minibatches from the beginning of an epoch, and return the losses."""
+    endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
+    return [task.step(minibatch)[0] for minibatch in itertools.islice(endless, steps)]
+
+
+def copied_state(task):
+    """Return a copy of the arrays that a checkpoint holds."""
+    return OrderedDict((name, array.copy()) for name, array in task.state().items())
+
+
 def main(network, folder, steps="0", *standins):
     """Run the command line."""
     begin(standins)
@@ -137,9 +149,13 @@ def main(network, folder, steps="0", *standins):
     task = make_task(network)
     function = task.compile()
     seen = seen_in(function)
-    endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
-    seen["losses"] = [task.step(minibatch)[0] for minibatch in itertools.islice(endless, int(steps))]
-    np.savez(os.path.join(folder, network + ".npz"), **task.state())
+    first = copied_state(task)
+    seen["losses"] = train(task, int(steps))
+    last = copied_state(task)
+    task.set_state(first)
+    train(task, int(steps))
+    seen["differs"] = [name for name, array in task.state().items() if array.tobytes() != last[name].tobytes()]
+    np.savez(os.path.join(folder, network + ".npz"), **last)
     with open(os.path.join(folder, network + ".json"), "w") as stream:
         json.dump(seen, stream, indent=1, sort_keys=True)
 
