@@ -142,8 +142,8 @@ def kernel_source(name, *sections):
     name : str
         As for `read_source`.
     *sections : str
-        Names of sections, each from a line ``#section name`` to the next one. The text before the first section precedes
-        them.
+        Names of sections, each from a line ``#section name`` to the next one. The text before the first section
+        precedes them.
 
     Returns
     -------
