@@ -52,10 +52,11 @@ def seen_in(function):
     dict
         ``to_gpu``, the names of the variables copied to the GPU; ``from_gpu``, the types of the fetched results;
         ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
+        ``atomic``, operations that add with atomics, in an undetermined order;
         ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
         included.
     """
-    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "double", "recurrence"))
+    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "atomic", "double", "recurrence"))
     from_gpu = []
     for node in _nodes(function.maker.fgraph):
         name = type(node.op).__name__
@@ -67,6 +68,8 @@ def seen_in(function):
             seen["on_host"].add(_describe(node))
         elif name in ("GpuAdvancedIncSubtensor1", "GpuAdvancedIncSubtensor"):
             seen["row_by_row"].add(_describe(node))
+        elif name == "GpuAdvancedIncSubtensor1_dev20":
+            seen["atomic"].add(_describe(node))
         if name == "Scan" or "Recurrence" in name:
             seen["recurrence"].add(name)
         if "float64" in _types(node):

@@ -125,7 +125,8 @@ def test_a_device_in_the_flags_of_theano_wins(drive, monkeypatch, flags, asked, 
 
 
 @pytest.mark.parametrize("experiment, script, arguments", [
-    ("IMDB", "main.py", ["LLLCCL"]), ("Word_PTB", "main.py", ["--eval-only", "nothing"]),
+    ("IMDB", "main.py", ["LLLCCL"]), ("IMDB", "run_compressed.py", []),
+    ("Word_PTB", "main.py", ["--eval-only", "nothing"]),
     ("language_modeling", "main.py", []), ("language_modeling", "finetune.py", []),
     ("language_modeling", "main_overfit.py", []), ("sequence_labeling", "main.py", []),
 ])
