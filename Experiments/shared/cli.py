@@ -276,8 +276,8 @@ def run_compressed(experiment, argv=None):
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
     parser.add_argument("--variants", action="store_true",
                         help="also evaluate smaller files: other precisions, without the list of pruned words")
-    add_device_option(parser, ". It computes the pruned network; the predictor of the compressed one, in NumPy or C, uses "
-                              "the CPU")
+    add_device_option(parser, ". It computes the pruned network; the predictor of the compressed one, in NumPy or C, "
+                              "uses the CPU")
     _add_compiler_option(parser)
     arguments = parser.parse_args(argv)
     with reported_errors(), contextlib.ExitStack() as locks:
