@@ -2,9 +2,10 @@
 
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
-It writes ``NETWORK.npz``, the state of the task after training, and ``NETWORK.json``, the result of `seen_in` for the
-training step, the losses, and ``differs``, the names of the arrays with other bits after the same training from the
-restored first state, to FOLDER. The stand-ins are libraries that are loaded before anything else.
+It trains twice, and writes ``NETWORK.npz`` and ``NETWORK-later.npz``, the states of the task after each, to FOLDER.
+``NETWORK.json`` has the result of `seen_in` for the training step, the losses of the first training, and ``differs``, the
+names of the arrays with other bits after a repetition of the second. If the environment variable TRAIN_FROM is the path
+of a state, the training begins from it. The stand-ins are libraries that are loaded before anything else.
 """
 
 import importlib
@@ -152,13 +153,18 @@ def main(network, folder, steps="0", *standins):
     task = make_task(network)
     function = task.compile()
     seen = seen_in(function)
-    first = copied_state(task)
+    if "TRAIN_FROM" in os.environ:
+        with np.load(os.environ["TRAIN_FROM"]) as arrays:
+            task.set_state(dict(arrays))
     seen["losses"] = train(task, int(steps))
-    last = copied_state(task)
+    first = copied_state(task)
+    train(task, int(steps))
+    later = copied_state(task)
     task.set_state(first)
     train(task, int(steps))
-    seen["differs"] = [name for name, array in task.state().items() if array.tobytes() != last[name].tobytes()]
-    np.savez(os.path.join(folder, network + ".npz"), **last)
+    seen["differs"] = [name for name, array in task.state().items() if array.tobytes() != later[name].tobytes()]
+    for suffix, arrays in (("", first), ("-later", later)):
+        np.savez(os.path.join(folder, network + suffix + ".npz"), **arrays)
     with open(os.path.join(folder, network + ".json"), "w") as stream:
         json.dump(seen, stream, indent=1, sort_keys=True)
 
