@@ -27,7 +27,7 @@ the script reports it and exits, without network access. It recreates an incompl
                     needs CPython 3.9 on x86-64; the machine with the GPU needs only the driver
   --cublas          with --cuda: install cuBLAS (400 to 600 MB) even if there is no driver; by default it is installed
                     if there is a driver and the system has no cuBLAS of that version
-  --ptxas           with --cuda: also install ptxas (20 MB), which checks kernels without a GPU: pytest -m cuda
+  --ptxas           with --cuda: also install ptxas (40 MB), which checks kernels without a GPU: pytest -m cuda
 
 Exit status: 0 success, 1 the virtualenv could not be created, 2 wrong usage or something is missing on this machine.
 EOT

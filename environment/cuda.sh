@@ -33,7 +33,8 @@ require_python_for_cuda() {                 # in an existing virtualenv
 cuda_fingerprint() {
     say "CUDA $CUDA in:"
     cat "$STAMP"
-    cat "$CUDA_LOCK" "$HERE/environment/cuda.sh" "$HERE/environment/fetch_pygpu.py" | sha256sum | cut -d' ' -f1
+    cat "$CUDA_LOCK" "$HERE/environment/cuda.sh" "$HERE/environment/fetch_pygpu.py" "$HERE/environment/libnvrtc.cpp" |
+        sha256sum | cut -d' ' -f1
 }
 
 cuda_has() {                                # cuda_has complete|cublas|ptxas: whether that stamp is valid
@@ -77,9 +78,10 @@ fetch_pygpu()    { "$VENV/bin/python" "$HERE/environment/fetch_pygpu.py" "$SCRAT
 
 # libgpuarray opens libcuda.so, libnvrtc.so and libcublas.so by these names. A driver often has only libcuda.so.1, and
 # the packages of NVIDIA have libnvrtc.so.12 and the like. A link with the plain name would be found only through
-# LD_LIBRARY_PATH, which a process cannot set for itself. Therefore each plain name becomes an empty library that
-# depends on the real one. After a process has loaded it by its full path, the loader uses it for the plain name, and
-# finds the symbols in its dependency. NVRTC and cuBLAS are found by their paths, before LD_LIBRARY_PATH is searched.
+# LD_LIBRARY_PATH, which a process cannot set for itself. Therefore each plain name becomes a library that depends on
+# the real one. After a process has loaded it by its full path, the loader uses it for the plain name, and finds the
+# symbols in its dependency. NVRTC and cuBLAS are found by their paths, before LD_LIBRARY_PATH is searched. It is empty,
+# except for libnvrtc.so, which has a function of environment/libnvrtc.cpp.
 make_plain_names() {
     local nvrtc=$CUDA_HOME/python/nvidia cublas=$CUDA_HOME/cublas/nvidia
     mkdir -p "$CUDA_HOME/lib"
@@ -94,7 +96,7 @@ make_plain_names() {
 }
 
 plain_name() {                              # plain_name NAME DEPENDENCY...: paths, or names of system libraries
-    local name=$1 needed flags=("-Wl,--no-as-needed" "-Wl,--disable-new-dtags") folder
+    local name=$1 needed flags=("-Wl,--no-as-needed" "-Wl,--disable-new-dtags") folder source=/dev/null
     shift
     for needed in "$@"; do
         if [ -e "$needed" ]; then
@@ -106,7 +108,8 @@ plain_name() {                              # plain_name NAME DEPENDENCY...: pat
             flags+=("$SCRATCH/$needed")
         fi
     done
-    g++ -shared -o "$CUDA_HOME/lib/$name" "-Wl,-soname,$name" -x c /dev/null -x none "${flags[@]}"
+    [ "$name" != libnvrtc.so ] || source=$HERE/environment/libnvrtc.cpp
+    g++ -shared -fPIC -O1 -o "$CUDA_HOME/lib/$name" "-Wl,-soname,$name" -x c++ "$source" -x none "${flags[@]}" -ldl
 }
 
 cuda_self_test() { cd "$SCRATCH" && "$VENV/bin/python" -m theano_rnn.runtime.gpu; }

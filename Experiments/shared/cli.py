@@ -113,11 +113,11 @@ def device(text):
     return text
 
 
-def add_device_option(parser):
-    """Add ``--device`` to a command line."""
+def add_device_option(parser, note=""):
+    """Add ``--device`` to a command line, with a note at the end of its help."""
     parser.add_argument("--device", type=_argument(device), default="cpu", metavar="DEVICE",
                         help="cpu (default), cuda (the first GPU), cuda0 and so on, or auto: a GPU if one can be used. "
-                             "A device in THEANO_FLAGS takes precedence")
+                             "A device in THEANO_FLAGS takes precedence" + note)
 
 
 def _add_compiler_option(parser):
@@ -276,8 +276,9 @@ def run_compressed(experiment, argv=None):
     parser.add_argument("--data-dir", help="prepared data (default: the data of the run)")
     parser.add_argument("--variants", action="store_true",
                         help="also evaluate smaller files: other precisions, without the list of pruned words")
+    add_device_option(parser, ". It computes the pruned network; the predictor of the compressed one, in NumPy or C, "
+                              "uses the CPU")
     _add_compiler_option(parser)
-    parser.set_defaults(device="cpu")
     arguments = parser.parse_args(argv)
     with reported_errors(), contextlib.ExitStack() as locks:
         device = _device_and_compiler(arguments)

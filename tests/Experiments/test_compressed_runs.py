@@ -99,7 +99,8 @@ def test_the_small_network_predicts_as_the_pruned_one(dataset, finished, tmp_pat
 def test_several_runs_and_every_finished_one(finished, tmp_path, capsys):
     folder = tmp_path / "Char_PTB" / "Results"
     paths = [shutil.copytree(finished("Char_PTB").path, str(folder / name)) for name in ("a", "b")]
-    cli.run_compressed(running.load_experiment("Char_PTB").derive(folder=str(tmp_path / "Char_PTB")), [])
+    cli.run_compressed(running.load_experiment("Char_PTB").derive(folder=str(tmp_path / "Char_PTB")),
+                       ["--device", "auto"])
     output = capsys.readouterr().out
     assert [line for line in output.splitlines() if line in paths] == paths
     assert output.count("Largest difference of predictions") == 2

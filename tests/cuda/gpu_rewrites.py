@@ -22,6 +22,8 @@ def expressions():
     def shared(*shape):
         return theano.shared(random.randn(*shape).astype("float32"))
 
+    # On the host, as the tokens of a minibatch: 300 increments of 280 rows, a third of them of row 7.
+    repeated = T._shared(np.where(np.arange(300) % 3, random.randint(-280, 280, size=300), 7))
     vector, index = shared(9), theano.shared(np.array([1, 1, 8, 3, 1], dtype="int32"))
     # A probability that vanishes in float32: only Theano's own gradient of the cross-entropy survives it.
     scores, target = theano.shared(np.array([[0, 200]], dtype="float32")), theano.shared(np.array([0], dtype="int32"))
@@ -31,6 +33,10 @@ def expressions():
         ("sum of a matrix", shared(7, 300).sum()),
         ("sum of squares of an array", T.sum(shared(3, 4, 70) ** 2)),
         ("increments of a vector", theano.grad(T.sum(vector[index] ** 2), vector)),
+        ("increments of elements", T.inc_subtensor(shared(280)[repeated], shared(300))),
+        ("increments of rows", T.inc_subtensor(shared(280, 3)[repeated], shared(300, 3))),
+        ("an increment of many rows", T.inc_subtensor(shared(280, 3)[repeated], theano.shared(
+            random.randn(1, 3).astype("float32"), broadcastable=(True, False)))),
         ("elements set", T.set_subtensor(vector[index[2:4]], np.float32(7))),
         ("gradient of a cross-entropy", theano.grad(cross_entropy, scores)),
         ("gradient of a softmax", theano.grad(T.sum(T.nnet.softmax(logits) * weights), logits)),

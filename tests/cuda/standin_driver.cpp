@@ -1,7 +1,7 @@
 // A stand-in for NVIDIA's driver, for a machine without a GPU: what libgpuarray 0.7.6 calls succeeds, and each kernel
 // that it loads is assembled by the real ptxas first. The device's memory is the host's; nothing is computed.
 //
-// STANDIN_CAPABILITY   compute capability of the one GPU, 80 or 90
+// STANDIN_CAPABILITY   compute capability of the one GPU: 80, 90, 100 or 120
 // STANDIN_PTXAS        path of ptxas; without it nothing is assembled
 // STANDIN_FOLDER       where kernels are kept, NAME.ptx, and what ptxas says of them, NAME.ok or NAME.failed
 // STANDIN_LAUNCHES     a file to which the number of kernel launches is written when the process ends

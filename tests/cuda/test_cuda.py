@@ -1,7 +1,9 @@
 """Every training step compiled for NVIDIA's GPUs: by the real NVRTC and ptxas, with a stand-in for the driver."""
 
+import ctypes
 import glob
 import os
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +11,7 @@ from run_scripts import HERE, compile_library, run_script, train
 from train import NETWORKS
 
 BACKEND = os.path.join(sys.prefix, "cuda")
-PTXAS = os.path.join(BACKEND, "ptxas", "nvidia", "cuda_nvcc", "bin", "ptxas")
+PTXAS = os.path.join(BACKEND, "ptxas", "nvidia", "cu13", "bin", "ptxas")
 
 
 def has_ptxas():
@@ -18,7 +20,7 @@ def has_ptxas():
     if not os.path.exists(stamp):
         return False
     with open(stamp) as stream:
-        return stream.readline().startswith("CUDA 12 ")
+        return stream.readline().startswith("CUDA 12 ") and os.path.exists(PTXAS)
 
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(
@@ -62,12 +64,36 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
                     STANDIN_CAPABILITY=capability, STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=kernels)
     assert not glob.glob(os.path.join(kernels, "*.failed"))
     assert len(glob.glob(os.path.join(kernels, "sm_%s_*.ok" % capability))) > 100
-    assert seen["on_host"] == seen["row_by_row"] == seen["double"] == []
+    assert seen["on_host"] == seen["row_by_row"] == seen["atomic"] == seen["double"] == []
     assert seen["recurrence"] == ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"]
     # The host knows the lengths of arrays on the GPU, and kernels may need them.
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])
     assert seen["from_gpu"] == [SCALAR] * (3 if "adam.step" in TO_GPU[network] else 2) + [VECTOR]
+
+
+@pytest.mark.parametrize("asked, used", [("compute_80", "sm_80"), ("compute_10", "sm_90"), ("compute_12", "sm_90")])
+def test_nvrtc_generates_code_of_hopper_for_names_that_libgpuarray_truncates(asked, used):
+    nvrtc = ctypes.CDLL(os.path.join(BACKEND, "lib", "libnvrtc.so"))
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    options = (ctypes.c_char_p * 2)(b"-arch", asked.encode())
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), b"__global__ void f() {}", b"f", 0, None, None) == 0
+    assert nvrtc.nvrtcCompileProgram(program, 2, options) == 0
+    nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetPTX(program, text)
+    assert ".target %s\n" % used in text.value.decode()
+
+
+def test_ptxas_accepts_the_kernels_for_blackwell(standins, tmp_path):
+    for script, arguments in (("gpu_rewrites.py", [tmp_path / "results.npz"]), ("launches.py", [5, 2])):
+        run_script(script, arguments + standins, "cuda0", "gpuarray.cache_path=%s" % (tmp_path / "cache"),
+                   STANDIN_CAPABILITY="120", STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=str(tmp_path))
+    kernels = glob.glob(str(tmp_path / "sm_120_*.ptx"))
+    assert len(kernels) > 20
+    for path in kernels:
+        assert os.path.exists(path[:-len("ptx")] + "ok")
+        assert subprocess.call([PTXAS, "-arch=sm_100", path, "-o", os.devnull]) == 0
 
 
 def test_one_kernel_computes_all_time_steps_of_a_small_lstm(standins, tmp_path):

@@ -2,8 +2,10 @@
 
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
-It writes ``NETWORK.npz``, the state of the task after training, and ``NETWORK.json``, the result of `seen_in` for the
-training step and the losses, to FOLDER. The stand-ins are libraries that are loaded before anything else.
+It trains twice, and writes ``NETWORK.npz`` and ``NETWORK-later.npz``, the states of the task after each, to FOLDER.
+``NETWORK.json`` has the result of `seen_in` for the training step, the losses of the first training, and ``differs``, the
+names of the arrays with other bits after a repetition of the second. If the environment variable TRAIN_FROM is the path
+of a state, the training begins from it. The stand-ins are libraries that are loaded before anything else.
 """
 
 import importlib
@@ -51,10 +53,11 @@ def seen_in(function):
     dict
         ``to_gpu``, the names of the variables copied to the GPU; ``from_gpu``, the types of the fetched results;
         ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
+        ``atomic``, operations that add with atomics, in an undetermined order;
         ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
         included.
     """
-    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "double", "recurrence"))
+    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "atomic", "double", "recurrence"))
     from_gpu = []
     for node in _nodes(function.maker.fgraph):
         name = type(node.op).__name__
@@ -66,6 +69,8 @@ def seen_in(function):
             seen["on_host"].add(_describe(node))
         elif name in ("GpuAdvancedIncSubtensor1", "GpuAdvancedIncSubtensor"):
             seen["row_by_row"].add(_describe(node))
+        elif name == "GpuAdvancedIncSubtensor1_dev20":
+            seen["atomic"].add(_describe(node))
         if name == "Scan" or "Recurrence" in name:
             seen["recurrence"].add(name)
         if "float64" in _types(node):
@@ -128,6 +133,17 @@ def _spell_for_opencl():
         operation.c_code, operation.c_code_cache_version = c_code, c_code_cache_version
 
 
+def train(task, steps):
+    """Train for a number of minibatches from the beginning of an epoch, and return the losses."""
+    endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
+    return [task.step(minibatch)[0] for minibatch in itertools.islice(endless, steps)]
+
+
+def copied_state(task):
+    """Return a copy of the arrays that a checkpoint holds."""
+    return OrderedDict((name, array.copy()) for name, array in task.state().items())
+
+
 def main(network, folder, steps="0", *standins):
     """Run the command line."""
     begin(standins)
@@ -137,9 +153,18 @@ def main(network, folder, steps="0", *standins):
     task = make_task(network)
     function = task.compile()
     seen = seen_in(function)
-    endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
-    seen["losses"] = [task.step(minibatch)[0] for minibatch in itertools.islice(endless, int(steps))]
-    np.savez(os.path.join(folder, network + ".npz"), **task.state())
+    if "TRAIN_FROM" in os.environ:
+        with np.load(os.environ["TRAIN_FROM"]) as arrays:
+            task.set_state(dict(arrays))
+    seen["losses"] = train(task, int(steps))
+    first = copied_state(task)
+    train(task, int(steps))
+    later = copied_state(task)
+    task.set_state(first)
+    train(task, int(steps))
+    seen["differs"] = [name for name, array in task.state().items() if array.tobytes() != later[name].tobytes()]
+    for suffix, arrays in (("", first), ("-later", later)):
+        np.savez(os.path.join(folder, network + suffix + ".npz"), **arrays)
     with open(os.path.join(folder, network + ".json"), "w") as stream:
         json.dump(seen, stream, indent=1, sort_keys=True)
 

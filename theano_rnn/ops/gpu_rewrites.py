@@ -9,6 +9,8 @@ This module is imported if Theano's device is a GPU. From then on, the rewrites 
   in both directions.
 * Increments of elements of a vector become increments of rows of a matrix. Theano launches one kernel per element, tens
   of thousands in a training step of a text classifier, but a single kernel for rows.
+* Increments of rows of a float32 matrix are added in a fixed order (:mod:`theano_rnn.ops.gather.gpu`), so that training
+  on a GPU is deterministic. Theano adds them with atomics, whose order differs from run to run.
 * The sum of all elements of an array becomes a sum of row sums. Theano computes a complete sum on one multiprocessor (6
   ms for the weights of an embedding on an H100), and row sums on all multiprocessors.
 """
@@ -19,14 +21,16 @@ from pygpu import gpuarray
 from theano import gof
 from theano.compile.ops import Shape_i
 from theano.gpuarray import GpuArrayType
-from theano.gpuarray.basic_ops import GpuFromHost, GpuKernelBase, HostFromGpu, Kernel
+from theano.gpuarray.basic_ops import GpuFromHost, GpuKernelBase, HostFromGpu, Kernel, gpu_contiguous
 from theano.gpuarray.opt import op_lifter, register_opt, register_opt2
+from theano.gpuarray.subtensor import GpuAdvancedIncSubtensor1, GpuAdvancedIncSubtensor1_dev20
 from theano.gpuarray.type import get_context, gpu_context_type
 from theano.tensor.nnet.nnet import SoftmaxGrad
 from theano.tensor.opt import register_specialize
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
-from .compiled_op import with_properties
+from .compiled_op import register_inplace, with_properties
+from .gather.gpu import INDEX_TYPES, GpuAddRows
 from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 
@@ -138,6 +142,19 @@ def _sum_rows_first(node):
     return [T.Sum(dtype=node.op.dtype, acc_dtype=node.op.acc_dtype)(rows)]
 
 
+@gof.local_optimizer([GpuAdvancedIncSubtensor1, GpuAdvancedIncSubtensor1_dev20])
+def _add_rows_in_order(node):
+    """Replace atomic additions to the rows of a matrix."""
+    if not isinstance(node.op, (GpuAdvancedIncSubtensor1, GpuAdvancedIncSubtensor1_dev20)):
+        return False
+    x, y, index = node.inputs
+    if node.op.set_instead_of_inc or not x.ndim == y.ndim == 2 or not x.dtype == y.dtype == "float32":
+        return False
+    if index.dtype not in INDEX_TYPES:
+        index = index.astype("int64")
+    return [GpuAddRows(node.op.inplace)(x, gpu_contiguous(y), gpu_contiguous(index))]
+
+
 def _register_lifter(processor_op, gpu_op):
     """Let Theano replace a CPU operation by a GPU operation when it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
@@ -156,3 +173,7 @@ _register_lifter(LSTMRecurrenceGradient, GpuLSTMRecurrenceGradient)
 for _rewrite in (_softmax_gradient_elementwise, _sum_rows_first):
     theano.compile.optdb.register("theano_rnn" + _rewrite.__name__, gof.TopoOptimizer(_rewrite), 48.4, "fast_run",
                                   "fast_compile")
+# After Theano has moved operations to the GPU.
+theano.compile.optdb.register("theano_rnn_add_rows_in_order", gof.TopoOptimizer(_add_rows_in_order), 48.6, "fast_run",
+                              "fast_compile", "gpuarray")
+register_inplace("add_rows", GpuAddRows)

@@ -17,8 +17,9 @@ __all__ = ["Gpu", "FOLDER", "is_gpu", "load_backend", "load_cuda", "find_gpus", 
 FOLDER = os.path.join(sys.prefix, "cuda")
 SET_UP = "./setup_env.sh --cuda"
 
-#: From this compute capability on, libgpuarray 0.7.6 truncates the name of the architecture (``compute_100``).
-FIRST_UNNAMEABLE = (10, 0)
+#: The compute capability whose code newer GPUs get: libgpuarray 0.7.6 cannot name theirs (``compute_100``), so that
+#: environment/libnvrtc.cpp lets NVRTC generate PTX for this one, and the driver compiles it.
+LAST_NAMED = (9, 0)
 
 # Constants of cuda.h.
 _NO_DEVICE = 100
@@ -150,13 +151,12 @@ def _architectures(nvrtc):
 
 def _obstacle(gpu, nvrtc):
     """Return the reason why a GPU cannot be used: str or None."""
-    if gpu.capability >= FIRST_UNNAMEABLE:
-        return "is too new: libgpuarray 0.7.6 supports compute capabilities below 10 (up to Hopper); use --device cpu"
     architectures = _architectures(nvrtc)
-    if gpu.capability < min(architectures):
+    compiled_for = gpu.capability if gpu.capability < (10, 0) else LAST_NAMED
+    if compiled_for < min(architectures):
         return "is too old for this NVRTC, which begins at compute capability %d.%d; install an older one: %s 11" \
             % (min(architectures) + (SET_UP,))
-    if gpu.capability > max(architectures):
+    if compiled_for > max(architectures):
         return "is too new for this NVRTC, which ends at compute capability %d.%d; install a newer one: %s 12" \
             % (max(architectures) + (SET_UP,))
     return None
