@@ -1,5 +1,7 @@
 """Base class of the operations that launch kernels of their own on a GPU."""
 
+import hashlib
+
 import numpy as np
 import pygpu
 from pygpu import gpuarray
@@ -34,7 +36,8 @@ class GpuOp(GpuKernelBase, CompiledOp):
         return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return super(GpuOp, self).c_code_cache_version() + (read_source(self.kernel_file),)
+        kernels = "".join(kernel.code for kernel in self.gpu_kernels(None, None))
+        return super(GpuOp, self).c_code_cache_version() + (hashlib.sha1(kernels.encode("utf-8")).hexdigest(),)
 
     def kernel_source(self, section, replacements):
         """Return the source of a kernel.

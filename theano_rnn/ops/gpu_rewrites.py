@@ -23,6 +23,7 @@ from theano.gpuarray.basic_ops import GpuFromHost, GpuKernelBase, HostFromGpu, K
 from theano.gpuarray.opt import op_lifter, register_opt, register_opt2
 from theano.gpuarray.type import get_context, gpu_context_type
 from theano.tensor.nnet.nnet import SoftmaxGrad
+from theano.tensor.opt import register_specialize
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import with_properties
@@ -107,11 +108,10 @@ def _length_on_gpu(node):
     return [node.op(array)] if array is not node.inputs[0] else False
 
 
+@register_specialize
 @gof.local_optimizer([AdvancedIncSubtensor1])
 def _increment_rows_of_one(node):
     """Increment the elements of a vector as rows of a matrix."""
-    if not isinstance(node.op, AdvancedIncSubtensor1):
-        return False
     vector, increments, index = node.inputs
     # If elements are set and an index occurs twice, the last value is kept. For rows, the order is undefined.
     if node.op.set_instead_of_inc or vector.ndim != 1 or increments.ndim != 1:
@@ -153,8 +153,7 @@ def _register_lifter(processor_op, gpu_op):
 _register_lifter(LSTMRecurrence, GpuLSTMRecurrence)
 _register_lifter(LSTMRecurrenceGradient, GpuLSTMRecurrenceGradient)
 # Just before Theano moves operations to the GPU, at 48.5. At this position, the simplifications, which would merge the
-# two sums, have ended, and Theano has replaced the cross-entropies, whose gradients have operations of their own. The
-# operations of variational_adam have taken the increments that they need (48.3).
-for _rewrite in (_softmax_gradient_elementwise, _sum_rows_first, _increment_rows_of_one):
+# two sums, have ended, and Theano has replaced the cross-entropies, whose gradients have operations of their own.
+for _rewrite in (_softmax_gradient_elementwise, _sum_rows_first):
     theano.compile.optdb.register("theano_rnn" + _rewrite.__name__, gof.TopoOptimizer(_rewrite), 48.4, "fast_run",
                                   "fast_compile")

@@ -120,7 +120,8 @@ class _GpuVariationalOp(GpuOp):
             if group.rows:
                 arguments += "const ga_uint columns_{0}, const ga_uint given_{0}, ".format(k)
                 types += [UINT] * 2
-                choice += "columns = columns_{0}; given = given_{0}; ".format(k)
+            choice += ("columns = columns_{0}; given = given_{0}; " if group.rows else "columns = 0; ").format(k)
+            # The last group whose condition is true sets all variables.
             choices += "if (GID_0 >= first_block_%d) { %s} " % (k, choice)
         source = self.kernel_source(section, dict(
             replacements, choose_group=choices, arrays=arguments, threads=THREADS, piece=PIECE,
