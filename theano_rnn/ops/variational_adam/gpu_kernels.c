@@ -149,16 +149,12 @@ KERNEL void variational_sums($(blocks) GLOBAL_MEM ga_float *sums, const ga_size 
 }
 
 #section adam
-WITHIN_KERNEL void adam(ga_float gradient, ga_float factor, ga_float step_size, GLOBAL_MEM ga_float *value,
-                        GLOBAL_MEM ga_float *mean, GLOBAL_MEM ga_float *square);
-WITHIN_KERNEL void adam(ga_float gradient, ga_float factor, ga_float step_size, GLOBAL_MEM ga_float *value,
-                        GLOBAL_MEM ga_float *mean, GLOBAL_MEM ga_float *square) {
-    const ga_float scaled = factor * gradient;
-    const ga_float m = $(old_mean) * *mean + $(new_mean) * scaled;
-    const ga_float v = $(old_square) * *square + $(new_square) * (scaled * scaled);
-    *mean = m;
-    *square = v;
-    *value -= step_size * m / (sqrt(v) + $(epsilon));
+// A step of Adam for one parameter with the moments `mean` and `square`.
+WITHIN_KERNEL void adam(ga_float gradient, ga_float step_size, ga_float *value, ga_float *mean, ga_float *square);
+WITHIN_KERNEL void adam(ga_float gradient, ga_float step_size, ga_float *value, ga_float *mean, ga_float *square) {
+    *mean = $(old_mean) * *mean + $(new_mean) * gradient;
+    *square = $(old_square) * *square + $(new_square) * (gradient * gradient);
+    *value -= step_size * *mean / (sqrt(*square) + $(epsilon));
 }
 
 KERNEL void variational_adam($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga_size kl_weight_offset,
@@ -172,14 +168,22 @@ KERNEL void variational_adam($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga_
     if (!BYTES(finite)[0]) return;
     for (ga_size k = begin + LID_0; k < end; k += THREADS) {
         PLACE_OF_GRADIENT
-        ga_float by_mean = 0.f, by_log_sigma = 0.f;
-        const ga_float g = is_given ? g_mean[j] : 0.f;
+        // All numbers are read before the first is written, because the kernel would wait for each read after a write.
+        ga_float g = is_given ? g_mean[j] : 0.f, value = mean[k], m = m_mean[k], v = v_mean[k];
         if (prior != NO_PRIOR) {
-            const ga_float h = is_given ? g_log_sigma[j] : 0.f;
-            divergence(prior, mean[k], log_sigma[k], &by_mean, &by_log_sigma);
-            adam(h + weight * by_log_sigma, scale, step * $(log_sigma_rate), log_sigma + k, m_log_sigma + k,
-                 v_log_sigma + k);
+            ga_float h = is_given ? g_log_sigma[j] : 0.f, by_mean, by_log_sigma;
+            ga_float s = log_sigma[k], m_s = m_log_sigma[k], v_s = v_log_sigma[k];
+            divergence(prior, value, s, &by_mean, &by_log_sigma);
+            g += weight * by_mean;
+            h += weight * by_log_sigma;
+            adam(scale * h, step * $(log_sigma_rate), &s, &m_s, &v_s);
+            log_sigma[k] = s;
+            m_log_sigma[k] = m_s;
+            v_log_sigma[k] = v_s;
         }
-        adam(g + weight * by_mean, scale, step, mean + k, m_mean + k, v_mean + k);
+        adam(scale * g, step, &value, &m, &v);
+        mean[k] = value;
+        m_mean[k] = m;
+        v_mean[k] = v;
     }
 }
