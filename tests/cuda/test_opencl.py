@@ -86,8 +86,8 @@ def test_rewritten_graphs_give_the_same_results(plain_names, tmp_path):
     run_script("gpu_rewrites.py", files[:1], "cpu")
     run_script("gpu_rewrites.py", files[1:] + plain_names, "opencl0:0", FLAGS)
     with np.load(files[0]) as expected, np.load(files[1]) as found:
-        assert {"GpuRange", "GpuAdvancedIncSubtensor1_dev20"} <= set(found["operations"])
-        assert "SoftmaxGrad" not in found["operations"]
+        assert {"GpuRange", "GpuAdvancedIncSubtensor1_dev20", "GpuStack", "GpuBoxMuller"} <= set(found["operations"])
+        assert not {"SoftmaxGrad", "GpuJoin", "MRGNormal"} & set(found["operations"])
         assert found["gradient of a cross-entropy"].tolist() == [[-1, 1]]
         for name in sorted(set(expected) - {"operations"}):
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, err_msg=name)
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)

@@ -66,7 +66,7 @@ class _VariationalOp(CompiledOp):
         None for a deterministic parameter. Otherwise, the parameters are mean and log sigma.
     rows : bool
         Whether the gradients of the data loss are given for some rows only. Then the input after the gradients is the
-        distinct row indices, int64.
+        distinct row indices, int64. On a GPU, they must be increasing.
     """
 
     sources = COMMON_SOURCES + ("cpp/logarithm.hpp", "variational_adam/fused.cpp")

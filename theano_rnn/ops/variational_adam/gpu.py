@@ -6,6 +6,9 @@ this module, which launches one kernel (the norms two), independently of the num
 
 A kernel gets the arrays of all groups as arguments. The arguments of a CUDA kernel have 4 KB in total. If the arrays of
 more groups are given, there is one kernel for each part of the groups.
+
+A kernel finds a row among the given rows of a gradient by bisection. Row indices are therefore increasing, as the
+operations of :mod:`theano_rnn.ops.unique` return them. They are not checked on a GPU; the look-up of rows checks them.
 """
 
 from collections import namedtuple
