@@ -145,7 +145,7 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     >>> train = step_function([features, targets], [step.loss], step.updates)
     """
     layers, parameters = named_layers(network), named_parameters(network)
-    backend = "fused" if use_fused(backend, parameters.values()) else "reference"
+    backend = "fused" if use_fused(backend, parameters.values(), serves_gpu=True) else "reference"
     if not train_size > 0:
         raise ReportedError("train_size must be the number of training examples, got %s" % (train_size,))
     _check_that_it_depends(data_loss, parameters)

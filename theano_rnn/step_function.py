@@ -1,7 +1,7 @@
 """Compilation of a training step. On a GPU, operations that need the host run before the step."""
 
 from theano_rnn.ops.backend import on_gpu
-from theano_rnn.ops.unique.fused import UNIQUE_OPERATIONS
+from theano_rnn.ops.unique.fused import UNIQUE_OPERATIONS, are_distinct, mark_distinct
 
 import theano
 import theano.tensor as T
@@ -37,6 +37,9 @@ def step_function(inputs, outputs, updates, givens=(), profile=False, host_opera
     host = theano.compile.get_default_mode().excluding("gpuarray")
     prepare = theano.function(inputs, results, mode=host, on_unused_input="ignore")
     given = [variable.type("host result %d" % number) for number, variable in enumerate(results)]
+    for result, variable in zip(results, given):
+        if are_distinct(result):
+            mark_distinct(variable)
     givens.update(zip(results, given))
     return TwoStageFunction(prepare, theano.function(
         inputs + given, outputs, updates=updates, givens=givens, on_unused_input="ignore", profile=profile))

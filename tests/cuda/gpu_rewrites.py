@@ -15,6 +15,9 @@ from run_scripts import begin
 
 def expressions():
     """Return names and symbolic variables."""
+    from theano_rnn.ops.normal_noise import NormalNoise
+    from theano_rnn.step_function import stacked
+
     import theano
     import theano.tensor as T
     random = np.random.RandomState(1)
@@ -41,6 +44,8 @@ def expressions():
         ("gradient of a cross-entropy", theano.grad(cross_entropy, scores)),
         ("gradient of a softmax", theano.grad(T.sum(T.nnet.softmax(logits) * weights), logits)),
         ("numbers from 0", T.arange(index.shape[0]) + index),
+        ("numbers as a vector", stacked([shared(3, 4).sum(), shared(5).sum(), shared(2, 2).prod()])),
+        ("an odd number of normal samples", NormalNoise(seed=1).normal((index.shape[0], T.constant(3)))),
     ])
 
 

@@ -42,6 +42,16 @@ TO_GPU = {
 SCALAR, VECTOR = ["HostFromGpu -> TensorType(float32, %s)" % kind for kind in ("scalar", "vector")]
 
 
+#: Kernels of `theano_rnn.ops.variational_adam`, which process the parameters of all layers.
+VARIATIONAL = ["variational_norms", "variational_sums", "variational_adam"]
+
+
+def read_launches(path):
+    """Return the number of launches of each kernel: dict of str to int."""
+    with open(str(path)) as stream:
+        return dict((name, int(count)) for name, count in map(str.split, stream) if not name.startswith("cu"))
+
+
 @pytest.fixture(scope="session")
 def standins(tmp_path_factory):
     """Stand-ins for the driver and cuBLAS, with the names of the real libraries."""
@@ -59,9 +69,11 @@ def gpu(request, tmp_path_factory):
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, standins, tmp_path):
     capability, kernels = gpu
+    launches = tmp_path / "launches"
     # The stand-in's kernels do not run; a separate cache keeps them from other programs.
-    _, seen = train(network, tmp_path, "cuda0", standins, flags="gpuarray.cache_path=" + os.path.join(kernels, "cache"),
-                    STANDIN_CAPABILITY=capability, STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=kernels)
+    _, seen = train(network, tmp_path, "cuda0", standins, steps=1,
+                    flags="gpuarray.cache_path=" + os.path.join(kernels, "cache"), STANDIN_CAPABILITY=capability,
+                    STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=kernels, STANDIN_LAUNCHES=str(launches))
     assert not glob.glob(os.path.join(kernels, "*.failed"))
     assert len(glob.glob(os.path.join(kernels, "sm_%s_*.ok" % capability))) > 100
     assert seen["on_host"] == seen["row_by_row"] == seen["atomic"] == seen["double"] == []
@@ -69,6 +81,8 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
     # The host knows the lengths of arrays on the GPU, and kernels may need them.
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])
+    bayesian = network in ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
+    assert [read_launches(launches).get(kernel, 0) for kernel in VARIATIONAL] == [int(bayesian)] * 3
     assert seen["from_gpu"] == [SCALAR] * (3 if "adam.step" in TO_GPU[network] else 2) + [VECTOR]
 
 
@@ -98,9 +112,8 @@ def test_ptxas_accepts_the_kernels_for_blackwell(standins, tmp_path):
 
 def test_one_kernel_computes_all_time_steps_of_a_small_lstm(standins, tmp_path):
     def launches(units, steps):
-        path = str(tmp_path / "launches")
-        run_script("launches.py", [units, steps] + standins, "cuda0", STANDIN_LAUNCHES=path)
-        with open(path) as stream:
-            return int(stream.read())
+        path = tmp_path / "launches"
+        run_script("launches.py", [units, steps] + standins, "cuda0", STANDIN_LAUNCHES=str(path))
+        return sum(read_launches(path).values())
     assert launches(128, 9) == launches(128, 2)
     assert launches(129, 9) == launches(129, 2) + 2 * 7         # the products are calls of cuBLAS

@@ -2,8 +2,8 @@
 
 Each operation of :mod:`theano_rnn.ops` has two implementations of the same formula. The reference implementation
 (``"reference"``) consists of Theano's own operations and gradients and runs everywhere. The fused implementation
-(``"fused"``) is compiled from the C++ files of this package. On a GPU, only the LSTM recurrence and the distinct
-values have a fused implementation.
+(``"fused"``) is compiled from the C++ files of this package. On a GPU, the LSTM recurrence, normal samples, and
+divergences and Adam have a fused implementation, and distinct values are found on the host.
 """
 
 import os

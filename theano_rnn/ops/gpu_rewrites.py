@@ -7,6 +7,9 @@ This module is imported if Theano's device is a GPU. From then on, the rewrites 
   components. Other recurrences stay on the CPU.
 * ``T.arange`` and the gradient of a softmax get operations on the GPU. Theano computes them on the host, with transfers
   in both directions.
+* Normal samples, and the divergences, norms and Adam of all parameters, get operations of their own
+  (:mod:`theano_rnn.ops.normal_noise.gpu`, :mod:`theano_rnn.ops.variational_adam.gpu`).
+* Single numbers are joined to a vector by one kernel instead of one per number.
 * Increments of elements of a vector become increments of rows of a matrix. Theano launches one kernel per element, tens
   of thousands in a training step of a text classifier, but a single kernel for rows.
 * Increments of rows of a float32 matrix are added in a fixed order (:mod:`theano_rnn.ops.gather.gpu`), so that training
@@ -21,7 +24,7 @@ from pygpu import gpuarray
 from theano import gof
 from theano.compile.ops import Shape_i
 from theano.gpuarray import GpuArrayType
-from theano.gpuarray.basic_ops import GpuFromHost, GpuKernelBase, HostFromGpu, Kernel, gpu_contiguous
+from theano.gpuarray.basic_ops import GpuFromHost, GpuJoin, GpuKernelBase, HostFromGpu, Kernel, gpu_contiguous
 from theano.gpuarray.opt import op_lifter, register_opt, register_opt2
 from theano.gpuarray.subtensor import GpuAdvancedIncSubtensor1, GpuAdvancedIncSubtensor1_dev20
 from theano.gpuarray.type import get_context, gpu_context_type
@@ -31,10 +34,13 @@ from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import register_inplace, with_properties
 from .gather.gpu import INDEX_TYPES, GpuAddRows
+from .gpu_op import POINTER, SIZE, GpuOp
 from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
+from .normal_noise import gpu as _normal_noise  # noqa: F401  (which registers its rewrites)
+from .variational_adam import gpu as _variational_adam  # noqa: F401
 
-__all__ = ["GpuRange"]
+__all__ = ["GpuRange", "GpuStack"]
 
 
 class GpuRange(GpuKernelBase, gof.Op):
@@ -89,6 +95,67 @@ KERNEL void count(GLOBAL_MEM ga_long *range, ga_size length) {
 
     def c_code_cache_version(self):
         return (1,)
+
+
+class GpuStack(GpuOp):
+    """The vector of n vectors of one element, float32, on a GPU. Theano's join launches a kernel for each of them.
+
+    Parameters
+    ----------
+    count : int
+        n.
+    """
+
+    __props__ = ("count",)
+    sources = ("cpp/gpu.hpp",)
+    #: The arguments of a CUDA kernel have 4 KB in total, of which each element takes 16 bytes.
+    most_elements = 240
+
+    def __init__(self, count):
+        self.count = count
+
+    def make_node(self, *elements):
+        vector = GpuArrayType("float32", (False,), context_name=elements[0].type.context_name)
+        return gof.Apply(self, list(elements), [vector()])
+
+    def infer_shape(self, node, shapes):
+        return [(T.constant(self.count, dtype="int64"),)]
+
+    def gpu_kernels(self, node, name):
+        arrays = ["x_%d" % number for number in range(self.count)]
+        code = """#include "cluda.h"
+#define FLOATS(p) ((GLOBAL_MEM ga_float *)((GLOBAL_MEM char *)(p) + p##_offset))
+KERNEL void stack(%s) {
+%s
+}""" % (", ".join("GLOBAL_MEM ga_float *{0}, const ga_size {0}_offset".format(array) for array in arrays + ["vector"]),
+            "\n".join("    if (LID_0 == %d) FLOATS(vector)[LID_0] = FLOATS(%s)[0];" % pair
+                      for pair in enumerate(arrays)))
+        return [Kernel(code, [POINTER, SIZE] * (self.count + 1), "stack", {})]
+
+    def c_code(self, node, name, inputs, outputs, sub):
+        return """
+        {{
+            const size_t count = {count};
+            theano_rnn::gpu_call call;
+            for (PyGpuArrayObject *array : {{{inputs}}}) call.give(array);
+            if (theano_prep_output(&{output}, 1, &count, GA_FLOAT, GA_C_ORDER, {params})) {{ {fail} }}
+            call.give({output});
+            if (!call.run(&k_stack, 1, count, "stack")) {{ {fail} }}
+        }}
+        """.format(count=self.count, inputs=", ".join(inputs), output=outputs[0], params=sub["params"],
+                   fail=sub["fail"])
+
+
+@gof.local_optimizer([GpuJoin])
+def _join_of_elements(node):
+    """Join vectors of one element by one kernel."""
+    if not isinstance(node.op, GpuJoin):
+        return False
+    elements = node.inputs[1:]
+    if not 1 < len(elements) <= GpuStack.most_elements or any(
+            element.dtype != "float32" or element.broadcastable != (True,) for element in elements):
+        return False
+    return [GpuStack(len(elements))(*elements)]
 
 
 @register_opt("fast_compile")
@@ -177,3 +244,6 @@ for _rewrite in (_softmax_gradient_elementwise, _sum_rows_first):
 theano.compile.optdb.register("theano_rnn_add_rows_in_order", gof.TopoOptimizer(_add_rows_in_order), 48.6, "fast_run",
                               "fast_compile", "gpuarray")
 register_inplace("add_rows", GpuAddRows)
+# After Theano has moved operations to the GPU, and before the in-place rewrites.
+theano.compile.optdb.register("theano_rnn_join_of_elements", gof.TopoOptimizer(_join_of_elements), 49.5, "fast_run",
+                              "fast_compile", "gpuarray")

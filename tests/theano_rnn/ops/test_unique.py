@@ -1,6 +1,6 @@
 """The distinct values of a vector, against NumPy's."""
 
-from theano_rnn.ops.unique.fused import UniqueWithInverse
+from theano_rnn.ops.unique.fused import UniqueWithInverse, are_distinct, mark_distinct
 
 import numpy as np
 import pytest
@@ -61,3 +61,12 @@ def test_the_next_process_need_not_compile_it_again():
 def test_only_vectors_of_integers_are_accepted(values):
     with pytest.raises(TypeError, match="a vector of int32 or int64 was expected"):
         UniqueWithInverse()(values)
+
+
+def test_distinct_values_are_known_also_in_another_function():
+    values = T.lvector()
+    distinct, index = UniqueWithInverse()(values)
+    assert are_distinct(distinct) and not are_distinct(index) and not are_distinct(values)
+    given = distinct.type()
+    mark_distinct(given)
+    assert are_distinct(given.clone()) and not are_distinct(given + 1)

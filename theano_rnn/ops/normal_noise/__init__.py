@@ -46,7 +46,7 @@ class NormalNoise(object):
         symbolic tensor of this shape, of type floatX
         """
         numbers, state = reference_normal(self._streams, shape, theano.config.floatX)
-        if use_fused(None):
+        if use_fused(None, [numbers], serves_gpu=True):
             # Keep the state variable that Theano has created, but draw the samples by the faster operation.
             state.default_update, numbers = fused_normal(state, shape, numbers.type)
         return numbers

@@ -7,7 +7,7 @@ from theano import gof
 from ..compiled_op import COMMON_SOURCES, CompiledOp
 from .reference import Unique
 
-__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS", "fused_unique"]
+__all__ = ["UniqueWithInverse", "UNIQUE_OPERATIONS", "are_distinct", "fused_unique", "mark_distinct"]
 
 NUMPY_C_TYPES = {"int32": "npy_int32", "int64": "npy_int64"}
 
@@ -61,3 +61,15 @@ class UniqueWithInverse(CompiledOp):
 
 #: The operations whose first output is the distinct values of their input: ours and Theano's.
 UNIQUE_OPERATIONS = (UniqueWithInverse, Unique)
+
+
+def are_distinct(values):
+    """Return whether the elements of a symbolic vector are known to be distinct and increasing."""
+    node = values.owner
+    return getattr(values.tag, "distinct", False) or (
+        node is not None and isinstance(node.op, UNIQUE_OPERATIONS) and node.outputs[0] is values)
+
+
+def mark_distinct(values):
+    """Let `are_distinct` be true for a symbolic vector that another function gets from one of `UNIQUE_OPERATIONS`."""
+    values.tag.distinct = True

@@ -11,7 +11,8 @@ The second pass, `adam_updates`, takes a step of Adam. With :math:`g` the gradie
     \theta_t &= \theta_{t-1} - \mathrm{step\_size} \frac{m_t}{\sqrt{v_t} + 10^{-8}}
 
 The reference implementation consists of Theano's own gradient and elementwise operations. The fused implementation
-recomputes the gradient of the divergence in the second pass, and updates the parameters in place.
+recomputes the gradient of the divergence in the second pass, and updates the parameters in place. On a GPU, each pass
+is one operation on all parameters (:mod:`theano_rnn.ops.variational_adam.gpu`).
 
 References
 ----------
@@ -88,4 +89,4 @@ def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite,
 
 
 def _use_fused(backend, groups):
-    return use_fused(backend, [parameter for group in groups for parameter in group.parameters])
+    return use_fused(backend, [parameter for group in groups for parameter in group.parameters], serves_gpu=True)

@@ -17,7 +17,7 @@ from theano import gof
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from ..compiled_op import C_TYPES, COMMON_SOURCES, CompiledOp, register_inplace, with_properties
-from ..unique.fused import UNIQUE_OPERATIONS
+from ..unique.fused import are_distinct
 from .reference import BETA_1, BETA_2, EPSILON
 
 __all__ = ["VariationalNorms", "VariationalAdam", "fused_norms", "fused_updates"]
@@ -66,7 +66,7 @@ class _VariationalOp(CompiledOp):
         None for a deterministic parameter. Otherwise, the parameters are mean and log sigma.
     rows : bool
         Whether the gradients of the data loss are given for some rows only. Then the input after the gradients is the
-        distinct row indices, int64.
+        distinct row indices, int64. On a GPU, they must be increasing.
     """
 
     sources = COMMON_SOURCES + ("cpp/logarithm.hpp", "variational_adam/fused.cpp")
@@ -212,9 +212,7 @@ def _scattered_rows(gradient):
         zero = T.get_scalar_constant_value(target) == 0
     except T.NotScalarConstantError:
         zero = False
-    origin = indices.owner
-    distinct = origin is not None and isinstance(origin.op, UNIQUE_OPERATIONS) and origin.outputs[0] is indices
-    return (rows, indices) if zero and distinct and rows.type == target.type else None
+    return (rows, indices) if zero and are_distinct(indices) and rows.type == target.type else None
 
 
 @gof.local_optimizer([VariationalNorms, VariationalAdam])
@@ -231,7 +229,8 @@ def _take_rows(node):
     return with_properties(node.op, rows=True)(*inputs, **dict(return_list=True))
 
 
-# After all rewrites that may merge or remove nodes, and before the in-place rewrites.
+# After all rewrites that may merge or remove nodes, before Theano moves operations to a GPU (48.5), and before the
+# in-place rewrites.
 theano.compile.optdb.register(
-    "theano_rnn_variational_adam_rows", gof.TopoOptimizer(_take_rows, order="in_to_out"), 48.5, "fast_run")
+    "theano_rnn_variational_adam_rows", gof.TopoOptimizer(_take_rows, order="in_to_out"), 48.3, "fast_run")
 register_inplace("variational_adam", VariationalAdam)

@@ -1,0 +1,63 @@
+"""Base class of the operations that launch kernels of their own on a GPU."""
+
+import hashlib
+
+import numpy as np
+import pygpu
+from pygpu import gpuarray
+from theano.gpuarray.basic_ops import GpuKernelBase, gpuarray_helper_inc_dir
+from theano.gpuarray.type import gpu_context_type
+
+from .compiled_op import CompiledOp, read_source
+
+__all__ = ["GpuOp", "POINTER", "SIZE", "UINT"]
+
+#: Types of the arguments of a kernel.
+POINTER, SIZE, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("uint32")
+
+
+class GpuOp(GpuKernelBase, CompiledOp):
+    """Base class of an operation with kernels, in the dialect of libgpuarray, which compiles as CUDA and as OpenCL.
+
+    Attributes
+    ----------
+    kernel_file : str
+        Name of the file of the kernels, relative to this folder.
+    """
+
+    params_type = gpu_context_type
+    kernel_file = None
+
+    def c_headers(self):
+        return ["<gpuarray/types.h>", "<gpuarray/array.h>", "<gpuarray/kernel.h>", "<numpy_compat.h>",
+                "<gpuarray_helper.h>"]
+
+    def c_header_dirs(self):
+        return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
+
+    def c_code_cache_version(self):
+        kernels = "".join(kernel.code for kernel in self.gpu_kernels(None, None))
+        return super(GpuOp, self).c_code_cache_version() + (hashlib.sha1(kernels.encode("utf-8")).hexdigest(),)
+
+    def kernel_source(self, section, replacements):
+        """Return the source of a kernel.
+
+        Parameters
+        ----------
+        section : str
+            The text from the line ``#section NAME`` to the next such line. The text before the first section precedes
+            it.
+        replacements : dict of str to object
+            Replaces ``$(name)``.
+
+        Returns
+        -------
+        str
+        """
+        common, _, sections = read_source(self.kernel_file).partition("\n#section ")
+        source = dict(text.split("\n", 1) for text in sections.split("\n#section "))[section]
+        source = "\n".join(['#include "cluda.h"', common, source])
+        for name, replacement in replacements.items():
+            source = source.replace("$(%s)" % name, str(replacement))
+        # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
+        return source.replace("\\\n", " ")
