@@ -8,8 +8,7 @@ import theano
 import theano.tensor as T
 from theano import gof
 
-__all__ = ["CompiledOp", "C_TYPES", "COMMON_SOURCES", "kernel_source", "listed", "read_source", "register_inplace",
-           "with_properties"]
+__all__ = ["CompiledOp", "C_TYPES", "COMMON_SOURCES", "listed", "read_source", "register_inplace", "with_properties"]
 
 #: The C++ names of the types that the operations take.
 C_TYPES = {"float32": "float", "float64": "double"}
@@ -132,28 +131,6 @@ def read_source(name):
     """Return the text of a file in this folder."""
     with io.open(os.path.join(FOLDER, name), encoding="utf-8") as f:
         return f.read()
-
-
-def kernel_source(name, *sections):
-    """Return the source of a kernel for a GPU, from a file with the kernels of an operation.
-
-    Parameters
-    ----------
-    name : str
-        As for `read_source`.
-    *sections : str
-        Names of sections, each from a line ``#section name`` to the next one. The text before the first section
-        precedes them.
-
-    Returns
-    -------
-    str
-    """
-    common, _, text = read_source(name).partition("\n#section ")
-    parts = dict(part.split("\n", 1) for part in text.split("\n#section "))
-    joined = "\n".join(['#include "cluda.h"', common] + [parts[section] for section in sections])
-    # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
-    return joined.replace("\\\n", " ")
 
 
 def with_properties(op, op_type=None, **changes):

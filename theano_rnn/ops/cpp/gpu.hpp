@@ -41,6 +41,7 @@ public:
         pointers.push_back(a->ga.data);
         pointers.push_back(&a->ga.offset);
     }
+    void give(gpudata* data) { pointers.push_back(data); }          // without an offset
     void give(unsigned number) {
         numbers.push_back(number);
         pointers.push_back(&numbers.back());

@@ -7,35 +7,23 @@ launches for up to 65,535 rows, and adds each row in a fixed order, in two more.
 whenever it is repeated on the same GPU.
 """
 
-from pygpu import gpuarray
 from theano import gof
-from theano.gpuarray.basic_ops import (
-    GpuKernelBase,
-    Kernel,
-    as_gpuarray_variable,
-    gpuarray_helper_inc_dir,
-    infer_context_name,
-)
-from theano.gpuarray.type import gpu_context_type
+from theano.gpuarray.basic_ops import Kernel, as_gpuarray_variable, infer_context_name
 
-from ..compiled_op import kernel_source, read_source
+from ..gpu_op import POINTER, SIZE, UINT, GpuOp
 
-__all__ = ["GpuAddRows"]
+__all__ = ["GpuAddRows", "INDEX_TYPES"]
 
-KERNELS, LAUNCHES = "gather/gpu_kernels.c", "gather/gpu.cpp"
-POINTER, SIZE = gpuarray.GpuArray, gpuarray.SIZE
-
-#: The parameters of each kernel; an array has an offset. As in gpu_kernels.c.
+#: The parameters of each kernel; an array has an offset, unless this module allocates it. As in gpu_kernels.c.
 PARAMETERS = {
-    "sort": [POINTER, SIZE, POINTER] + ["uint32"] * 7,
-    "add": [POINTER, SIZE] * 2 + [POINTER, "uint32", POINTER] + ["uint32"] * 6 + [POINTER],
-    "join": [POINTER, SIZE] + [POINTER, "uint32", POINTER] + ["uint32"] * 3,
+    "sort": [POINTER, SIZE, POINTER] + [UINT] * 7,
+    "add": [POINTER, SIZE] * 2 + [POINTER, UINT, POINTER] + [UINT] * 6 + [POINTER],
+    "join": [POINTER, SIZE] + [POINTER, UINT, POINTER] + [UINT] * 3,
 }
-NAMES = {"sort": "sort_rows", "add": "add_pieces", "join": "join_pieces"}
 INDEX_TYPES = {"int32": "ga_int", "int64": "ga_long"}
 
 
-class GpuAddRows(GpuKernelBase, gof.Op):
+class GpuAddRows(GpuOp):
     """``x`` with ``y[i]`` added to row ``index[i]``, for each i, in float32; the same bits in every run.
 
     Inputs: x ``(U, n)``, y ``(N, n)`` or with length 1 along an axis, index ``(N,)`` int32 or int64, in [-U, U).
@@ -53,8 +41,8 @@ class GpuAddRows(GpuKernelBase, gof.Op):
     """
 
     __props__ = ("inplace",)
-    params_type = gpu_context_type
-    can_work_inplace = True
+    sources = ("cpp/shapes.hpp", "cpp/gpu.hpp", "gather/gpu.cpp")
+    kernel_file = "gather/gpu_kernels.c"
 
     def __init__(self, inplace=False):
         self.inplace = inplace
@@ -76,28 +64,13 @@ class GpuAddRows(GpuKernelBase, gof.Op):
         return [shapes[0]]
 
     def gpu_kernels(self, node, name):
-        index = INDEX_TYPES[node.inputs[2].dtype]
-        return [Kernel(kernel_source(KERNELS, section).replace("$(index)", index), PARAMETERS[section], NAMES[section],
-                       Kernel.get_flags("float32", node.inputs[2].dtype))
-                for section in ("sort", "add", "join")]
-
-    def c_headers(self):
-        return super(GpuAddRows, self).c_headers() + [
-            "<algorithm>", "<numpy_compat.h>", "<gpuarray/kernel.h>", "<gpuarray_helper.h>"]
-
-    def c_header_dirs(self):
-        return super(GpuAddRows, self).c_header_dirs() + [gpuarray_helper_inc_dir()]
-
-    def c_support_code_struct(self, node, name):
-        return super(GpuAddRows, self).c_support_code_struct(node, name) + read_source(LAUNCHES)
+        # Theano also asks for the kernels of an operation without a node, to find its version.
+        types = [INDEX_TYPES[node.inputs[2].dtype]] if node else sorted(INDEX_TYPES.values())
+        return [Kernel(self.kernel_source(section, {"index": index}), PARAMETERS[section], "add_rows_" + section,
+                       {})
+                for index in types for section in ("sort", "add", "join")]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        return """
-        if (!add_rows({params}, {inplace}, {x}, {y}, {index}, &{out})) {{
-            {fail}
-        }}
-        """.format(params=sub["params"], inplace=int(self.inplace), x=inputs[0], y=inputs[1], index=inputs[2],
-                   out=outputs[0], fail=sub["fail"])
-
-    def c_code_cache_version(self):
-        return (1, read_source(KERNELS), read_source(LAUNCHES))
+        kernels = "gather_gpu::kernels{&k_add_rows_sort, &k_add_rows_add, &k_add_rows_join}"
+        return self.call("gather_gpu::run", [sub["params"], kernels, str(int(self.inplace))] + list(inputs) + [
+            "&" + outputs[0]], sub)

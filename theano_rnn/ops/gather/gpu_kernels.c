@@ -23,7 +23,7 @@
 // neighbouring elements: place p is element p % each * THREADS + p / each, for each = padded / THREADS. The first pass
 // reads the index in this way too, as if it were such a list, so that equal rows are not in the order of the index, but
 // in another fixed one.
-KERNEL void sort_rows(GLOBAL_MEM $(index) *index, const ga_size index_offset, GLOBAL_MEM ga_uint *lists,
+KERNEL void add_rows_sort(GLOBAL_MEM $(index) *index, const ga_size index_offset, GLOBAL_MEM ga_uint *lists,
                       const ga_uint from, const ga_uint to, const ga_uint count, const ga_uint padded,
                       const ga_uint all_rows, const ga_uint shift, const ga_uint is_last) {
     LOCAL_MEM ga_uint smaller[THREADS], equal[THREADS];
@@ -71,7 +71,7 @@ KERNEL void sort_rows(GLOBAL_MEM $(index) *index, const ga_size index_offset, GL
 #section add
 // Adds the increments of one piece of the list, for one column, to x. If the piece begins with a row that has increments
 // in the piece before, their sum is stored in `sums`, (pieces, columns), because another thread writes this row of x.
-KERNEL void add_pieces(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_float *y, const ga_size y_offset,
+KERNEL void add_rows_add(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_float *y, const ga_size y_offset,
                        GLOBAL_MEM ga_uint *lists, const ga_uint from, GLOBAL_MEM ga_float *sums, const ga_uint count,
                        const ga_uint padded, const ga_uint columns, const ga_uint all_rows, const ga_uint y_row,
                        const ga_uint y_column, GLOBAL_MEM ga_int *error) {
@@ -102,7 +102,7 @@ KERNEL void add_pieces(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_ME
 #section join
 // Adds the `sums` of a row whose increments are in several pieces, for one column. The thread of the second of these
 // pieces does this.
-KERNEL void join_pieces(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_uint *lists, const ga_uint from,
+KERNEL void add_rows_join(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_uint *lists, const ga_uint from,
                         GLOBAL_MEM ga_float *sums, const ga_uint count, const ga_uint columns, const ga_uint all_rows) {
     const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0, begin = number / columns * PIECE, column = number % columns;
     GLOBAL_MEM ga_uint *rows = lists + from;
