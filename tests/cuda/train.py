@@ -3,9 +3,9 @@
     python tests/cuda/train.py NETWORK FOLDER [STEPS [STAND-IN ...]]
 
 It trains twice, and writes ``NETWORK.npz`` and ``NETWORK-later.npz``, the states of the task after each, to FOLDER.
-``NETWORK.json`` has the result of `seen_in` for the training step, the losses of the first training, and ``differs``, the
-names of the arrays with other bits after a repetition of the second. If the environment variable TRAIN_FROM is the path
-of a state, the training begins from it. The stand-ins are libraries that are loaded before anything else.
+``NETWORK.json`` has the result of `seen_in` for the training step, the losses of the first training, and ``differs``,
+the names of the arrays with other bits after a repetition of the second. If the environment variable TRAIN_FROM is the
+path of a state, the training begins from it. The stand-ins are libraries that are loaded before anything else.
 """
 
 import importlib
