@@ -49,7 +49,7 @@ def refusal():
     import theano
     import theano.tensor as T
     matrix, index = theano.shared(np.zeros((3, 1), "float32")), T.lvector()
-    function = theano.function([index], T.inc_subtensor(matrix[index], T.zeros((index.shape[0], 1), "float32")))
+    function = theano.function([index], T.inc_subtensor(matrix[index], T.ones((index.shape[0], 1), "float32")))
     function([2, -3])
     try:
         function([2, -4])
