@@ -2,6 +2,7 @@
 //
 // libgpuarray 0.7.6 asks for the architecture of the GPU, but keeps two digits of its compute capability: compute_10 for
 // 10.0 and compute_12 for 12.0, which NVRTC refuses. These GPUs get PTX for 9.0, which the driver compiles for them.
+// cuBLAS 12.1 also contains PTX for 9.0 and no code for later GPUs.
 
 #include <dlfcn.h>
 #include <string.h>

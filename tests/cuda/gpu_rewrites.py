@@ -2,8 +2,8 @@
 
     python tests/cuda/gpu_rewrites.py FILE [LIBRARY ...]
 
-FILE, an npz, gets an array for each, and ``operations``, the names of the compiled operations. The libraries are loaded
-before anything else.
+FILE, an npz, gets an array for each, ``operations``, the names of the compiled operations, and ``refusal``, the error
+message for an index outside of a matrix. The libraries are loaded before anything else.
 """
 
 import sys
@@ -49,6 +49,20 @@ def expressions():
     ])
 
 
+def refusal():
+    """Return the error message of an addition to a row that does not exist."""
+    import theano
+    import theano.tensor as T
+    matrix, index = theano.shared(np.zeros((3, 1), "float32")), T.lvector()
+    function = theano.function([index], T.inc_subtensor(matrix[index], T.ones((index.shape[0], 1), "float32")))
+    function([2, -3])
+    try:
+        function([2, -4])
+    except IndexError as error:
+        return str(error).split("\n")[0]
+    return "no error"
+
+
 def main(path, *libraries):
     """Run the command line."""
     begin(libraries)
@@ -58,7 +72,8 @@ def main(path, *libraries):
     outputs = expressions()
     function = theano.function([], list(outputs.values()))
     operations = sorted(set(type(node.op).__name__ for node in function.maker.fgraph.toposort()))
-    np.savez(path, operations=operations, **OrderedDict(zip(outputs, [np.asarray(array) for array in function()])))
+    results = OrderedDict(zip(outputs, [np.asarray(array) for array in function()]))
+    np.savez(path, operations=operations, refusal=refusal(), **results)
 
 
 if __name__ == "__main__":

@@ -414,7 +414,7 @@ def test_cuda_is_added_to_an_existing_virtualenv(with_cuda):
 def test_parts_of_the_cuda_back_end_are_added_one_by_one(with_cuda):
     for arguments, installed in [
             (["--cuda", "--cublas"], ["mako", "markupsafe", "nvidia-cuda-nvrtc-cu12", "nvidia-cublas-cu12"]),
-            (["--cuda", "12", "--ptxas"], ["nvidia-cuda-nvcc-cu12"]),
+            (["--cuda", "12", "--ptxas"], ["nvidia-cuda-nvcc"]),
             (["--cuda", "--ptxas", "--cublas"], []),
             (["--cuda", "13"], ["mako", "markupsafe", "nvidia-cuda-nvrtc"])]:
         with_cuda.forget()
@@ -435,7 +435,8 @@ def test_an_incomplete_cuda_back_end_is_reinstalled(with_cuda):
 
 
 @on_x86
-@pytest.mark.parametrize("name", ["requirements/cuda-12.txt", "environment/cuda.sh", "environment/fetch_pygpu.py"])
+@pytest.mark.parametrize("name", ["requirements/cuda-12.txt", "environment/cuda.sh", "environment/fetch_pygpu.py",
+                                  "environment/libnvrtc.cpp"])
 def test_an_outdated_cuda_back_end_is_reinstalled(with_cuda, name):
     assert with_cuda.run("--cuda")[0] == 0
     with open(str(with_cuda.project / name), "a") as changed:
