@@ -13,6 +13,7 @@ import io
 import os
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.numpy_predictor import SMALLEST_CHANGE
 from theano_rnn.tokens import (
     END_OF_DOCUMENT,
     END_OF_LINE,
@@ -115,7 +116,7 @@ def describe_model(model):
     if metadata["kind"] == "text":
         description.update({name: metadata[name] for name in ("words", "classes", "length", "lower_case")},
                            pruned_words=metadata.get("pruned_words", []),
-                           characters=_characters(bool(metadata["lower_case"])))
+                           characters=_characters(bool(metadata["lower_case"])), smallest_change=SMALLEST_CHANGE)
     else:
         description.update(vocabulary=metadata["vocabulary"], characters=_white_space(),
                            row_of_token=[model.row_of_word.get(word, -1) for word in metadata["vocabulary"]])

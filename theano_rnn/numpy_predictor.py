@@ -28,6 +28,7 @@ import collections
 import contextlib
 import functools
 import io
+import itertools
 import json
 import operator
 import os
@@ -677,9 +678,13 @@ class ClassPredictor(Predictor):
         rows : numpy.ndarray of int64 ``(B, T)``
         mask : numpy.ndarray of uint8 ``(B, T)``
         """
-        length = self.metadata["length"]
+        return self._encode_words(map(self._words, texts))
+
+    def _encode_words(self, texts):
+        """Return the result of `encode` for the words of texts."""
+        count = self.metadata["length"] - 1
         encoded = [[self._row_of[START_WORD]] + [self._row_of.get(word, self._outside)
-                                                 for word in self._words(text)[:length - 1]] for text in texts]
+                                                 for word in itertools.islice(words, count)] for words in texts]
         longest = max([len(rows) for rows in encoded] or [1])
         table = np.zeros((len(encoded), longest), dtype=np.int64)
         mask = np.zeros((len(encoded), longest), dtype=np.uint8)
@@ -735,8 +740,7 @@ class ClassPredictor(Predictor):
     def influence(self, text):
         """Return how much each word of a text contributes to the prediction.
 
-        All occurrences of a word are left out together. Words without a row in the model are words too: they advance
-        the recurrence.
+        This is the change of the probability when all occurrences of the word are deleted from the text.
 
         Parameters
         ----------
@@ -745,22 +749,17 @@ class ClassPredictor(Predictor):
         Returns
         -------
         list of (str, float)
-            Each different word, and the probability of the predicted class minus the one without this word. The
-            largest absolute values come first.
+            Each different word that the model reads, and the probability of the predicted class minus the one of the
+            text without this word. The largest absolute values come first.
         """
-        words = self._words(text)[:self.metadata["length"] - 1]
-        rows, mask = self.encode([text])
-        places = collections.OrderedDict()
-        for time, word in enumerate(words, start=1):
-            if word != END_OF_DOCUMENT:
-                places.setdefault(word, []).append(time)
-        names, without = list(places), []
+        words = self._words(text)
+        read = words[:self.metadata["length"] - 1]
+        names = [word for word in collections.OrderedDict.fromkeys(read) if word != END_OF_DOCUMENT]
+        without = []
         for first in range(0, len(names), BATCH):
-            masks = np.repeat(mask, len(names[first:first + BATCH]), axis=0)
-            for row, name in zip(masks, names[first:first + BATCH]):
-                row[places[name]] = 0
-            without.extend(self.predict_rows(np.repeat(rows, len(masks), axis=0), masks))
-        whole = self.predict_rows(rows, mask)[0]
+            texts = ([word for word in words if word != name] for name in names[first:first + BATCH])
+            without.extend(self.predict_rows(*self._encode_words(texts)))
+        whole = self.predict_rows(*self._encode_words([words]))[0]
         best = int(np.argmax(whole))
         changes = [(name, float(whole[best] - row[best])) for name, row in zip(names, without)]
         return sorted(changes, key=lambda change: -abs(change[1]))

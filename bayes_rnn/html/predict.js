@@ -264,15 +264,18 @@ const compressedModel = (function () {
             return {probabilities, best: probabilities.indexOf(Math.max(...probabilities)), words, states};
         }
 
-        /* Return by how much a word increases the probability of the best class: the difference from the text without
-         * this word. This leaves out one place in the text, and the words behind it move up. In Python,
-         * ClassPredictor.influence leaves out all places of a word at once, and reads no more words for that. */
-        influence(prediction, index) {
-            const rows = prediction.words.map((word) => word.row);
-            if (!prediction.words[index].isRead) return 0;
-            rows.splice(index, 1);
-            let state = prediction.states[index];
-            for (const row of this.truncated(rows).slice(index)) state = this.step(state, row);
+        /* Return the different words that the model reads. */
+        readWords(prediction) {
+            return [...new Set(prediction.words.filter((word) => word.isRead).map((word) => word.text))];
+        }
+
+        /* Return by how much a word that the model reads increases the probability of the best class: the difference
+         * from the text without all occurrences of this word. */
+        influence(prediction, text) {
+            const first = prediction.words.findIndex((word) => word.text === text);
+            const rows = prediction.words.filter((word) => word.text !== text).map((word) => word.row);
+            let state = prediction.states[first];
+            for (const row of this.truncated(rows).slice(first)) state = this.step(state, row);
             return prediction.probabilities[prediction.best] - this.probabilities(state)[prediction.best];
         }
 

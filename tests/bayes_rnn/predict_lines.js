@@ -16,7 +16,8 @@ function answer(request) {
         return {
             probabilities: prediction.probabilities,
             words: prediction.words.map((word) => [word.text, word.from, word.to]),
-            influences: request.influences && prediction.words.map((word, k) => model.influence(prediction, k)),
+            influences: request.influences && model.readWords(prediction).map(
+                (word) => [word, model.influence(prediction, word)]),
         };
     }
     case "score":

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import tokenize
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from helpers.compressed_models import CLASSIFIERS, LANGUAGE_MODELS, MODELS, NEWS_WORDS, texts
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bayes_rnn import export_html
 from bayes_rnn.export import main, save_model
@@ -83,17 +85,19 @@ def test_positions_of_words(call):
 
 
 @needs_node
-@pytest.mark.parametrize("name", ["reviews", "news"])
-def test_the_influence_of_a_word_is_the_difference_from_the_text_without_it(call, name):
-    model, words = MODELS[name](), ["good", "nothing", "bad", "good"] * 2 + NEWS_WORDS[9:12] + ["bad"] * 14
-    for count in (1, 5, len(words)):
-        probabilities = model.predict([" ".join(words[:count])])[0]
-        without = model.predict([" ".join(words[:k] + words[k + 1:count]) for k in range(count)])
-        expected = probabilities.max() - without[:, probabilities.argmax()]
-        # The model does not read the words after its length.
-        expected[model.metadata["length"] - 1:] = 0
-        np.testing.assert_allclose(
-            call(name, "classify", text=" ".join(words[:count]), influences=True)["influences"], expected, atol=2e-5)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_influences_of_words_are_those_of_python(call, name):
+    model = MODELS[name]()
+
+    @examples
+    @given(st.one_of(texts, st.lists(st.sampled_from(["good", "bad", "GOOD", "nothing", NEWS_WORDS[9]]),
+                                     max_size=30).map(" ".join)))
+    def check(text):
+        got, expected = call(name, "classify", text=text, influences=True)["influences"], dict(model.influence(text))
+        assert [word for word, _ in got] == list(OrderedDict.fromkeys(
+            word for word in model._words(text)[:model.metadata["length"] - 1] if word != "</s>"))
+        np.testing.assert_allclose([change for _, change in got], [expected[word] for word, _ in got], atol=2e-5)
+    check()
 
 
 @needs_node
