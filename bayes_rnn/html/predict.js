@@ -194,6 +194,11 @@ const compressedModel = (function () {
 
     // -- text classification ------------------------------------------------------------------------------------------
 
+    /* Return the hash value FNV-1a of a word in UTF-8. */
+    function fnv1a(word) {
+        return new TextEncoder().encode(word).reduce((value, byte) => Math.imul(value ^ byte, 16777619), 2166136261) >>> 0;
+    }
+
     class Classifier extends Network {
         constructor(description) {
             super(description);
@@ -204,13 +209,18 @@ const compressedModel = (function () {
             this.rowOf = new Map([special.start].concat(description.pruned_words).map((word) => [word, -1]));
             description.words.forEach((word, row) => this.rowOf.set(word, row));
             this.outside = description.words.indexOf(special.outside);
+            const stored = description.pruned_fingerprints;
+            this.fingerprints = stored && new Set(numbers(stored.values, Uint32Array));
             this.startRow = this.rowOf.get(special.start);
             this.endRow = this.row(special.end);
         }
 
         row(word) {
             const row = this.rowOf.get(word);
-            return row === undefined ? this.outside : row;
+            if (row !== undefined) return row;
+            const isPruned = this.fingerprints &&
+                this.fingerprints.has(fnv1a(word) % this.description.pruned_fingerprints.range);
+            return isPruned ? -1 : this.outside;
         }
 
         /* Return the words of a text: their positions, their row, and whether the model reads them before it reaches

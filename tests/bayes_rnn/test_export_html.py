@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import OrderedDict
@@ -15,19 +14,15 @@ from theano_rnn.tokens import tokenize
 import numpy as np
 import pytest
 from helpers.compressed_models import CLASSIFIERS, LANGUAGE_MODELS, MODELS, NEWS_WORDS, texts
+from helpers.javascript import javascript_models, needs_node
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayes_rnn import export_html
 from bayes_rnn.export import main, save_model
 from bayes_rnn.export_html import describe_model, html_page
 from bayes_rnn.predictor import ClassPredictor
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-NODE = shutil.which("node")
-
-needs_node = pytest.mark.skipif(not NODE, reason="node is not installed")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 examples = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
 
 
@@ -35,21 +30,9 @@ examples = settings(deadline=None, max_examples=80, suppress_health_check=list(H
 
 @pytest.fixture(scope="module")
 def call():
-    """A function that calls a model in Node: name of the model and of the call, and its arguments."""
-    process = subprocess.Popen(
-        [NODE, os.path.join(HERE, "predict_lines.js"), os.path.join(export_html.HERE, "predict.js")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def call(model, function, **arguments):
-        request = json.dumps(dict(arguments, model=model, call=function))
-        process.stdin.write(request.encode("ascii") + b"\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline().decode("utf-8"))
-
-    for name, model in MODELS.items():
-        call(name, "load", description=describe_model(model()))
-    yield call
-    process.communicate()
+    """A function that calls a model in Node; see `javascript_models`."""
+    with javascript_models({name: model() for name, model in MODELS.items()}) as call:
+        yield call
 
 
 @needs_node

@@ -1,4 +1,4 @@
-/* Answer requests of test_export_html.py, one JSON object a line, with predict.js. */
+/* Answer requests of javascript.py, one JSON object a line, with predict.js. */
 "use strict";
 
 const [, , predict] = process.argv;
@@ -22,8 +22,8 @@ function answer(request) {
     }
     case "score":
         try {
-            const {sum, count} = model.score(request.text);
-            return {sum, count};
+            const {sum, count, nats} = model.score(request.text);
+            return {sum, count, nats: request.nats && nats.slice(1)};
         } catch (error) {
             return error.message;
         }
