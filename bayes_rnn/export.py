@@ -124,8 +124,9 @@ def main(argv=None):
     parser.add_argument("--precision", choices=PRECISIONS, default="float32",
                         help="of the weights, with --to npz; int8 has a scale per row (default: float32)")
     parser.add_argument("--pruned-words", choices=PRUNED_WORDS, default="exact",
-                        help="with --to npz; none: words outside the vocabulary count as pruned words, and the file "
-                             "does not contain the list of pruned words (default: exact)")
+                        help="with --to npz; fingerprints: a byte for each pruned word, and one of 64 words "
+                             "outside the vocabulary counts as a pruned word; none: all of them do, and the file does "
+                             "not contain pruned words (default: exact)")
     arguments = parser.parse_args(argv)
     if arguments.build and arguments.to != "c":
         parser.error("--build needs --to c")

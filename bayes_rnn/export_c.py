@@ -13,6 +13,7 @@ import subprocess
 import unicodedata
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.numpy_predictor import fnv1a
 from theano_rnn.tokens import END_OF_DOCUMENT, END_OF_LINE, OUTSIDE_WORD, START_WORD, UNKNOWN_WORD, tokenize
 
 import numpy as np
@@ -160,20 +161,13 @@ def _lower_case_tables(alphabet, is_word_character):
 
 # -- words -------------------------------------------------------------------------------------------------------------
 
-def _hash(data):
-    value = 2166136261
-    for byte in bytearray(data):
-        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
-    return value
-
-
 def _words(words, is_reachable):
     """Return the tables of words, and their constants. Words that are not reachable cannot be found."""
     encoded = [word.encode("utf-8", "surrogatepass") for word in words]
     slots = [0] * (1 << max(1, (2 * len(words)).bit_length()))
     for index, data in enumerate(encoded):
         if is_reachable(words[index]):
-            slot = _hash(data) % len(slots)
+            slot = fnv1a(data) % len(slots)
             while slots[slot]:
                 slot = (slot + 1) % len(slots)
             slots[slot] = index + 1
@@ -266,11 +260,14 @@ def _classifier(model, rows):
         tables += "\n" + more
     tables += "\n" + _array("char *const", "class_names", map(_string, metadata["classes"]))
 
-    pruned = set([START_WORD] + metadata.get("pruned_words", []))
-    outside = model.row_of_word.get(OUTSIDE_WORD, rows)
+    stored = metadata.get("pruned_fingerprints", {"range": 0, "values": []})
+    if stored["values"]:
+        tables += "\n" + _integers("fingerprints", stored["values"], stored["range"])
+    outside, end = model.row_of_word.get(OUTSIDE_WORD, rows), model.row(END_OF_DOCUMENT)
     constants += [("LOWER_CASE", int(bool(metadata["lower_case"]))), ("FINAL_SIGMA", int(final_sigma)),
                   ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
-                  ("END_ROW", model.row_of_word.get(END_OF_DOCUMENT, rows if END_OF_DOCUMENT in pruned else outside))]
+                  ("END_ROW", end if end < len(model.row_of_word) else rows),
+                  ("FINGERPRINTS", len(stored["values"])), ("FINGERPRINT_RANGE", "%du" % stored["range"])]
     return tables, constants, {"CLASSES": len(metadata["classes"]), "LENGTH": metadata["length"]}
 
 

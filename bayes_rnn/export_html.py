@@ -13,6 +13,7 @@ import io
 import os
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.numpy_predictor import SMALLEST_CHANGE
 from theano_rnn.tokens import (
     END_OF_DOCUMENT,
     END_OF_LINE,
@@ -85,6 +86,12 @@ def _white_space():
     return {"space": _set(white_space())}
 
 
+def _fingerprints(metadata):
+    """Return the fingerprints of pruned words, or None."""
+    stored = metadata.get("pruned_fingerprints")
+    return stored and {"range": stored["range"], "values": _base64(stored["values"], "<u4")}
+
+
 def describe_model(model):
     """Return a compressed model as predict.js reads it.
 
@@ -114,8 +121,8 @@ def describe_model(model):
                            "end_of_line": END_OF_LINE, "unknown": UNKNOWN_WORD, "space": SPACE_CHARACTER}}
     if metadata["kind"] == "text":
         description.update({name: metadata[name] for name in ("words", "classes", "length", "lower_case")},
-                           pruned_words=metadata.get("pruned_words", []),
-                           characters=_characters(bool(metadata["lower_case"])))
+                           pruned_words=metadata.get("pruned_words", []), pruned_fingerprints=_fingerprints(metadata),
+                           characters=_characters(bool(metadata["lower_case"])), smallest_change=SMALLEST_CHANGE)
     else:
         description.update(vocabulary=metadata["vocabulary"], characters=_white_space(),
                            row_of_token=[model.row_of_word.get(word, -1) for word in metadata["vocabulary"]])

@@ -5,7 +5,8 @@
 * a matrix with more zeros than other elements is stored as its values and the gaps between their positions;
 * with the precision "int8", an element of a matrix is a byte, to be multiplied by the scale of its row;
 * pruned words, which must be known to distinguish them from words outside the vocabulary, are stored in front coding:
-  in alphabetical order, without the beginning that each shares with the word before;
+  in alphabetical order, without the beginning that each shares with the word before; or as fingerprints in Rice coding,
+  8 bits for each word, with which about one of 64 words outside the vocabulary counts as pruned;
 * the kept words of a language model are a mask of its vocabulary.
 """
 
@@ -13,15 +14,16 @@ import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import save_arrays
-from theano_rnn.numpy_predictor import FORMAT, OUTSIDE_WORD
+from theano_rnn.numpy_predictor import FINGERPRINT_BITS, FORMAT, OUTSIDE_WORD, fingerprint
 
 import numpy as np
 
-__all__ = ["PRECISIONS", "PRUNED_WORDS", "save_model", "with_precision", "without_pruned_words"]
+__all__ = ["PRECISIONS", "PRUNED_WORDS", "save_model", "with_fingerprints", "with_precision",
+           "without_pruned_words"]
 
 PRECISIONS = ("float32", "float16", "int8")
 #: What becomes of the list of pruned words.
-PRUNED_WORDS = ("exact", "none")
+PRUNED_WORDS = ("exact", "fingerprints", "none")
 #: A matrix is stored in int8 only if this saves about this number of bytes, else in float16: the scales need space too.
 _SAVED_BYTES = 200
 
@@ -37,8 +39,9 @@ def save_model(path, arrays, metadata, precision="float32", pruned_words="exact"
         From `bayes_rnn.export.compress`.
     precision : {"float32", "float16", "int8"}
         Of the weights: "float32" stores the arrays as they are; see `with_precision`.
-    pruned_words : {"exact", "none"}
-        "none" leaves the pruned words out; see `without_pruned_words`.
+    pruned_words : {"exact", "fingerprints", "none"}
+        "fingerprints" stores a number for each pruned word, see `with_fingerprints`; "none" leaves the pruned words
+        out, see `without_pruned_words`; "exact" stores the words, or the fingerprints of a model that has no words.
 
     Raises
     ------
@@ -51,12 +54,18 @@ def save_model(path, arrays, metadata, precision="float32", pruned_words="exact"
     """
     if pruned_words == "none":
         arrays, metadata = without_pruned_words(arrays, metadata)
+    elif pruned_words == "fingerprints":
+        metadata = with_fingerprints(metadata)
     packed = {}
     for name, array in arrays.items():
         _pack(packed, name, array, precision)
     metadata = dict(metadata, format=FORMAT)
     if metadata["kind"] != "text":
         _pack_kept_words(packed, metadata)
+    elif "pruned_fingerprints" in metadata:
+        stored = metadata["pruned_fingerprints"]
+        packed["pruned_fingerprints"] = _rice_coded(stored["values"])
+        metadata["pruned_fingerprints"] = {"range": stored["range"], "count": len(stored["values"])}
     elif metadata.get("pruned_words") and not any("\n" in word for word in metadata["pruned_words"]):
         packed["pruned_words.shared"], packed["pruned_words.rest"] = _front_coded(metadata.pop("pruned_words"))
     save_arrays(path, packed, metadata, compress=True)
@@ -89,6 +98,29 @@ def with_precision(arrays, precision):
     return result
 
 
+def with_fingerprints(metadata):
+    """Return the metadata of a model with a fingerprint of each pruned word in place of the word.
+
+    A word outside the vocabulary counts as pruned if it has the fingerprint of a pruned word. The probability is at
+    most 1/64. All other words are treated as before.
+
+    Parameters
+    ----------
+    metadata : dict
+
+    Returns
+    -------
+    dict
+    """
+    words = set(metadata.get("pruned_words", []))
+    if not words:
+        return metadata
+    limit = len(words) << FINGERPRINT_BITS
+    metadata = {name: value for name, value in metadata.items() if name != "pruned_words"}
+    values = sorted({fingerprint(word, limit) for word in words})
+    return dict(metadata, pruned_fingerprints={"range": limit, "values": values})
+
+
 def without_pruned_words(arrays, metadata):
     """Return a model that treats words outside the vocabulary as pruned words, so that it needs no list of them.
 
@@ -105,7 +137,7 @@ def without_pruned_words(arrays, metadata):
     """
     if metadata["kind"] != "text":
         return arrays, metadata
-    metadata = {name: value for name, value in metadata.items() if name != "pruned_words"}
+    metadata = {name: value for name, value in metadata.items() if name not in ("pruned_words", "pruned_fingerprints")}
     if OUTSIDE_WORD in metadata["words"]:
         row = metadata["words"].index(OUTSIDE_WORD)
         metadata["words"] = metadata["words"][:row] + metadata["words"][row + 1:]
@@ -166,3 +198,12 @@ def _front_coded(words):
         before = word
     return (np.array(shared, dtype=np.uint8),
             np.frombuffer("\n".join(rests).encode("utf-8", "surrogatepass"), dtype=np.uint8))
+
+
+def _rice_coded(values):
+    """Return increasing integers in Rice coding: uint8, read by ``numpy_predictor._rice_decoded``."""
+    digits = []
+    for difference in np.diff(np.append(0, values)).tolist():
+        quotient, remainder = divmod(difference, 1 << FINGERPRINT_BITS)
+        digits.append("1" * quotient + "0" + format(remainder, "0%db" % FINGERPRINT_BITS))
+    return np.packbits(np.frombuffer("".join(digits).encode("ascii"), dtype=np.uint8) - ord("0"))

@@ -28,6 +28,7 @@ import collections
 import contextlib
 import functools
 import io
+import itertools
 import json
 import operator
 import os
@@ -273,6 +274,9 @@ _GATES = {"hard_sigmoid": _Gate(0.2, 0.5, _clip_to_unit), "sigmoid": _Gate(-1., 
 _DIMENSIONS = {"W_in": 2, "W_hid": 2, "b": 1, "W_out": 2, "b_out": 1, "gate_is_computed": 1, "gate_constants": 1}
 #: Matrices with more elements than the first number must have a nonzero value per `SPARSEST` elements.
 SMALL_MATRIX, SPARSEST = 2 ** 24, 1000
+#: Pruned words can be stored as fingerprints, numbers below 2 ** FINGERPRINT_BITS times the number of the words: about
+#: one of so many words outside the vocabulary has the fingerprint of a pruned word.
+FINGERPRINT_BITS = 6
 #: Shared beginnings of words must not make them longer than this number of times their bytes in the file.
 LONGEST_EXPANSION = 32
 
@@ -360,6 +364,12 @@ def _check_metadata(metadata):
         _require(len(metadata["classes"]) >= 2, "classes must be at least two")
     else:
         _require(metadata["vocabulary"], "vocabulary must not be empty")
+    stored = metadata.get("pruned_fingerprints")
+    if stored is not None:
+        valid = isinstance(stored, dict) and sorted(stored) == ["count", "range"] and all(
+            type(number) is int for number in stored.values()) and 1 <= stored["count"] <= stored["range"] < 2 ** 32
+        _require(valid and kind == "text" and "pruned_words" not in metadata,
+                 "pruned_fingerprints must be their count and range, of a classifier without pruned_words")
     card = metadata.get("card", {})
     _require(isinstance(card, dict) and all(isinstance(text, str) for text in card.values()),
              "card must be an object of texts")
@@ -385,7 +395,9 @@ def _check_headers(headers, metadata):
         expected[values] = (kind, count)
     if "words" not in metadata and not is_text:
         expected["words.are_kept"] = ("b", 1)
-    if "pruned_words" not in metadata and is_text and "pruned_words.shared" in headers:
+    if metadata.get("pruned_fingerprints") is not None:
+        expected["pruned_fingerprints"] = ("c", 1)
+    elif "pruned_words" not in metadata and is_text and "pruned_words.shared" in headers:
         expected.update({"pruned_words.shared": ("c", 1), "pruned_words.rest": ("c", 1)})
     different = sorted(set(expected).symmetric_difference(headers))
     _require(not different, "it %s array %s", "lacks the" if different and different[0] in expected else
@@ -412,6 +424,10 @@ def _unpacked_words(packed, metadata):
         metadata["words"] = [vocabulary[index] for index in np.flatnonzero(is_kept)]
     if "pruned_words.shared" in packed:
         metadata["pruned_words"] = _front_decoded(packed["pruned_words.shared"], packed["pruned_words.rest"])
+    if "pruned_fingerprints" in packed:
+        count, limit = metadata["pruned_fingerprints"]["count"], metadata["pruned_fingerprints"]["range"]
+        values = _rice_decoded(packed["pruned_fingerprints"], count, limit)
+        metadata["pruned_fingerprints"] = {"range": limit, "values": values}
     return metadata
 
 
@@ -439,6 +455,40 @@ def _front_decoded(shared, rest):
         word = word[:count] + end
         words.append(word)
     return words
+
+
+def _rice_decoded(code, count, limit):
+    """Return increasing numbers in Rice coding: the differences, divided by 2 ** `FINGERPRINT_BITS`.
+
+    Parameters
+    ----------
+    code : numpy.ndarray of uint8
+        Bits, the highest first. For each number: as many ones as the quotient, a zero, the remainder. Zeros fill the
+        last byte.
+    count : int
+        How many numbers.
+    limit : int
+        All numbers are smaller.
+
+    Returns
+    -------
+    list of int
+    """
+    message = "pruned_fingerprints must be %d increasing numbers below %d"
+    bits, shortest = 8 * len(code), count * (FINGERPRINT_BITS + 1)
+    _require(shortest <= bits < shortest + (limit >> FINGERPRINT_BITS) + 8, message, count, limit)
+    digits = (np.unpackbits(code) + ord("0")).tobytes().decode("ascii")
+    numbers, number, position = [], 0, 0
+    for _ in range(count):
+        zero = digits.find("0", position)
+        remainder = digits[zero + 1:zero + 1 + FINGERPRINT_BITS]
+        _require(zero >= 0 and len(remainder) == FINGERPRINT_BITS, message, count, limit)
+        difference = (zero - position << FINGERPRINT_BITS) + int(remainder, 2)
+        _require(difference or not numbers, message, count, limit)
+        number, position = number + difference, zero + 1 + FINGERPRINT_BITS
+        numbers.append(number)
+    _require(number < limit and bits - position < 8 and "1" not in digits[position:], message, count, limit)
+    return numbers
 
 
 def _unpacked(packed, metadata):
@@ -507,8 +557,9 @@ class Predictor(object):
     metadata : dict
         ``kind`` ("text", "characters" or "words"), ``dataset``, ``config``, ``gate_nonlinearity``, ``words`` (those
         that are not pruned, in the order of the rows). For a classifier ``classes``, ``length``, ``lower_case``, and
-        ``pruned_words`` if the word outside the vocabulary is kept. For a language model ``vocabulary``. A model may
-        have a ``card``, a dict of str to str: its data, training, metric and limits.
+        ``pruned_words`` if the word outside the vocabulary is kept, or in place of them ``pruned_fingerprints``: a dict
+        with their ``range`` and the sorted ``values`` of `fingerprint`. For a language model ``vocabulary``. A model
+        may have a ``card``, a dict of str to str: its data, training, metric and limits.
 
     Attributes
     ----------
@@ -651,6 +702,34 @@ class Predictor(object):
         return h.dot(self.arrays["W_out"]) + self.arrays["b_out"]
 
 
+def fnv1a(data):
+    """Return the hash value FNV-1a of 32 bits of bytes: int."""
+    value = 2166136261
+    for byte in bytearray(data):
+        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+    return value
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def fingerprint(word, limit):
+    """Return the fingerprint of a word, an integer in [0, limit): the hash value of its UTF-8, modulo the limit."""
+    return fnv1a(word.encode("utf-8", "surrogatepass")) % limit
+
+
+class _RowsWithFingerprints(dict):
+    """Row of each kept word; other words have the row of pruned words if their fingerprint is that of a pruned word."""
+
+    def __init__(self, rows, pruned_row, limit, values):
+        super(_RowsWithFingerprints, self).__init__(rows)
+        self._pruned_row, self._limit, self._values = pruned_row, limit, frozenset(values)
+
+    def get(self, word, default=None):
+        row = super(_RowsWithFingerprints, self).get(word)
+        if row is not None:
+            return row
+        return self._pruned_row if fingerprint(word, self._limit) in self._values else default
+
+
 class ClassPredictor(Predictor):
     """Compressed text classifier. Parameters and attributes are those of `Predictor`."""
 
@@ -660,7 +739,14 @@ class ClassPredictor(Predictor):
         # Words that have a row. All other words use the row of the word outside the vocabulary.
         self._row_of = dict.fromkeys([START_WORD] + metadata.get("pruned_words", []), pruned)
         self._row_of.update(self.row_of_word)
+        stored = metadata.get("pruned_fingerprints")
+        if stored is not None:
+            self._row_of = _RowsWithFingerprints(self._row_of, pruned, stored["range"], stored["values"])
         self._outside = self.row_of_word.get(OUTSIDE_WORD, pruned)
+
+    def row(self, word):
+        """Return the row index of a word of a text: the number of kept words if it is pruned."""
+        return self._row_of.get(word, self._outside)
 
     def encode(self, texts):
         """Return row indices and mask of texts.
@@ -677,9 +763,13 @@ class ClassPredictor(Predictor):
         rows : numpy.ndarray of int64 ``(B, T)``
         mask : numpy.ndarray of uint8 ``(B, T)``
         """
-        length = self.metadata["length"]
+        return self._encode_words(map(self._words, texts))
+
+    def _encode_words(self, texts):
+        """Return the result of `encode` for the words of texts."""
+        count = self.metadata["length"] - 1
         encoded = [[self._row_of[START_WORD]] + [self._row_of.get(word, self._outside)
-                                                 for word in self._words(text)[:length - 1]] for text in texts]
+                                                 for word in itertools.islice(words, count)] for words in texts]
         longest = max([len(rows) for rows in encoded] or [1])
         table = np.zeros((len(encoded), longest), dtype=np.int64)
         mask = np.zeros((len(encoded), longest), dtype=np.uint8)
@@ -735,8 +825,7 @@ class ClassPredictor(Predictor):
     def influence(self, text):
         """Return how much each word of a text contributes to the prediction.
 
-        All occurrences of a word are left out together. Words without a row in the model are words too: they advance
-        the recurrence.
+        This is the change of the probability when all occurrences of the word are deleted from the text.
 
         Parameters
         ----------
@@ -745,22 +834,17 @@ class ClassPredictor(Predictor):
         Returns
         -------
         list of (str, float)
-            Each different word, and the probability of the predicted class minus the one without this word. The
-            largest absolute values come first.
+            Each different word that the model reads, and the probability of the predicted class minus the one of the
+            text without this word. The largest absolute values come first.
         """
-        words = self._words(text)[:self.metadata["length"] - 1]
-        rows, mask = self.encode([text])
-        places = collections.OrderedDict()
-        for time, word in enumerate(words, start=1):
-            if word != END_OF_DOCUMENT:
-                places.setdefault(word, []).append(time)
-        names, without = list(places), []
+        words = self._words(text)
+        read = words[:self.metadata["length"] - 1]
+        names = [word for word in collections.OrderedDict.fromkeys(read) if word != END_OF_DOCUMENT]
+        without = []
         for first in range(0, len(names), BATCH):
-            masks = np.repeat(mask, len(names[first:first + BATCH]), axis=0)
-            for row, name in zip(masks, names[first:first + BATCH]):
-                row[places[name]] = 0
-            without.extend(self.predict_rows(np.repeat(rows, len(masks), axis=0), masks))
-        whole = self.predict_rows(rows, mask)[0]
+            texts = ([word for word in words if word != name] for name in names[first:first + BATCH])
+            without.extend(self.predict_rows(*self._encode_words(texts)))
+        whole = self.predict_rows(*self._encode_words([words]))[0]
         best = int(np.argmax(whole))
         changes = [(name, float(whole[best] - row[best])) for name, row in zip(names, without)]
         return sorted(changes, key=lambda change: -abs(change[1]))

@@ -13,7 +13,7 @@ import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
-from theano_rnn.runtime import refuse_missing_compiler, resolve_device, work_without_compiler
+from theano_rnn.runtime import DURATION_IN_PYTHON, refuse_missing_compiler, resolve_device, work_without_compiler
 
 from .config import OPTION_DIALECT, path, read_assignments
 from .run_folder import RunFolder
@@ -122,7 +122,7 @@ def add_device_option(parser, note=""):
 
 def _add_compiler_option(parser):
     parser.add_argument("--without-compiler", action="store_true",
-                        help="compute in Python, where there is no C++ compiler; takes hours instead of seconds")
+                        help="compute in Python, where there is no C++ compiler; " + DURATION_IN_PYTHON)
 
 
 def _device_and_compiler(arguments):

@@ -86,6 +86,39 @@ static int next_word(cursor *at, text_word *word)
     return word->length > 0;
 }
 
+#if FINGERPRINTS
+/* Return whether a word has the fingerprint of a pruned word. */
+static int is_pruned(const text_word *word)
+{
+    uint32_t value = word->hash % FINGERPRINT_RANGE;
+    size_t low = 0, high = FINGERPRINTS;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (fingerprints[middle] < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < FINGERPRINTS && fingerprints[low] == value;
+}
+#endif
+
+/* Return the row of a word in the input matrix; ROWS if it is pruned. */
+static size_t row_of(const text_word *word)
+{
+    size_t index = find(word);                      /* of a word with a row, its row */
+
+    if (index != WORDS)
+        return index < ROWS ? index : ROWS;
+#if FINGERPRINTS
+    if (is_pruned(word))
+        return ROWS;
+#endif
+    return OUTSIDE_ROW;
+}
+
 /* -- the functions of the header ---------------------------------------------------------------------------------- */
 
 /* Write the probabilities of the classes, and return the index of the largest one. */
@@ -125,11 +158,8 @@ int model_predict(const char *text, size_t size, float *probabilities)
     at.text = (const unsigned char *)text;
     at.size = size;
     step(h, c, START_ROW);
-    for (count = 1; count < MODEL_LENGTH && next_word(&at, &word); count++) {
-        size_t index = find(&word);                 /* of a word with a row, its row */
-
-        step(h, c, index == WORDS ? OUTSIDE_ROW : index < ROWS ? index : ROWS);
-    }
+    for (count = 1; count < MODEL_LENGTH && next_word(&at, &word); count++)
+        step(h, c, row_of(&word));
     if (count < MODEL_LENGTH)
         step(h, c, END_ROW);
     return classify(h, probabilities);

@@ -8,8 +8,6 @@
     const byId = (id) => document.getElementById(id);
     const input = byId("text");
 
-    /* Words that change the probability by less are not marked. */
-    const SMALLEST_INFLUENCE = 0.02;
     const LISTED_WORDS = 8, LISTED_TOKENS = 5;
     /* Multiplications that are done while typing: about a second, in parts of SLICE milliseconds. */
     const LARGEST_COST = 1e9, SLICE = 25;
@@ -60,17 +58,16 @@
         byId("status").textContent = words.length === 0 ? "Type a text to see which of its words matter." :
             `The model knows ${kept} of the ${words.length} words.` + (words[words.length - 1].isRead ? "" :
                 ` It reads the first ${description.length - 1} words only.`);
-        const influences = words.map(() => 0);
+        const influences = new Map(), names = model.readWords(prediction);
         if (model.cost(prediction) > LARGEST_COST) {
             byId("status").textContent += " The text is too long to compute which words matter while you type.";
             showWords(prediction, influences);
             return;
         }
-        let next = 0;
         inParts("influences", () => {
-            if (next === words.length) return false;
-            influences[next] = model.influence(prediction, next);
-            next++;
+            if (influences.size === names.length) return false;
+            const name = names[influences.size];
+            influences.set(name, model.influence(prediction, name));
             return true;
         }, () => showWords(prediction, influences));
     }
@@ -78,13 +75,14 @@
     /* Show the text with the words marked that change the prediction, and a list of these words. */
     function showWords(prediction, influences) {
         const text = input.value, parts = [], name = model.classes[prediction.best];
+        const matters = (value) => Math.abs(value) >= description.smallest_change;
         let end = 0;
-        prediction.words.forEach((word, k) => {
-            const value = influences[k], matters = Math.abs(value) >= SMALLEST_INFLUENCE;
+        for (const word of prediction.words) {
+            const value = word.isRead && influences.get(word.text) || 0;
             const from = Math.max(word.from, end);      // two words can begin in the same letter (İ)
             parts.push(text.slice(end, from));
-            const shown = element(matters ? "mark" : "span", text.slice(from, word.to));
-            if (matters) {
+            const shown = element(matters(value) ? "mark" : "span", text.slice(from, word.to));
+            if (matters(value)) {
                 shown.className = value > 0 ? "for" : "against";
                 shown.style.setProperty("--strength", Math.min(1, 0.2 + Math.abs(value)));
                 shown.title = `without this word: ${name} ${percent(prediction.probabilities[prediction.best] - value)}`;
@@ -94,15 +92,14 @@
             }
             parts.push(shown);
             end = word.to;
-        });
+        }
         byId("reading").replaceChildren(...parts, text.slice(end));
-        const order = influences.map((value, k) => k).filter((k) => Math.abs(influences[k]) >= SMALLEST_INFLUENCE)
-            .sort((a, b) => Math.abs(influences[b]) - Math.abs(influences[a])).slice(0, LISTED_WORDS);
-        byId("influences").replaceChildren(...order.map((k) => {
+        const order = [...influences].filter(([, value]) => matters(value))
+            .sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)).slice(0, LISTED_WORDS);
+        byId("influences").replaceChildren(...order.map(([word, value]) => {
             const row = element("tr");
-            row.append(element("th", prediction.words[k].text, {scope: "row"}),
-                       element("td", influences[k] > 0 ? "supports" : "contradicts"),
-                       element("td", signed(influences[k]), {class: "number"}));
+            row.append(element("th", word, {scope: "row"}), element("td", value > 0 ? "supports" : "contradicts"),
+                       element("td", signed(value), {class: "number"}));
             return row;
         }));
         byId("influence-class").textContent = name;

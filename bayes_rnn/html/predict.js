@@ -194,6 +194,11 @@ const compressedModel = (function () {
 
     // -- text classification ------------------------------------------------------------------------------------------
 
+    /* Return the hash value FNV-1a of a word in UTF-8. */
+    function fnv1a(word) {
+        return new TextEncoder().encode(word).reduce((value, byte) => Math.imul(value ^ byte, 16777619), 2166136261) >>> 0;
+    }
+
     class Classifier extends Network {
         constructor(description) {
             super(description);
@@ -204,13 +209,18 @@ const compressedModel = (function () {
             this.rowOf = new Map([special.start].concat(description.pruned_words).map((word) => [word, -1]));
             description.words.forEach((word, row) => this.rowOf.set(word, row));
             this.outside = description.words.indexOf(special.outside);
+            const stored = description.pruned_fingerprints;
+            this.fingerprints = stored && new Set(numbers(stored.values, Uint32Array));
             this.startRow = this.rowOf.get(special.start);
             this.endRow = this.row(special.end);
         }
 
         row(word) {
             const row = this.rowOf.get(word);
-            return row === undefined ? this.outside : row;
+            if (row !== undefined) return row;
+            const isPruned = this.fingerprints &&
+                this.fingerprints.has(fnv1a(word) % this.description.pruned_fingerprints.range);
+            return isPruned ? -1 : this.outside;
         }
 
         /* Return the words of a text: their positions, their row, and whether the model reads them before it reaches
@@ -264,15 +274,18 @@ const compressedModel = (function () {
             return {probabilities, best: probabilities.indexOf(Math.max(...probabilities)), words, states};
         }
 
-        /* Return by how much a word increases the probability of the best class: the difference from the text without
-         * this word. This leaves out one place in the text, and the words behind it move up. In Python,
-         * ClassPredictor.influence leaves out all places of a word at once, and reads no more words for that. */
-        influence(prediction, index) {
-            const rows = prediction.words.map((word) => word.row);
-            if (!prediction.words[index].isRead) return 0;
-            rows.splice(index, 1);
-            let state = prediction.states[index];
-            for (const row of this.truncated(rows).slice(index)) state = this.step(state, row);
+        /* Return the different words that the model reads. */
+        readWords(prediction) {
+            return [...new Set(prediction.words.filter((word) => word.isRead).map((word) => word.text))];
+        }
+
+        /* Return by how much a word that the model reads increases the probability of the best class: the difference
+         * from the text without all occurrences of this word. */
+        influence(prediction, text) {
+            const first = prediction.words.findIndex((word) => word.text === text);
+            const rows = prediction.words.filter((word) => word.text !== text).map((word) => word.row);
+            let state = prediction.states[first];
+            for (const row of this.truncated(rows).slice(first)) state = this.step(state, row);
             return prediction.probabilities[prediction.best] - this.probabilities(state)[prediction.best];
         }
 

@@ -220,15 +220,29 @@ def test_the_command_gives_the_settings(program):
     known = {name: values for name, values in numbers.items() if experiment.setting(name)}
 
     @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
-    @given(st.booleans(), st.fixed_dictionaries({"config": known.pop("config")} if "config" in known else {},
-                                                optional=known))
-    def check(demo, given):
+    @given(st.booleans(), st.booleans(), st.fixed_dictionaries(
+        {"config": known.pop("config")} if "config" in known else {}, optional=known))
+    def check(demo, spelled_out, given):
         expected = experiment.make_settings(demo=demo, **given)
-        command = training_command(expected, os.path.join(experiment.folder, "Results", "my run"))
+        command = training_command(expected, os.path.join(experiment.folder, "Results", "my run"), spelled_out)
+        if spelled_out and "recipe" in expected:
+            assert "--recipe" not in command
+            expected.recipe = None
         got, folder = parsed(command, program)
         assert got.to_dict() == dict(expected.to_dict(), **({"save": got.save} if "save" in got else {}))
         assert os.path.relpath(folder, os.getcwd()) == os.path.join("Results", "my run")
     check()
+
+
+def test_a_command_that_is_spelled_out_does_not_depend_on_what_names_stand_for():
+    """Neither a recipe nor --demo, which later versions may change."""
+    experiment = running.load_experiment("IMDB")
+    given = dict(demo=True, config="LLLCCL", recipe="fast")
+    changed = experiment.derive(recipes={"fast": dict(epochs=9)}, demo=dict(experiment.demo, clip=None, kl_warmup=1))
+    command = training_command(experiment.make_settings(**given), "/tmp/run", spelled_out=True)
+    with mock.patch.object(running, "load_experiment", lambda program: changed):
+        got, _ = parsed(command, "IMDB")
+    assert got.to_dict() == dict(experiment.make_settings(**given).to_dict(), recipe=None)
 
 
 def test_the_command_of_a_run_elsewhere_names_no_folder():

@@ -1,6 +1,7 @@
 /* Calls exported models with random bytes and checks the results: fuzz SEED CALLS, or fuzz SEED -SECONDS. */
 
 #include "characters.h"
+#include "fingerprints.h"
 #include "news.h"
 #include "reviews.h"
 #include "words.h"
@@ -108,6 +109,8 @@ int main(int arguments, char **argument)
         check_probabilities(probabilities, REVIEWS_CLASSES,
                             reviews_predict((const char *)text, size, probabilities));
         check_probabilities(probabilities, NEWS_CLASSES, news_predict((const char *)text, size, probabilities));
+        check_probabilities(probabilities, FINGERPRINTS_CLASSES,
+                            fingerprints_predict((const char *)text, size, probabilities));
         CHECK_LANGUAGE_MODEL(characters, CHARACTERS_TOKENS);
         CHECK_LANGUAGE_MODEL(words, WORDS_TOKENS);
         free(text);

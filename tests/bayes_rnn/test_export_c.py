@@ -295,7 +295,7 @@ def test_random_bytes_with_sanitizers(folder):
     probe.communicate(b"int main(void) { return 0; }\n")
     if probe.returncode:
         pytest.skip("%s has no address sanitizer" % COMPILER)
-    names = ["reviews", "news", "characters", "words"]
+    names = ["reviews", "news", "fingerprints", "characters", "words"]
     subprocess.check_call(compile_program + [os.path.join(HERE, "fuzz_exported.c")] + sources(folder, names) + ["-lm"])
     assert subprocess.check_output([program, "1", "5000"]) == b"5000 calls\n"
 

@@ -4,9 +4,9 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import tokenize
@@ -14,18 +14,15 @@ from theano_rnn.tokens import tokenize
 import numpy as np
 import pytest
 from helpers.compressed_models import CLASSIFIERS, LANGUAGE_MODELS, MODELS, NEWS_WORDS, texts
+from helpers.javascript import javascript_models, needs_node
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bayes_rnn import export_html
 from bayes_rnn.export import main, save_model
 from bayes_rnn.export_html import describe_model, html_page
 from bayes_rnn.predictor import ClassPredictor
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-NODE = shutil.which("node")
-
-needs_node = pytest.mark.skipif(not NODE, reason="node is not installed")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 examples = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
 
 
@@ -33,21 +30,9 @@ examples = settings(deadline=None, max_examples=80, suppress_health_check=list(H
 
 @pytest.fixture(scope="module")
 def call():
-    """A function that calls a model in Node: name of the model and of the call, and its arguments."""
-    process = subprocess.Popen(
-        [NODE, os.path.join(HERE, "predict_lines.js"), os.path.join(export_html.HERE, "predict.js")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def call(model, function, **arguments):
-        request = json.dumps(dict(arguments, model=model, call=function))
-        process.stdin.write(request.encode("ascii") + b"\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline().decode("utf-8"))
-
-    for name, model in MODELS.items():
-        call(name, "load", description=describe_model(model()))
-    yield call
-    process.communicate()
+    """A function that calls a model in Node; see `javascript_models`."""
+    with javascript_models({name: model() for name, model in MODELS.items()}) as call:
+        yield call
 
 
 @needs_node
@@ -83,17 +68,19 @@ def test_positions_of_words(call):
 
 
 @needs_node
-@pytest.mark.parametrize("name", ["reviews", "news"])
-def test_the_influence_of_a_word_is_the_difference_from_the_text_without_it(call, name):
-    model, words = MODELS[name](), ["good", "nothing", "bad", "good"] * 2 + NEWS_WORDS[9:12] + ["bad"] * 14
-    for count in (1, 5, len(words)):
-        probabilities = model.predict([" ".join(words[:count])])[0]
-        without = model.predict([" ".join(words[:k] + words[k + 1:count]) for k in range(count)])
-        expected = probabilities.max() - without[:, probabilities.argmax()]
-        # The model does not read the words after its length.
-        expected[model.metadata["length"] - 1:] = 0
-        np.testing.assert_allclose(
-            call(name, "classify", text=" ".join(words[:count]), influences=True)["influences"], expected, atol=2e-5)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_influences_of_words_are_those_of_python(call, name):
+    model = MODELS[name]()
+
+    @examples
+    @given(st.one_of(texts, st.lists(st.sampled_from(["good", "bad", "GOOD", "nothing", NEWS_WORDS[9]]),
+                                     max_size=30).map(" ".join)))
+    def check(text):
+        got, expected = call(name, "classify", text=text, influences=True)["influences"], dict(model.influence(text))
+        assert [word for word, _ in got] == list(OrderedDict.fromkeys(
+            word for word in model._words(text)[:model.metadata["length"] - 1] if word != "</s>"))
+        np.testing.assert_allclose([change for _, change in got], [expected[word] for word, _ in got], atol=2e-5)
+    check()
 
 
 @needs_node

@@ -4,7 +4,7 @@ import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, save_arrays
-from theano_rnn.numpy_predictor import _front_decoded
+from theano_rnn.numpy_predictor import _Damaged, _front_decoded, _rice_decoded, fingerprint
 
 import numpy as np
 import pytest
@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayes_rnn import export, model_file
-from bayes_rnn.model_file import _front_coded, save_model, with_precision, without_pruned_words
+from bayes_rnn.model_file import (
+    _front_coded,
+    _rice_coded,
+    save_model,
+    with_fingerprints,
+    with_precision,
+    without_pruned_words,
+)
 from bayes_rnn.predictor import ClassPredictor, load_model
 
 WITH_OUTSIDE = dict(CLASSIFIER, words=["good", "<outside>", "<start>"],
@@ -80,6 +87,69 @@ def test_without_pruned_words_a_word_outside_the_vocabulary_counts_as_pruned(pat
     for metadata in (CLASSIFIER, WORDS):
         arrays = random_arrays(2, 5)
         assert without_pruned_words(arrays, metadata) == (arrays, metadata)
+
+
+def test_fingerprints_keep_the_predictions_of_known_words(path, tmp_path):
+    """Pruned and kept words are treated as before, and few words outside the vocabulary count as pruned."""
+    pruned = ["pruned%d" % k for k in range(2000)]
+    model = ClassPredictor(random_arrays(2, 1, embedding=3), dict(WITH_OUTSIDE, pruned_words=pruned))
+    save_model(path, model.arrays, model.metadata)
+    smaller, again = str(tmp_path / "smaller.npz"), str(tmp_path / "again.npz")
+    save_model(smaller, model.arrays, model.metadata, pruned_words="fingerprints")
+    loaded = load_model(smaller)
+    assert "pruned_words" not in loaded.metadata
+    assert 8 * load_arrays(smaller)[0]["pruned_fingerprints"].nbytes < 7.6 * len(pruned)
+    assert [loaded.row(word) for word in pruned] == [len(model.row_of_word)] * len(pruned)
+    assert [loaded.row(word) for word in model.row_of_word] == list(range(len(model.row_of_word)))
+    outside = ["outside%d" % k for k in range(6400)]
+    wrong = sum(loaded.row(word) != model.row(word) for word in outside)
+    assert 50 < wrong < 150
+    save_model(again, loaded.arrays, loaded.metadata)
+    with open(smaller, "rb") as first, open(again, "rb") as second:
+        assert first.read() == second.read()
+    save_model(again, loaded.arrays, loaded.metadata, pruned_words="none")
+    assert load_model(again).metadata["words"] == ["good", "<start>"]
+
+
+def test_fingerprints_are_those_of_the_format():
+    """Files and exported code depend on these numbers: FNV-1a of the word in UTF-8."""
+    assert [fingerprint(word, 2 ** 32) for word in ("", "a", "foobar", "\u00e9t\u00e9")] == [
+        0x811c9dc5, 0xe40c292c, 0xbf9cf968, 0xffb58817]
+
+
+def test_models_without_pruned_words_have_no_fingerprints():
+    for metadata in (CLASSIFIER, WORDS, dict(CLASSIFIER, pruned_words=[])):
+        assert with_fingerprints(metadata) == metadata
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.integers(0, 2 ** 14), min_size=1, max_size=40), st.integers(0, 9), st.binary(max_size=3))
+def test_rice_coding(numbers, more, garbage):
+    """The decoder inverts the coder, and accepts no other bytes for the same numbers."""
+    numbers = sorted(numbers)
+    code, limit = _rice_coded(numbers), numbers[-1] + 1 + more
+    assert _rice_decoded(code, len(numbers), limit) == numbers
+    other = np.frombuffer(code.tobytes()[:-len(garbage)] + garbage, dtype=np.uint8)
+    try:
+        assert _rice_coded(_rice_decoded(other, len(numbers), limit)).tobytes() == other.tobytes()
+    except _Damaged:
+        assert other.tobytes() != code.tobytes()
+    for count, smaller in ((len(numbers) + 1, limit), (len(numbers) - 1, limit), (len(numbers), numbers[-1])):
+        with pytest.raises(_Damaged):
+            _rice_decoded(code, count, smaller)
+
+
+@pytest.mark.parametrize("change", [
+    dict(pruned_fingerprints=[3, 4]), dict(pruned_fingerprints={"count": 3}),
+    dict(pruned_fingerprints={"count": 3, "range": 2 ** 32}), dict(pruned_fingerprints={"count": 9, "range": 8}),
+    dict(pruned_fingerprints={"count": True, "range": 8}), dict(pruned_words=["bad"]), dict(kind="words"),
+    dict(pruned_fingerprints={"count": 10 ** 6, "range": 10 ** 7}), dict(pruned_fingerprints=None)])
+def test_damaged_fingerprints(change, path):
+    save_model(path, random_arrays(2, 1, embedding=3), WITH_OUTSIDE, pruned_words="fingerprints")
+    arrays, metadata = load_arrays(path)
+    save_arrays(path, arrays, dict(dict(metadata, vocabulary=metadata["words"]), **change))
+    with pytest.raises(ReportedError, match="is damaged: .*pruned_fingerprints"):
+        load_model(path)
 
 
 @pytest.mark.parametrize("metadata", [CHARACTERS, WORDS, dict(WORDS, words=["cat", "<eos>"])])

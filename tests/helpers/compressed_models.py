@@ -5,6 +5,7 @@ from theano_rnn.tokens import tokenize
 import numpy as np
 from hypothesis import strategies as st
 
+from bayes_rnn.model_file import with_fingerprints
 from bayes_rnn.predictor import ClassPredictor, NextTokenPredictor
 
 __all__ = ["CHARACTERS", "CLASSIFIER", "CLASSIFIERS", "LANGUAGE_MODELS", "MODELS", "NEWS_WORDS", "PIECES", "UNITS",
@@ -75,6 +76,10 @@ def language_model(kind, words, vocabulary, units, **options):
     return NextTokenPredictor(random_arrays(len(words), len(vocabulary), units=units, **options), metadata)
 
 
+def with_fingerprints_of_words(model):
+    return ClassPredictor(model.arrays, with_fingerprints(model.metadata))
+
+
 # All letters with two cases are words of this model, so that its tables for lower case are complete.
 LETTERS = [chr(code) for code in range(0x110000) if chr(code).lower() != chr(code) or chr(code).upper() != chr(code)]
 NEWS_WORDS = ["<start>", "<outside>", "good", "stra\xdfe", "\u03b1\u03c2", "\u03b1\u03c3\u03b1", "\u65e5\u672c", "i",
@@ -88,13 +93,17 @@ MODELS = {
                                True, ["bad", "</s>"]),
     "sparse": lambda: classifier(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 7, "hard_sigmoid",
                                  list("abc"), 30, False, density=0.1),
+    "fingerprints": lambda: with_fingerprints_of_words(
+        classifier(["good", "<outside>", "<start>"], 3, 2, 5, "sigmoid", ["a", "b"], 15, True,
+                   ["bad", "</s>", "cat", "\xe9t\xe9", "a", "\u65e5\u672c"])),
     "empty": lambda: classifier([], 0, 2, 0, "sigmoid", ["a", "b"], 1, True),
     "no_inputs": lambda: classifier(["good", "bad"], 0, 2, 3, "sigmoid", ["a", "b"], 5, False),
     "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], ALPHABET, 5),
     "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], VOCABULARY, 5),
     "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.1),
 }
-CLASSIFIERS, LANGUAGE_MODELS = ["reviews", "news", "sparse", "empty", "no_inputs"], ["characters", "words", "strict"]
+CLASSIFIERS = ["reviews", "news", "sparse", "fingerprints", "empty", "no_inputs"]
+LANGUAGE_MODELS = ["characters", "words", "strict"]
 
 PIECES = ["good", "bad", "Good ", " w17", "cat", "sat ", "<unk>", "<eos>", "a", "b", " ", "\n", "\t", "\r\n", "_",
           "c1 ", "c7\n", "c299", "\xe9t\xe9", "\u03b1\u03a3", "\u03a3", "\u0130", "\u212a", "\x85", "\u2028", ".",

@@ -81,6 +81,21 @@ def test_a_model_has_a_complete_card(model):
     assert all(model.metadata["card"].values())
 
 
+def test_the_command_of_a_card_does_not_depend_on_recipes(model):
+    command = model.metadata["card"]["command"]
+    assert "--recipe" not in command and ("--epochs" in command or "--set" in command)
+
+
+def test_a_classifier_reads_as_many_words_as_its_card_says(model):
+    if model.metadata["kind"] != "text":
+        return
+    count = int(re.search(r"reads the first (\d+) words of a text", model.metadata["card"]["limits"]).group(1))
+    words = [word for word in model.metadata["words"] if word.isalpha()]
+    text = [words[k % 7] for k in range(count)]
+    assert (model.predict([" ".join(text)]) == model.predict([" ".join(text + words[7:])])).all()
+    assert (model.predict([" ".join(text)]) != model.predict([" ".join(text[:-1])])).any()
+
+
 def test_cards_and_tables_are_those_of_the_files(tmp_path):
     """add_model.py has written them, and nobody has changed them since."""
     assert model_names()

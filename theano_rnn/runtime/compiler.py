@@ -9,9 +9,12 @@ from theano_rnn.errors import ReportedError
 
 from .flags import add_flag, flags_of_user, settings_in_theanorc
 
-__all__ = ["refuse_missing_compiler", "warn_of_missing_compiler", "work_without_compiler"]
+__all__ = ["DURATION_IN_PYTHON", "refuse_missing_compiler", "warn_of_missing_compiler", "work_without_compiler"]
 
 INSTALL = "install it (Debian and Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; conda: conda install gxx)"
+
+#: Of training without a compiler, for messages. Experiments/README.md has the measurement.
+DURATION_IN_PYTHON = "takes hours instead of seconds"
 
 #: Settings of Theano. Fused elementwise operations would run element by element.
 IN_PYTHON = (("cxx", ""), ("blas.ldflags", ""), ("tensor.local_elemwise_fusion", "False"))
@@ -34,7 +37,7 @@ def refuse_missing_compiler():
     compiler = _missing_compiler()
     if compiler:
         raise ReportedError("there is no C++ compiler (%s not found), which Theano needs; %s, or use "
-                            "--without-compiler, which takes hours instead of seconds" % (compiler, INSTALL))
+                            "--without-compiler, which %s" % (compiler, INSTALL, DURATION_IN_PYTHON))
 
 
 def warn_of_missing_compiler():
@@ -53,6 +56,6 @@ def _compute_in_python(reason):
     # Theano's own warnings, which do not say what to do.
     warnings.filterwarnings("ignore", "DeprecationWarning: there is no c\\+\\+ compiler", UserWarning)
     logging.getLogger("theano.tensor.blas").setLevel(logging.ERROR)
-    sys.stderr.write("warning: all operations run in Python, which takes hours instead of seconds: %s\n" % reason)
+    sys.stderr.write("warning: all operations run in Python, which %s: %s\n" % (DURATION_IN_PYTHON, reason))
     for name, value in IN_PYTHON:
         add_flag(name, value)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
+from theano_rnn.numpy_predictor import FINGERPRINT_BITS
 from theano_rnn.ops.finite_guard import guarded_updates
 from theano_rnn.step_function import stacked, step_function
 
@@ -208,7 +209,8 @@ class BayesianTask(NetworkTask):
     def print_variants(self):
         """Print the test metric and the bytes of the file of the compressed network for each precision.
 
-        For classifiers also without the list of pruned words; see `bayes_rnn.model_file.save_model`.
+        For classifiers also with fingerprints of the pruned words, and without pruned words; see
+        `bayes_rnn.model_file.save_model`.
         """
         arrays, metadata = self.compressed_model()
         print("%-10s %-13s %24s %10s" % ("precision", "pruned words", "test " + self.metric, "bytes"))
@@ -219,6 +221,9 @@ class BayesianTask(NetworkTask):
                     save_model(path, arrays, metadata, precision, pruned_words)
                     metric = self.evaluate("test", function=self.compressed_evaluation(load_model(path)))
                     print("%-10s %-13s %24.4f %10d" % (precision, pruned_words, metric, os.path.getsize(path)))
+        if "pruned_words" in metadata:
+            print("With fingerprints, about 1 of %d words outside the vocabulary is taken for a pruned word. The "
+                  "metric does not count this: prepared data lack these words" % 2 ** FINGERPRINT_BITS)
 
     def time_evaluation(self, minibatch, function=None):
         """Return the median seconds to evaluate a minibatch, pruned or by another function (see `evaluate`)."""

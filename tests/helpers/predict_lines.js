@@ -1,4 +1,4 @@
-/* Answer requests of test_export_html.py, one JSON object a line, with predict.js. */
+/* Answer requests of javascript.py, one JSON object a line, with predict.js. */
 "use strict";
 
 const [, , predict] = process.argv;
@@ -16,13 +16,14 @@ function answer(request) {
         return {
             probabilities: prediction.probabilities,
             words: prediction.words.map((word) => [word.text, word.from, word.to]),
-            influences: request.influences && prediction.words.map((word, k) => model.influence(prediction, k)),
+            influences: request.influences && model.readWords(prediction).map(
+                (word) => [word, model.influence(prediction, word)]),
         };
     }
     case "score":
         try {
-            const {sum, count} = model.score(request.text);
-            return {sum, count};
+            const {sum, count, nats} = model.score(request.text);
+            return {sum, count, nats: request.nats && nats.slice(1)};
         } catch (error) {
             return error.message;
         }
