@@ -1,10 +1,34 @@
 // A stand-in for cuBLAS, beside standin_driver.cpp: everything succeeds and nothing is computed.
+//
+// STANDIN_PRODUCTS   a file that gets a line for each product or batch of products in single precision: the number of
+//                    products, m, n and k, and for A, B and C the length of a column and the distance to the next one
+
+#include <cstdlib>
+#include <fstream>
+
+static void record(int count, int m, int n, int k, int row_A, long long distance_A, int row_B, long long distance_B,
+                   int row_C, long long distance_C) {
+    if (const char *path = getenv("STANDIN_PRODUCTS"))
+        std::ofstream(path, std::ios::app) << count << " " << m << " " << n << " " << k << " " << row_A << " "
+            << distance_A << " " << row_B << " " << distance_B << " " << row_C << " " << distance_C << "\n";
+}
 
 #define SUCCEEDS(name) int name() { return 0; }
 
 extern "C" {
 
 int cublasCreate_v2(void **handle) { static int object; *handle = &object; return 0; }
+int cublasSgemm_v2(void *, int, int, int m, int n, int k, const float *, const float *, int row_A, const float *,
+                   int row_B, const float *, float *, int row_C) {
+    record(1, m, n, k, row_A, 0, row_B, 0, row_C, 0);
+    return 0;
+}
+int cublasSgemmStridedBatched(void *, int, int, int m, int n, int k, const float *, const float *, int row_A,
+                              long long distance_A, const float *, int row_B, long long distance_B, const float *,
+                              float *, int row_C, long long distance_C, int count) {
+    record(count, m, n, k, row_A, distance_A, row_B, distance_B, row_C, distance_C);
+    return 0;
+}
 int cublasGetPointerMode_v2(void *, int *mode) { *mode = 0; return 0; }
 SUCCEEDS(cublasDestroy_v2)
 SUCCEEDS(cublasSetStream_v2)
@@ -12,7 +36,6 @@ SUCCEEDS(cublasSetPointerMode_v2)
 SUCCEEDS(cublasSetAtomicsMode)
 SUCCEEDS(cublasSdot_v2)
 SUCCEEDS(cublasDdot_v2)
-SUCCEEDS(cublasSgemm_v2)
 SUCCEEDS(cublasDgemm_v2)
 SUCCEEDS(cublasSgemv_v2)
 SUCCEEDS(cublasDgemv_v2)
@@ -22,7 +45,6 @@ SUCCEEDS(cublasSgemmEx)
 SUCCEEDS(cublasGemmEx)
 SUCCEEDS(cublasSgemmBatched)
 SUCCEEDS(cublasDgemmBatched)
-SUCCEEDS(cublasSgemmStridedBatched)
 SUCCEEDS(cublasDgemmStridedBatched)
 SUCCEEDS(cublasHgemmStridedBatched)
 

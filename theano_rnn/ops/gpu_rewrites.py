@@ -3,8 +3,8 @@
 This module is imported if Theano's device is a GPU. From then on, the rewrites apply to every function that Theano
 1.0.5 compiles:
 
-* The recurrence of an LSTM gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`), for float32 and up to 128
-  components. Other recurrences stay on the CPU.
+* The recurrence of an LSTM in float32 gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`). Recurrences in
+  float64 stay on the CPU.
 * ``T.arange`` and the gradient of a softmax get operations on the GPU. Theano computes them on the host, with transfers
   in both directions.
 * Increments of elements of a vector become increments of rows of a matrix. Theano launches one kernel per element, tens
@@ -28,7 +28,7 @@ from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import with_properties
 from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
-from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
+from .lstm.gpu import GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 
 __all__ = ["GpuRange"]
 
@@ -141,7 +141,7 @@ def _sum_rows_first(node):
 def _register_lifter(processor_op, gpu_op):
     """Let Theano replace a CPU operation by a GPU operation when it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
-        if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
+        if outputs[0].dtype != "float32":
             return False
         return with_properties(op, gpu_op)
     lift.__name__ = "theano_rnn_" + gpu_op.__name__        # the name of the rewrite, which must be unique
