@@ -45,6 +45,7 @@ GROUPS = OrderedDict([
               Comparison("IMDB LLLCCL zipf", "limit_imdb_step.cpp", None)]),
     ("Word_PTB", [Comparison("Word_PTB LCCL uniform", "torch_word_lm.py", 1 / 3.),
                   Comparison("Word_PTB LCCL zipf", "torch_word_lm.py", None),
+                  Comparison("Word_PTB LCCL uniform", "torch_word_lm.py --nn-lstm", None),
                   Comparison("Word_PTB LCCL uniform", "jax_word_lm.py", None)]),
     ("language_modeling", [
         Comparison("language_modeling dense-1150 uniform", "torch_awd_lstm.py 1150", 0.75),

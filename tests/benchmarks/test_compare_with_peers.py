@@ -34,9 +34,12 @@ def test_without_peers_the_rows_are_left_out_with_a_line(tmp_path, capsys):
     arguments = Namespace(peers_python=str(tmp_path / "python"), rounds=1, steps=1, device="cpu")
     compare_with_peers.measure("Word_PTB", arguments, results)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 and not results.parts
-    assert lines[0] == ("left out: Word_PTB LCCL uniform against torch_word_lm.py: %s does not exist"
-                        % (tmp_path / "python"))
+    assert not results.parts
+    assert lines == ["left out: Word_PTB LCCL %s does not exist" % against for against in (
+        "uniform against torch_word_lm.py: %s" % arguments.peers_python,
+        "zipf against torch_word_lm.py: %s" % arguments.peers_python,
+        "uniform against torch_word_lm.py --nn-lstm: %s" % arguments.peers_python,
+        "uniform against jax_word_lm.py: %s" % arguments.peers_python)]
 
 
 def test_without_the_interpreter_a_program_in_cpp_is_still_measured(tmp_path):

@@ -2,7 +2,8 @@
 
     python tests/cuda/launches.py UNITS STEPS [LIBRARY ...]
 
-The stand-in for the driver counts the kernels that this launches. The libraries are loaded before anything else.
+UNITS: of each component, separated by commas. The stand-ins for the driver and for cuBLAS count the kernels that this
+launches and record the products. The libraries are loaded before anything else.
 """
 
 import sys
@@ -17,11 +18,15 @@ def main(units, steps, *libraries):
     from theano_rnn.ops.lstm import lstm_recurrence
 
     import theano
-    units, rows = int(units), 2
-    given = [theano.shared(np.zeros(shape, "float32")) for shape in (
-        (int(steps), rows, 4 * units), (units, 4 * units), (4 * units,), (rows, units), (rows, units))]
-    hid, _ = lstm_recurrence(*given)
-    theano.function([], theano.grad(hid.sum(), given))()
+    sizes, rows = [int(number) for number in units.split(",")], 2
+
+    def zeros(*shape):
+        return theano.shared(np.zeros(shape, "float32"))
+
+    preactivations, W_hid = [zeros(int(steps), rows, 4 * H) for H in sizes], [zeros(H, 4 * H) for H in sizes]
+    rest = [zeros(4 * sum(sizes)), zeros(rows, sum(sizes)), zeros(rows, sum(sizes))]
+    hid, _ = lstm_recurrence(preactivations, W_hid, *rest)
+    theano.function([], theano.grad(hid.sum(), preactivations + W_hid + rest))()
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ Case = namedtuple("Case", "sizes steps rows mask z_gates z_hid nonlinearity back
 CASES = OrderedDict([
     ("everything", Case([5], 7, 3, True, 3, 3, "hard_sigmoid", False)),
     ("components", Case([5, 3, 4], 6, 4, False, 0, 0, "sigmoid", True)),
-    ("many components", Case([1] * 70, 3, 2, True, 0, 2, "hard_sigmoid", False)),
+    ("many components", Case([1, 2] * 3 + [1], 3, 2, True, 0, 2, "hard_sigmoid", False)),
     ("one row of z", Case([6, 2], 6, 4, True, 1, 1, "sigmoid", False)),
     ("more than a block of threads", Case([70], 9, 9, True, 0, 1, "hard_sigmoid", True)),
     ("one of each", Case([4], 1, 1, False, 1, 0, "hard_sigmoid", False)),
-    # Up to 128 units, one kernel computes all time steps, with up to 80 weights of a thread in registers.
+    # Up to 128 units, one kernel computes all time steps, with up to 64 weights of a thread in registers.
     ("more than the registers hold", Case([128, 90, 80], 5, 3, True, 3, 1, "hard_sigmoid", False)),
-    ("one step after the other", Case([130, 5], 4, 3, True, 3, 3, "sigmoid", False)),
+    # Components 0 and 2, and 1 and 4, which are at other distances, have their products in one call each.
+    ("one step after the other", Case([130, 5, 130, 130, 5], 4, 3, True, 3, 3, "sigmoid", False)),
     ("backwards, one step after the other", Case([3, 129], 4, 2, False, 1, 0, "hard_sigmoid", True)),
     ("no steps", Case([4], 0, 2, False, 2, 2, "sigmoid", False)),
 ])
@@ -77,6 +78,10 @@ def main(path, *libraries):
     """Run the command line."""
     begin(libraries)
     import theano
+    if theano.config.device != "cpu":
+        # Three components take two launches here, as 129 do otherwise, whose C++ takes minutes to compile.
+        from theano_rnn.ops.lstm import gpu
+        gpu.COMPONENTS_OF_LAUNCH = 2
     arrays, operations = OrderedDict(), set()
     for seed, (title, case) in enumerate(CASES.items()):
         names, outputs = outputs_of(case, seed)

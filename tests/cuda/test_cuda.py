@@ -1,5 +1,6 @@
 """Every training step compiled for NVIDIA's GPUs: by the real NVRTC and ptxas, with a stand-in for the driver."""
 
+import collections
 import ctypes
 import glob
 import os
@@ -110,10 +111,31 @@ def test_ptxas_accepts_the_kernels_for_blackwell(standins, tmp_path):
         assert subprocess.call([PTXAS, "-arch=sm_100", path, "-o", os.devnull]) == 0
 
 
-def test_one_kernel_computes_all_time_steps_of_a_small_lstm(standins, tmp_path):
-    def launches(units, steps):
-        path = tmp_path / "launches"
-        run_script("launches.py", [units, steps] + standins, "cuda0", STANDIN_LAUNCHES=str(path))
-        return sum(read_launches(path).values())
-    assert launches(128, 9) == launches(128, 2)
-    assert launches(129, 9) == launches(129, 2) + 2 * 7         # the products are calls of cuBLAS
+@pytest.fixture
+def launches(standins, tmp_path):
+    """A function that returns the number of kernels and the products of a recurrence and its gradient."""
+    def run(units, steps):
+        kernels, products = tmp_path / "kernels", tmp_path / "products"
+        products.write_text("")
+        run_script("launches.py", [units, steps] + standins, "cuda0", STANDIN_LAUNCHES=str(kernels),
+                   STANDIN_PRODUCTS=str(products))
+        lines = [tuple(int(number) for number in line.split()) for line in products.read_text().splitlines()]
+        # Without the first product, Theano's test of the BLAS.
+        return sum(read_launches(kernels).values()), collections.Counter(lines[1:])
+    return run
+
+
+def test_one_kernel_computes_all_time_steps_of_a_small_lstm(launches):
+    assert launches("128", 9) == launches("128", 2)
+
+
+def test_one_product_and_one_kernel_compute_a_time_step_of_equal_components(launches):
+    (kernels, products), (fewer_kernels, fewer_products) = launches("129,129,5", 9), launches("129,129,5", 2)
+    assert kernels == fewer_kernels + 2 * 7
+    # As columns: H W_hid of both components of 129 units, then that of the other one; 2 rows, 263 units in all.
+    forward = [(2, 516, 2, 129, 1052, 516, 263, 129, 1052, 516), (1, 20, 2, 5, 1052, 0, 263, 0, 1052, 0)]
+    gradient = [(2, 129, 2, 516, 1052, 516, 1052, 516, 263, 129), (1, 5, 2, 20, 1052, 0, 1052, 0, 263, 0)]
+    for product in forward + gradient:
+        assert products[product] == 9 and fewer_products[product] == 2
+    # Two products for the gradient of each W_hid: of the first time step, and of all others.
+    assert sum(products.values()) == 4 * 9 + 2 * 3

@@ -3,8 +3,8 @@
 This module is imported if Theano's device is a GPU. From then on, the rewrites apply to every function that Theano
 1.0.5 compiles:
 
-* The recurrence of an LSTM gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`), for float32 and up to 128
-  components. Other recurrences stay on the CPU.
+* The recurrence of an LSTM in float32 gets operations of its own (:mod:`theano_rnn.ops.lstm.gpu`). Recurrences in
+  float64 stay on the CPU.
 * ``T.arange`` and the gradient of a softmax get operations on the GPU. Theano computes them on the host, with transfers
   in both directions.
 * Normal samples, and the divergences, norms and Adam of all parameters, get operations of their own
@@ -36,7 +36,7 @@ from .compiled_op import register_inplace, with_properties
 from .gather.gpu import INDEX_TYPES, GpuAddRows
 from .gpu_op import POINTER, SIZE, GpuOp
 from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
-from .lstm.gpu import MOST_COMPONENTS, GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
+from .lstm.gpu import GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 from .normal_noise import gpu as _normal_noise  # noqa: F401  (which registers its rewrites)
 from .variational_adam import gpu as _variational_adam  # noqa: F401
 
@@ -225,7 +225,7 @@ def _add_rows_in_order(node):
 def _register_lifter(processor_op, gpu_op):
     """Let Theano replace a CPU operation by a GPU operation when it moves operations to the GPU."""
     def lift(op, context_name, inputs, outputs):
-        if outputs[0].dtype != "float32" or op.components > MOST_COMPONENTS:
+        if outputs[0].dtype != "float32":
             return False
         return with_properties(op, gpu_op)
     lift.__name__ = "theano_rnn_" + gpu_op.__name__        # the name of the rewrite, which must be unique

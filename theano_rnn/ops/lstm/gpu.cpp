@@ -1,6 +1,6 @@
-// The recurrence of an LSTM and its gradient on the GPU, with the kernels of gpu_kernels.c: one kernel for all time steps
-// if each component is small; otherwise one cuBLAS product per component and one kernel for each time step. All arrays
-// are float32 in C order. Needs shapes.hpp.
+// The recurrence of an LSTM and its gradient on the GPU, with the kernels of gpu_kernels.c: one kernel for all time
+// steps if each component is small; otherwise, for each time step, one kernel and one cuBLAS product for all components
+// of equal size. All arrays are float32 in C order. Needs shapes.hpp.
 
 namespace lstm_gpu {
 
@@ -59,6 +59,16 @@ struct arguments {                               // x (preactivation or total) a
     array *b, *hid_init, *cell_init, *mask, *z_gates, *z_hid;           // the last three may be null
 };
 
+// Matrices of one shape within an array, one after the other or overlapping: each begins `distance` elements after the
+// preceding one. at: the first element of the first matrix; row: the length of a row of the array.
+struct matrices {
+    array* a;
+    size_t at, row, distance;
+};
+
+// Components of equal size, in which the first unit of each is `distance` units after that of the preceding one.
+struct group { size_t begin, units, distance, count; };
+
 struct problem {
     PyGpuContextObject* context;
     arguments in;
@@ -97,25 +107,60 @@ struct problem {
     int time_before(size_t s) const { return s == 0 ? -1 : time(s - 1); }
     bool one_row(array* z) const { return z && z->ga.dimensions[0] == 1 && rows != 1; }
 
-    // C = op(A) op(B), or C += if `add` is set, for matrices within arrays. at_*: first element; row_*: row length.
-    bool product(bool transpose_A, bool transpose_B, size_t M, size_t N, size_t K, array* A, size_t at_A, size_t row_A,
-                 array* B, size_t at_B, size_t row_B, bool add, array* C, size_t at_C, size_t row_C) const {
+    // Divides the components into groups, in each of which one call computes all products.
+    std::vector<group> groups() const {
+        std::map<size_t, size_t> waiting;        // first unit to number of units
+        for (size_t c = 0; c < units.size(); c++)
+            if (units[c]) waiting[begins[c]] = units[c];
+        std::vector<group> result;
+        while (!waiting.empty()) {
+            const auto first = waiting.begin();
+            group longest = {first->first, first->second, 0, 1};
+            for (auto second = std::next(first); second != waiting.end(); ++second) {
+                group g = {first->first, first->second, second->first - first->first, 1};
+                for (auto next = second; next != waiting.end() && next->second == g.units;
+                     next = waiting.find(g.begin + g.count * g.distance))
+                    g.count++;
+                if (g.count > longest.count) longest = g;
+            }
+            for (size_t c = 0; c < longest.count; c++) waiting.erase(longest.begin + c * longest.distance);
+            result.push_back(longest);
+        }
+        return result;
+    }
+
+    // C = op(A) op(B), or C += if `add` is set, for `count` matrices. op(A) is (M, K), op(B) is (K, N).
+    bool product(bool transpose_A, bool transpose_B, size_t M, size_t N, size_t K, matrices A, matrices B, bool add,
+                 matrices C, size_t count = 1) const {
         if (!M || !N || !K) return true;
-        const size_t size = sizeof(float);
-        return succeeded(context, gpublas_sgemm(
-            cb_c, transpose_A ? cb_trans : cb_no_trans, transpose_B ? cb_trans : cb_no_trans, M, N, K, 1,
-            A->ga.data, A->ga.offset / size + at_A, row_A, B->ga.data, B->ga.offset / size + at_B, row_B, add,
-            C->ga.data, C->ga.offset / size + at_C, row_C), "a matrix product failed");
+        const cb_transpose op_A = transpose_A ? cb_trans : cb_no_trans, op_B = transpose_B ? cb_trans : cb_no_trans;
+        for (matrices* m : {&A, &B, &C}) m->at += m->a->ga.offset / sizeof(float);
+        if (count > 1) {
+            const int error = gpublas_sgemm3D(cb_c, op_A, op_B, M, N, K, 1, A.a->ga.data, A.at, A.row, A.distance,
+                                              B.a->ga.data, B.at, B.row, B.distance, add,
+                                              C.a->ga.data, C.at, C.row, C.distance, count, 0);
+            // libgpuarray has no such function for OpenCL.
+            if (error != GA_DEVSUP_ERROR) return succeeded(context, error, "matrix products failed");
+        }
+        for (size_t i = 0; i < count; i++) {
+            const int error = gpublas_sgemm(cb_c, op_A, op_B, M, N, K, 1, A.a->ga.data, A.at, A.row,
+                                            B.a->ga.data, B.at, B.row, add, C.a->ga.data, C.at, C.row);
+            if (!succeeded(context, error, "a matrix product failed")) return false;
+            for (matrices* m : {&A, &B, &C}) m->at += m->distance;
+        }
+        return true;
     }
 };
 
 // ------------------------------------------------------------------------------------------------------- kernels
 
-// Of a time step, of all time steps, of the matrix of all W_hid, and of the sum over rows in the gradient.
-struct kernels { GpuKernel *step, *whole, *pack, *sum; };
+// Of a time step, of all time steps, of the matrix of all W_hid, and of the sum over rows in the gradient. slots: the
+// number of components for which all but the last have arguments.
+struct kernels { size_t slots; GpuKernel *step, *whole, *pack, *sum; };
+
+enum { THREADS = 256 };                          // of a block, unless it computes all time steps
 
 class launch {                                   // a call of a kernel, with its arguments in order
-    enum { THREADS = 256 };
     std::vector<void*> pointers;
     std::deque<unsigned> numbers;                // a deque: pointers stay valid when it grows
 
@@ -138,49 +183,84 @@ public:
     }
 };
 
-static void give_components(launch& kernel, const std::vector<array*>& totals, const problem& q) {
-    for (size_t c = 0; c < totals.size(); c++) {
-        kernel.give(totals[c]);
-        kernel.give((unsigned)q.begins[c]);
+// The calls of a kernel for all components: each is for as many as the kernel has arguments for.
+class launches {
+    struct part {
+        launch call;
+        size_t units;
+        std::vector<unsigned*> numbers;
+    };
+    const problem& q;
+    const size_t slots;
+    std::deque<part> parts;
+
+public:
+    // of_component: an array of each component. The last argument of all kernels, `end`, is added here.
+    launches(const problem& q, size_t slots, const std::vector<array*>& of_component, const std::vector<array*>& arrays,
+             const std::vector<unsigned>& numbers) : q(q), slots(slots) {
+        const size_t count = of_component.size();
+        for (size_t first = 0; first < count; first += slots) {
+            const size_t last = std::min(first + slots, count), end = last < count ? q.begins[last] : q.all_units;
+            parts.emplace_back();
+            part& p = parts.back();
+            p.units = end - q.begins[first];
+            for (size_t c = first; c < first + slots; c++) {
+                p.call.give(of_component[std::min(c, last - 1)]);
+                p.call.give((unsigned)(c < last ? q.begins[c] : end));
+            }
+            for (array* a : arrays) p.call.give(a);
+            for (unsigned number : numbers) p.numbers.push_back(p.call.give(number));
+            p.call.give((unsigned)end);
+        }
     }
-}
-
-struct times { unsigned *here, *before; };
-
-// The two numbers before the others are those of a kernel for all time steps; the caller changes them for a single one.
-static times give_numbers(launch& kernel, const problem& q, unsigned options) {
-    times t = {kernel.give((unsigned)q.steps), kernel.give((unsigned)q.backwards)};
-    kernel.give((unsigned)q.rows);
-    kernel.give((unsigned)q.all_units);
-    kernel.give((unsigned)q.one_row(q.in.z_gates));
-    kernel.give((unsigned)q.one_row(q.in.z_hid));
-    kernel.give(options);
-    return t;
-}
+    bool run_step(GpuKernel* kernel, int t, int t_before) {          // one thread for each row and unit
+        for (part& p : parts) {
+            *p.numbers[0] = t;
+            *p.numbers[1] = t_before;
+            if (!p.call.run(q.context, kernel, q.rows * p.units)) return false;
+        }
+        return true;
+    }
+    // One block for each row of each component, one thread for each of its gates.
+    bool run_whole(GpuKernel* kernel) {
+        const size_t threads = (4 * q.most_units + WARP - 1) / WARP * WARP;
+        for (part& p : parts)
+            if (!p.call.run_blocks(q.context, kernel, q.rows * slots, threads)) return false;
+        return true;
+    }
+    // For each component, one thread for each weight of the largest one.
+    bool run_pack(GpuKernel* kernel) {
+        const size_t blocks = (4 * q.most_units * q.most_units + THREADS - 1) / THREADS;
+        for (part& p : parts)
+            if (!p.call.run_blocks(q.context, kernel, blocks * slots, THREADS)) return false;
+        return true;
+    }
+};
 
 // The matrix of the W_hid of all components: (most_units, 4 all_units) or, transposed, (4 most_units, all_units).
-static array* pack(const problem& q, GpuKernel* kernel, bool transposed) {
+static array* pack(const problem& q, const kernels& code, bool transposed) {
     if (q.in.W_hid.size() == 1 && !transposed) {
         Py_INCREF(q.in.W_hid[0]);
         return q.in.W_hid[0];
     }
     owned all;
-    if (!prepare(&all.a, {q.most_units * (transposed ? 4 : 1), q.all_units * (transposed ? 1 : 4)}, q.context)) return 0;
-    for (size_t c = 0; c < q.in.W_hid.size(); c++) {
-        launch copy;
-        copy.give(q.in.W_hid[c]);
-        copy.give(all.a);
-        for (size_t number : {q.units[c], q.begins[c], q.all_units, (size_t)transposed}) copy.give((unsigned)number);
-        if (!copy.run(q.context, kernel, 4 * q.units[c] * q.units[c])) return 0;
-    }
+    const size_t height = q.most_units * (transposed ? 4 : 1), width = q.all_units * (transposed ? 1 : 4);
+    if (!prepare(&all.a, {height, width}, q.context)) return 0;
+    launches copies(q, code.slots, q.in.W_hid, {all.a}, {(unsigned)q.all_units, transposed});
+    if (!copies.run_pack(code.pack)) return 0;
     array* result = all.a;
     all.a = 0;
     return result;
 }
 
-// Runs a kernel for all time steps: one block for each row of each component, one thread for each of its gates.
-static bool run_whole(launch& kernel, GpuKernel* code, const problem& q) {
-    return kernel.run_blocks(q.context, code, q.rows * q.in.W_hid.size(), (4 * q.most_units + WARP - 1) / WARP * WARP);
+// The calls of the kernel of a time step or, if the components are small, of all time steps. last: the array of the
+// products or all W_hid.
+static launches gates_of(const problem& q, const kernels& code, const std::vector<array*>& of_component,
+                         std::vector<array*> arrays, array* last, unsigned options) {
+    arrays.push_back(last);
+    return launches(q, code.slots, of_component, arrays, {
+        (unsigned)q.steps, (unsigned)q.backwards, (unsigned)q.rows, (unsigned)q.all_units,
+        q.one_row(q.in.z_gates), q.one_row(q.in.z_hid), options});
 }
 
 // ------------------------------------------------------------------------------------------------ the entry points
@@ -196,37 +276,29 @@ static bool run_forward(PyGpuContextObject* context, const kernels& code, bool h
     if (!q.read("preactivation", hard) || !prepare(hid, {q.steps, q.rows, q.all_units}, context) ||
         !prepare(cell, {q.steps, q.rows, q.all_units}, context))
         return false;
-    const size_t H = q.all_units;
-    std::vector<array*> sums;
+    std::vector<array*> parts;
     for (size_t c = 0; c < total.size(); c++) {
-        // The kernel for all time steps writes sums only for the gradient.
-        if ((keep || !q.is_small()) && !prepare_copy(total[c], in.x[c], inplace)) return false;
-        sums.push_back(keep || !q.is_small() ? *total[c] : in.x[c]);
+        // The kernels write the sums only for the gradient.
+        if (keep && !prepare_copy(total[c], in.x[c], inplace)) return false;
+        parts.push_back(keep ? *total[c] : in.x[c]);
     }
-    launch gates;
-    give_components(gates, sums, q);
-    for (array* a : {in.b, in.hid_init, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
-                     in.z_hid ? in.z_hid : in.b, *hid, *cell})
-        gates.give(a);
-    owned W;
-    if (q.is_small()) {
-        W.a = pack(q, code.pack, false);
-        if (!W.a) return false;
-        gates.give(W.a);
-    }
-    const times t = give_numbers(gates, q, q.options | (keep ? KEEP : 0));
-    if (q.is_small() && !run_whole(gates, code.whole, q)) return false;
-    for (size_t s = 0; s < q.steps && !q.is_small(); s++) {
-        *t.here = q.time(s);
-        *t.before = q.time_before(s);
-        array* before = s ? *hid : in.hid_init;
-        for (size_t c = 0; c < sums.size(); c++)
-            if (!q.product(false, false, q.rows, 4 * q.units[c], q.units[c],
-                           before, (s ? q.time(s - 1) * q.rows * H : 0) + q.begins[c], H,
-                           in.W_hid[c], 0, 4 * q.units[c],
-                           true, sums[c], q.time(s) * q.rows * 4 * q.units[c], 4 * q.units[c]))
+    const size_t H = q.all_units;
+    owned W(pack(q, code, false)), products;
+    if (!W.a || (!q.is_small() && !prepare(&products.a, {q.rows, 4 * H}, context))) return false;
+    launches gates = gates_of(q, code, parts, {
+        in.b, in.hid_init, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
+        in.z_hid ? in.z_hid : in.b, *hid, *cell}, q.is_small() ? W.a : products.a, q.options | (keep ? KEEP : 0));
+    if (q.is_small() && !gates.run_whole(code.whole)) return false;
+    const std::vector<group> groups = q.groups();
+    for (size_t s = q.is_small() ? q.steps : 0; s < q.steps; s++) {
+        const size_t before = s ? q.time(s - 1) * q.rows * H : 0;
+        for (const group& g : groups)
+            if (!q.product(false, false, q.rows, 4 * g.units, g.units,
+                           {s ? *hid : in.hid_init, before + g.begin, H, g.distance},
+                           {W.a, 4 * g.begin, 4 * H, 4 * g.distance}, false,
+                           {products.a, 4 * g.begin, 4 * H, 4 * g.distance}, g.count))
                 return false;
-        if (!gates.run(context, code.step, q.rows * H)) return false;
+        if (!gates.run_step(code.step, q.time(s), q.time_before(s))) return false;
     }
     for (size_t c = 0; c < total.size() && !keep; c++)
         if (!prepare(total[c], {0, 0, 0}, context)) return false;
@@ -280,28 +352,21 @@ static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool 
         d_x.push_back(*out.x[c]);
     }
 
-    launch gates;
-    give_components(gates, d_x, q);
-    for (array* a : {in.b, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b,
-                     in.z_hid ? in.z_hid : in.b, cell, g_hid ? g_hid : in.b, g_cell ? g_cell : in.b, *out.hid_init,
-                     *out.cell_init, d_a.a, in.z_gates ? *z_gates : d_a.a, in.z_hid ? *z_hid : d_a.a})
-        gates.give(a);
-    owned W;
-    if (q.is_small()) {
-        W.a = pack(q, code.pack, true);
-        if (!W.a) return false;
-        gates.give(W.a);
-    }
-    const times t = give_numbers(gates, q, q.options | (g_hid ? G_HID : 0) | (g_cell ? G_CELL : 0));
-    if (q.is_small() && !run_whole(gates, code.whole, q)) return false;
+    owned W(pack(q, code, q.is_small())), d_x_now;
+    if (!W.a || (!q.is_small() && !prepare(&d_x_now.a, {rows, 4 * H}, context))) return false;
+    launches gates = gates_of(q, code, d_x, {
+        in.b, in.cell_init, in.mask ? in.mask : in.b, in.z_gates ? in.z_gates : in.b, in.z_hid ? in.z_hid : in.b, cell,
+        g_hid ? g_hid : in.b, g_cell ? g_cell : in.b, *out.hid_init, *out.cell_init, d_a.a,
+        in.z_gates ? *z_gates : d_a.a, in.z_hid ? *z_hid : d_a.a}, q.is_small() ? W.a : d_x_now.a,
+        q.options | (g_hid ? G_HID : 0) | (g_cell ? G_CELL : 0));
+    if (q.is_small() && !gates.run_whole(code.whole)) return false;
+    const std::vector<group> groups = q.groups();
     for (size_t s = q.is_small() ? 0 : q.steps; s-- > 0;) {
-        *t.here = q.time(s);
-        *t.before = q.time_before(s);
-        if (!gates.run(context, code.step, rows * H)) return false;
-        for (size_t c = 0; c < d_x.size(); c++)
-            if (!q.product(false, true, rows, q.units[c], 4 * q.units[c],
-                           d_x[c], q.time(s) * rows * 4 * q.units[c], 4 * q.units[c],
-                           in.W_hid[c], 0, 4 * q.units[c], true, *out.hid_init, q.begins[c], H))
+        if (!gates.run_step(code.step, q.time(s), q.time_before(s))) return false;
+        for (const group& g : groups)
+            if (!q.product(false, true, rows, g.units, 4 * g.units, {d_x_now.a, 4 * g.begin, 4 * H, 4 * g.distance},
+                           {W.a, 4 * g.begin, 4 * H, 4 * g.distance}, true,
+                           {*out.hid_init, g.begin, H, g.distance}, g.count))
                 return false;
     }
     if (!sum_rows(q, code.sum, d_a.a, 4 * H, *out.b) ||
@@ -316,10 +381,11 @@ static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool 
             if (!prepare_zeros(out.W_hid[c], {units, 4 * units}, context)) return false;
             continue;
         }
-        if (!q.product(true, false, units, 4 * units, rows, in.hid_init, q.begins[c], H,
-                       d_x[c], q.time(0) * rows * 4 * units, 4 * units, false, *out.W_hid[c], 0, 4 * units) ||
-            !q.product(true, false, units, 4 * units, later, hid, (backwards ? rows * H : 0) + q.begins[c], H,
-                       d_x[c], backwards ? 0 : rows * 4 * units, 4 * units, true, *out.W_hid[c], 0, 4 * units))
+        const matrices d_W = {*out.W_hid[c], 0, 4 * units, 0};
+        if (!q.product(true, false, units, 4 * units, rows, {in.hid_init, q.begins[c], H, 0},
+                       {d_x[c], q.time(0) * rows * 4 * units, 4 * units, 0}, false, d_W) ||
+            !q.product(true, false, units, 4 * units, later, {hid, (backwards ? rows * H : 0) + q.begins[c], H, 0},
+                       {d_x[c], backwards ? 0 : rows * 4 * units, 4 * units, 0}, true, d_W))
             return false;
     }
     return true;

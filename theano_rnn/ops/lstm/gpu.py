@@ -5,8 +5,9 @@ graph, and Theano differentiates them. For a GPU, :mod:`theano_rnn.ops.gpu_rewri
 operations of this module.
 
 If each component has at most 128 units, one kernel computes all time steps. Otherwise, a time step takes one cuBLAS
-product per component and one kernel for all gates of all components, whereas the loop of `theano.scan` launches tens of
-kernels per time step.
+product for all components of equal size and one kernel for all gates of all components, whereas the loop of
+`theano.scan` launches tens of kernels per time step. The components can have any number: one launch of a kernel serves
+up to `COMPONENTS_OF_LAUNCH` of them.
 """
 
 import numpy as np
@@ -25,17 +26,17 @@ from theano.gpuarray.type import GpuArrayType, gpu_context_type
 from ..compiled_op import read_source
 from .fused import LSTMRecurrence, LSTMRecurrenceGradient
 
-__all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "MOST_COMPONENTS"]
+__all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "COMPONENTS_OF_LAUNCH"]
 
 #: The arguments of a CUDA kernel have 4 KB in total, of which each component takes 24 bytes.
-MOST_COMPONENTS = 128
+COMPONENTS_OF_LAUNCH = 128
 
 POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
 
 KERNELS = "lstm/gpu_kernels.c"
 
 #: Number of arrays among the arguments of a kernel, without those of the components.
-ARRAYS = dict(forward=8, gradient=13, whole_forward=9, whole_gradient=14)
+ARRAYS = dict(forward=9, gradient=14)
 
 
 class _GpuRecurrenceOp(GpuKernelBase):
@@ -49,8 +50,8 @@ class _GpuRecurrenceOp(GpuKernelBase):
         return "{}::{}".format(self.namespace, name)
 
     def _leading_arguments(self, sub):
-        kernels = "{}::kernels{{{}}}".format(
-            self.namespace, ", ".join("&" + k.objvar for k in self.gpu_kernels(None, None)))
+        kernels = "{}::kernels{{{}, {}}}".format(
+            self.namespace, self.slots, ", ".join("&" + k.objvar for k in self.gpu_kernels(None, None)))
         return [sub["params"], kernels, str(int(self.gate_nonlinearity == "hard_sigmoid"))]
 
     def _check(self, inputs):
@@ -63,23 +64,28 @@ class _GpuRecurrenceOp(GpuKernelBase):
 
     def c_headers(self):
         return ["<gpuarray/types.h>", "<gpuarray/array.h>", "<gpuarray/buffer_blas.h>", "<gpuarray/kernel.h>",
-                "<numpy_compat.h>", "<gpuarray_helper.h>", "<deque>", "<string>", "<vector>"]
+                "<numpy_compat.h>", "<gpuarray_helper.h>", "<algorithm>", "<deque>", "<iterator>", "<map>", "<string>",
+                "<vector>"]
 
     def c_header_dirs(self):
         return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
 
     def c_code_cache_version(self):
-        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS),)
+        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS), self.slots)
 
-    def _kernel(self, section):
-        """Return the kernel of a section for this number of components."""
-        types = [POINTER, SIZE, UINT] * self.components + [POINTER, SIZE] * ARRAYS[section] + [INT] * 2 + [UINT] * 5
-        return Kernel(_for_components(section, self.components), types, "lstm_" + section, {})
+    @property
+    def slots(self):
+        """int : For how many components a kernel has arguments. Several launches serve equally many each."""
+        launches = -(-self.components // COMPONENTS_OF_LAUNCH)
+        return -(-self.components // launches)
 
     def gpu_kernels(self, node, name):
         """Return the kernels in the order of the struct ``kernels`` in gpu.cpp."""
-        kernels = [self._kernel(self.section), self._kernel("whole_" + self.section),
-                   Kernel(_source("pack"), [POINTER, SIZE] * 2 + [UINT] * 4, "lstm_pack", {})]
+        of_components = [POINTER, SIZE, UINT] * self.slots
+        gates = of_components + [POINTER, SIZE] * ARRAYS[self.section] + [INT] * 2 + [UINT] * 6
+        kernels = [Kernel(_for_components(sections, self.slots), types, "lstm_" + sections[-1], {})
+                   for sections, types in (((self.section,), gates), (("whole", "whole_" + self.section), gates),
+                                           (("pack",), of_components + [POINTER, SIZE] + [UINT] * 3))]
         if self.section == "gradient":
             kernels.append(Kernel(_source("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {}))
         return kernels
@@ -114,16 +120,15 @@ def _source(*sections):
     return joined.replace("\\\n", " ")
 
 
-def _for_components(section, components):
-    """Return the source of a kernel with the arguments of all components and the code that selects one."""
-    numbers = range(components)
-    arguments = "".join("GLOBAL_MEM ga_float *total_{0}, const ga_size total_{0}_offset, const ga_uint begin_{0}, "
-                        .format(c) for c in numbers)
-    source = _source(*(["whole"] if section.startswith("whole_") else []) + [section])
+def _for_components(sections, slots):
+    """Return the source of a kernel with the arguments of the components and the code that selects one."""
+    numbers = range(slots)
+    arguments = "".join("ARRAY(part_{0}) const ga_uint begin_{0}, ".format(c) for c in numbers)
+    source = _source(*sections)
     for place, condition in (("unit", "unit >= begin_{0}"), ("block", "component == {0}")):
         choice = "".join(
-            ("if (" + condition + ") {{ MOVE(total_{0}); total = total_{0}; begin = begin_{0}; "
-             "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < components else "all_units")
+            ("if (" + condition + ") {{ MOVE(part_{0}) part = part_{0}; begin = begin_{0}; "
+             "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < slots else "end")
             for c in numbers)
         source = source.replace("$(choose component of the %s)" % place, choice)
-    return source.replace("$(components)", arguments).replace("$(number of components)", str(components))
+    return source.replace("$(components)", arguments).replace("$(number of components)", str(slots))

@@ -2,13 +2,15 @@
 // libgpuarray, which compiles as CUDA and as OpenCL. gpu.py creates kernels from this file, and gpu.cpp launches them.
 // The formulas are in lstm/__init__.py.
 //
-// Arrays are (rows, all_units), (rows, 4 all_units) or, with the time step as first axis, (steps, rows, ...). The array
-// of one component, `total`, has only the columns of that component.
+// Arrays are (rows, all_units), (rows, 4 all_units) or, with the time step as first axis, (steps, rows, ...). Only
+// `part`, the array of one component, has only the columns of that component. A kernel takes as many of these arrays as
+// its arguments can hold, with `begin`, the first unit of each; the units of a call end at `end`. In a call for fewer
+// components, the last ones have no units.
 //
 // There are two ways to compute the recurrence. If each component has at most MOST_UNITS units, one kernel computes all
 // time steps: a block (a work group) computes one row of one component, so that blocks need not wait for each other.
-// Otherwise, each time step takes one product per component, by the BLAS, and one kernel, in which each thread computes
-// one unit of one row.
+// Otherwise, each time step takes one product for all components of equal size, by the BLAS, and one kernel, in which
+// each thread computes one unit of one row.
 
 // The bits of `options`, as in gpu.cpp.
 #define HARD 1
@@ -60,45 +62,54 @@ WITHIN_KERNEL void step_unit_gradient(ga_float *a, ga_float z_hid, ga_uint optio
     *d_c *= forget;
 }
 
-// Adds an offset in bytes to a pointer to floats.
-#define MOVE(p) p = (GLOBAL_MEM ga_float *)(((GLOBAL_MEM char *)p) + p##_offset)
+// The arguments of the kernels, in the order of gpu.cpp. LIST(ARRAY) declares arrays, and LIST(MOVE) adds their offsets
+// in bytes to the pointers. Each kernel of the recurrence takes one more array: all W_hid if it computes all time
+// steps, otherwise the array that goes to the product of a time step or comes from it.
+#define ARRAY(p) GLOBAL_MEM ga_float *p, const ga_size p##_offset,
+#define MOVE(p) p = (GLOBAL_MEM ga_float *)(((GLOBAL_MEM char *)p) + p##_offset);
+#define FORWARD(X) X(b) X(hid_init) X(cell_init) X(mask) X(z_gates) X(z_hid) X(hid) X(cell)
+#define GRADIENT(X) X(b) X(cell_init) X(mask) X(z_gates) X(z_hid) X(cell) X(g_hid) X(g_cell) X(d_hid) X(d_cell) \
+    X(d_a) X(d_z_gates) X(d_z_hid)
+#define NUMBERS const ga_uint rows, const ga_uint all_units, const ga_uint z_gates_one, const ga_uint z_hid_one, \
+    const ga_uint options, const ga_uint end
 
 // Defines `joint` and `shared_gates`, the positions of the first gate of `unit` in arrays (rows, 4 all_units) and
 // (4 all_units,), and `state`, that of the unit in arrays (rows, all_units).
 #define POSITIONS \
     const ga_size state = (ga_size)row * all_units + unit; \
     const ga_size joint = (ga_size)row * 4 * all_units + 4 * begin + unit - begin; \
-    const ga_uint shared_gates = 4 * begin + unit - begin; \
-    const ga_size shared_z = z_gates_one ? shared_gates : joint; \
-    const ga_size shared_z_hid = z_hid_one ? unit : state;
+    const ga_uint shared_gates = 4 * begin + unit - begin;
 
-// Defines for this thread: `row`, `unit`, `total` and `units` of its component, and positions. gpu.py replaces $(...).
+// Defines the biases and the group variables of `unit`, 1 if there are none.
+#define CONSTANTS_OF_UNIT \
+    const ga_float z_h = options & Z_HID ? z_hid[z_hid_one ? unit : state] : 1.f; \
+    ga_float z[4], bias[4]; \
+    for (int g = 0; g < 4; g++) { \
+        z[g] = options & Z_GATES ? z_gates[(z_gates_one ? shared_gates : joint) + g * units] : 1.f; \
+        bias[g] = b[shared_gates + g * units]; \
+    }
+
+// Defines for this thread: `row`, `unit`, `part` and `units` of its component, positions, and the constants of the
+// unit. gpu.py replaces $(...).
 #define THIS_UNIT \
     const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0; \
-    if (number >= (ga_size)rows * all_units) return; \
-    const ga_uint row = number / all_units, unit = number % all_units; \
-    GLOBAL_MEM ga_float *total; \
+    const ga_uint units_of_call = end - begin_0; \
+    if (number >= (ga_size)rows * units_of_call) return; \
+    const ga_uint row = number / units_of_call, unit = begin_0 + number % units_of_call; \
+    GLOBAL_MEM ga_float *part; \
     ga_uint begin, units; \
     $(choose component of the unit) \
     POSITIONS \
+    CONSTANTS_OF_UNIT \
     const ga_size own = ((ga_size)t * rows + row) * 4 * units + unit - begin; \
     const ga_size here = (ga_size)t * rows * all_units + state; \
     const ga_size before = (ga_size)(t_before < 0 ? 0 : t_before) * rows * all_units + state;
 
 #section forward
-// total is the preactivation plus h W_hid, with h the preceding hidden state. t_before < 0: the initial state.
-KERNEL void lstm_forward($(components)
-                         GLOBAL_MEM ga_float *b, const ga_size b_offset,
-                         GLOBAL_MEM ga_float *hid_init, const ga_size hid_init_offset,
-                         GLOBAL_MEM ga_float *cell_init, const ga_size cell_init_offset,
-                         GLOBAL_MEM ga_float *mask, const ga_size mask_offset,
-                         GLOBAL_MEM ga_float *z_gates, const ga_size z_gates_offset,
-                         GLOBAL_MEM ga_float *z_hid, const ga_size z_hid_offset,
-                         GLOBAL_MEM ga_float *hid, const ga_size hid_offset,
-                         GLOBAL_MEM ga_float *cell, const ga_size cell_offset,
-                         const ga_int t, const ga_int t_before, const ga_uint rows, const ga_uint all_units,
-                         const ga_uint z_gates_one, const ga_uint z_hid_one, const ga_uint options) {
-    MOVE(b); MOVE(hid_init); MOVE(cell_init); MOVE(mask); MOVE(z_gates); MOVE(z_hid); MOVE(hid); MOVE(cell);
+// part: the preactivation. products (rows, 4 all_units): h W_hid, with h the preceding hidden state. t_before < 0: the
+// initial state.
+KERNEL void lstm_forward($(components) FORWARD(ARRAY) ARRAY(products) const ga_int t, const ga_int t_before, NUMBERS) {
+    FORWARD(MOVE) MOVE(products)
     THIS_UNIT
     const ga_float hid_before = t_before < 0 ? hid_init[before] : hid[before];
     const ga_float cell_before = t_before < 0 ? cell_init[before] : cell[before];
@@ -109,37 +120,21 @@ KERNEL void lstm_forward($(components)
     }
     ga_float a[4], h, c = cell_before;
     for (int g = 0; g < 4; g++) {
-        a[g] = total[own + g * units];
-        if (options & Z_GATES) a[g] *= z_gates[shared_z + g * units];
-        a[g] += b[shared_gates + g * units];
+        const ga_float total = part[own + g * units] + products[joint + g * units];
+        if (options & KEEP) part[own + g * units] = total;
+        a[g] = total * z[g] + bias[g];
     }
-    step_unit(a, options & Z_HID ? z_hid[shared_z_hid] : 1.f, options, &h, &c);
+    step_unit(a, z_h, options, &h, &c);
     cell[here] = c;
     hid[here] = h;
 }
 
 #section gradient
-// d_hid and d_cell hold the gradient of the current state, which is propagated back to the initial one. d_a and
-// d_z_gates (rows, 4 all_units), and d_z_hid are sums over the time steps. total is overwritten by the gradient of the
-// preactivation.
-KERNEL void lstm_gradient($(components)
-                          GLOBAL_MEM ga_float *b, const ga_size b_offset,
-                          GLOBAL_MEM ga_float *cell_init, const ga_size cell_init_offset,
-                          GLOBAL_MEM ga_float *mask, const ga_size mask_offset,
-                          GLOBAL_MEM ga_float *z_gates, const ga_size z_gates_offset,
-                          GLOBAL_MEM ga_float *z_hid, const ga_size z_hid_offset,
-                          GLOBAL_MEM ga_float *cell, const ga_size cell_offset,
-                          GLOBAL_MEM ga_float *g_hid, const ga_size g_hid_offset,
-                          GLOBAL_MEM ga_float *g_cell, const ga_size g_cell_offset,
-                          GLOBAL_MEM ga_float *d_hid, const ga_size d_hid_offset,
-                          GLOBAL_MEM ga_float *d_cell, const ga_size d_cell_offset,
-                          GLOBAL_MEM ga_float *d_a, const ga_size d_a_offset,
-                          GLOBAL_MEM ga_float *d_z_gates, const ga_size d_z_gates_offset,
-                          GLOBAL_MEM ga_float *d_z_hid, const ga_size d_z_hid_offset,
-                          const ga_int t, const ga_int t_before, const ga_uint rows, const ga_uint all_units,
-                          const ga_uint z_gates_one, const ga_uint z_hid_one, const ga_uint options) {
-    MOVE(b); MOVE(cell_init); MOVE(mask); MOVE(z_gates); MOVE(z_hid); MOVE(cell); MOVE(g_hid); MOVE(g_cell);
-    MOVE(d_hid); MOVE(d_cell); MOVE(d_a); MOVE(d_z_gates); MOVE(d_z_hid);
+// part: the preactivation plus h W_hid, which is overwritten by the gradient of the preactivation. d_x (rows, 4
+// all_units): the latter at this time step. d_hid and d_cell hold the gradient of the current state, which is
+// propagated back to the initial one. d_a and d_z_gates (rows, 4 all_units), and d_z_hid are sums over the time steps.
+KERNEL void lstm_gradient($(components) GRADIENT(ARRAY) ARRAY(d_x) const ga_int t, const ga_int t_before, NUMBERS) {
+    GRADIENT(MOVE) MOVE(d_x)
     THIS_UNIT
     ga_float d_h = d_hid[state], d_c = d_cell[state];
     if (options & G_HID) d_h += g_hid[here];
@@ -147,35 +142,32 @@ KERNEL void lstm_gradient($(components)
     if ((options & MASK) && mask[(ga_size)t * rows + row] == 0.f) {
         d_hid[state] = d_h;
         d_cell[state] = d_c;
-        for (int g = 0; g < 4; g++) total[own + g * units] = 0.f;
+        for (int g = 0; g < 4; g++) part[own + g * units] = d_x[joint + g * units] = 0.f;
         return;
     }
-    ga_float sums[4], z[4], a[4];
+    ga_float totals[4], a[4];
     for (int g = 0; g < 4; g++) {
-        sums[g] = total[own + g * units];
-        z[g] = options & Z_GATES ? z_gates[shared_z + g * units] : 1.f;
-        a[g] = sums[g] * z[g] + b[shared_gates + g * units];
+        totals[g] = part[own + g * units];
+        a[g] = totals[g] * z[g] + bias[g];
     }
     ga_float d_z = 0.f;
-    step_unit_gradient(a, options & Z_HID ? z_hid[shared_z_hid] : 1.f, options,
-                       t_before < 0 ? cell_init[before] : cell[before], cell[here], d_h, &d_c, &d_z);
+    step_unit_gradient(a, z_h, options, t_before < 0 ? cell_init[before] : cell[before], cell[here], d_h, &d_c, &d_z);
     if (options & Z_HID) d_z_hid[state] += d_z;
     for (int g = 0; g < 4; g++) {
         d_a[joint + g * units] += a[g];
-        if (options & Z_GATES) d_z_gates[joint + g * units] += a[g] * sums[g];
-        total[own + g * units] = a[g] * z[g];
+        if (options & Z_GATES) d_z_gates[joint + g * units] += a[g] * totals[g];
+        part[own + g * units] = d_x[joint + g * units] = a[g] * z[g];
     }
-    // gpu.cpp then adds the product with W_hid.
+    // gpu.cpp then adds the product of d_x with W_hid.
     d_hid[state] = 0.f;
     d_cell[state] = d_c;
 }
 
 #section sum
 // The sum of `rows` rows.
-KERNEL void lstm_sum_rows(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_float *y,
-                          const ga_size y_offset, const ga_uint rows, const ga_uint width) {
+KERNEL void lstm_sum_rows(ARRAY(x) ARRAY(y) const ga_uint rows, const ga_uint width) {
     const ga_uint column = GID_0 * LDIM_0 + LID_0;
-    MOVE(x); MOVE(y);
+    MOVE(x) MOVE(y)
     if (column >= width) return;
     ga_float sum = 0.f;
     for (ga_uint row = 0; row < rows; row++) sum += x[(ga_size)row * width + column];
@@ -199,8 +191,8 @@ KERNEL void lstm_sum_rows(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL
 // Four neighbours in local memory, which all threads read at once.
 #define FOUR(p, k) (((LOCAL_MEM_ARG float4 *)(p))[(k) / 4])
 
-// The sum of x[k] * weight k over all k < units, for x in local memory, which is zero from `units` on. Weight k is w[k],
-// in registers, or the array's element k * stride.
+// The sum of x[k] * weight k over all k < units, for x in local memory, which is zero from `units` on. Weight k is
+// w[k], in registers, or the array's element k * stride.
 WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights, ga_uint stride,
                            LOCAL_MEM_ARG const ga_float *x, ga_uint units);
 WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights, ga_uint stride,
@@ -219,15 +211,16 @@ WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights
     return sum + other;
 }
 
-// Defines for this block: `row`, `component`, `begin`, `units` and `total`; for this thread: `active`, whether it has a
+// Defines for this block: `row`, `component`, `begin`, `units` and `part`; for this thread: `active`, whether it has a
 // gate to multiply for, and, as in THIS_UNIT, the positions of the unit whose state it computes if `has_unit`. A thread
 // without a gate multiplies for the first one, because PoCL 3.1 computes a product wrongly that only some threads need.
 #define THIS_BLOCK \
     const ga_uint row = GID_0 / $(number of components), component = GID_0 % $(number of components); \
     const ga_uint thread = LID_0; \
-    GLOBAL_MEM ga_float *total; \
+    GLOBAL_MEM ga_float *part; \
     ga_uint begin, units; \
     $(choose component of the block) \
+    if (units == 0) return; \
     const int active = thread < 4 * units, has_unit = thread < units; \
     const ga_uint unit = begin + (has_unit ? thread : 0); \
     POSITIONS
@@ -238,23 +231,12 @@ WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights
 
 #section whole_forward
 // W is (most units of a component, 4 all_units).
-KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward(
-        $(components)
-        GLOBAL_MEM ga_float *b, const ga_size b_offset,
-        GLOBAL_MEM ga_float *hid_init, const ga_size hid_init_offset,
-        GLOBAL_MEM ga_float *cell_init, const ga_size cell_init_offset,
-        GLOBAL_MEM ga_float *mask, const ga_size mask_offset,
-        GLOBAL_MEM ga_float *z_gates, const ga_size z_gates_offset,
-        GLOBAL_MEM ga_float *z_hid, const ga_size z_hid_offset,
-        GLOBAL_MEM ga_float *hid, const ga_size hid_offset,
-        GLOBAL_MEM ga_float *cell, const ga_size cell_offset,
-        GLOBAL_MEM ga_float *W, const ga_size W_offset,
-        const ga_int steps, const ga_int backwards, const ga_uint rows, const ga_uint all_units,
-        const ga_uint z_gates_one, const ga_uint z_hid_one, const ga_uint options) {
+KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward($(components) FORWARD(ARRAY) ARRAY(W) const ga_int steps,
+                                                  const ga_int backwards, NUMBERS) {
     LOCAL_MEM float4 h_four[MOST_UNITS / 4];
     LOCAL_MEM ga_float sums[4 * MOST_UNITS];
     LOCAL_MEM_ARG ga_float *h = (LOCAL_MEM_ARG ga_float *)h_four;
-    MOVE(b); MOVE(hid_init); MOVE(cell_init); MOVE(mask); MOVE(z_gates); MOVE(z_hid); MOVE(hid); MOVE(cell); MOVE(W);
+    FORWARD(MOVE) MOVE(W)
     THIS_BLOCK
     const ga_uint stride = 4 * all_units;
     GLOBAL_MEM const ga_float *weights = W + 4 * begin + (active ? thread : 0);
@@ -264,13 +246,9 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward(
 
     for (ga_uint k = thread; k < MOST_UNITS; k += LDIM_0) h[k] = 0.f;
     local_barrier();
-    ga_float z[4], bias[4], z_h = 1.f, h_now = 0.f, c = 0.f;
+    CONSTANTS_OF_UNIT
+    ga_float h_now = 0.f, c = 0.f;
     if (has_unit) {
-        for (int g = 0; g < 4; g++) {
-            bias[g] = b[shared_gates + g * units];
-            z[g] = options & Z_GATES ? z_gates[shared_z + g * units] : 1.f;
-        }
-        if (options & Z_HID) z_h = z_hid[shared_z_hid];
         h[thread] = h_now = hid_init[state];
         c = cell_init[state];
     }
@@ -279,10 +257,10 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward(
         const ga_int t = backwards ? steps - 1 - s : s;
         const int computed = !(options & MASK) || mask[(ga_size)t * rows + row] != 0.f;
         if (computed) {                          // the same for all threads of the block
-            const ga_float x = active ? total[OWN(t) + thread] : 0.f;
+            const ga_float x = active ? part[OWN(t) + thread] : 0.f;
             const ga_float sum = x + dot(w, weights, stride, h, units);
             sums[thread] = sum;
-            if (active && options & KEEP) total[OWN(t) + thread] = sum;
+            if (active && options & KEEP) part[OWN(t) + thread] = sum;
             local_barrier();
             if (has_unit) {
                 ga_float a[4];
@@ -300,30 +278,13 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward(
 }
 
 #section whole_gradient
-// The arguments are those of lstm_gradient, and W, transposed: (4 times the most units of a component, all_units).
-KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient(
-        $(components)
-        GLOBAL_MEM ga_float *b, const ga_size b_offset,
-        GLOBAL_MEM ga_float *cell_init, const ga_size cell_init_offset,
-        GLOBAL_MEM ga_float *mask, const ga_size mask_offset,
-        GLOBAL_MEM ga_float *z_gates, const ga_size z_gates_offset,
-        GLOBAL_MEM ga_float *z_hid, const ga_size z_hid_offset,
-        GLOBAL_MEM ga_float *cell, const ga_size cell_offset,
-        GLOBAL_MEM ga_float *g_hid, const ga_size g_hid_offset,
-        GLOBAL_MEM ga_float *g_cell, const ga_size g_cell_offset,
-        GLOBAL_MEM ga_float *d_hid, const ga_size d_hid_offset,
-        GLOBAL_MEM ga_float *d_cell, const ga_size d_cell_offset,
-        GLOBAL_MEM ga_float *d_a, const ga_size d_a_offset,
-        GLOBAL_MEM ga_float *d_z_gates, const ga_size d_z_gates_offset,
-        GLOBAL_MEM ga_float *d_z_hid, const ga_size d_z_hid_offset,
-        GLOBAL_MEM ga_float *W, const ga_size W_offset,
-        const ga_int steps, const ga_int backwards, const ga_uint rows, const ga_uint all_units,
-        const ga_uint z_gates_one, const ga_uint z_hid_one, const ga_uint options) {
+// The arguments are those of lstm_gradient, but W, transposed: (4 times the most units of a component, all_units).
+KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient($(components) GRADIENT(ARRAY) ARRAY(W) const ga_int steps,
+                                                   const ga_int backwards, NUMBERS) {
     LOCAL_MEM float4 d_x_four[MOST_UNITS];       // the gradient of the preactivations of one gate after the other
     LOCAL_MEM ga_float products[4 * MOST_UNITS];
     LOCAL_MEM_ARG ga_float *d_x = (LOCAL_MEM_ARG ga_float *)d_x_four;
-    MOVE(b); MOVE(cell_init); MOVE(mask); MOVE(z_gates); MOVE(z_hid); MOVE(cell); MOVE(g_hid); MOVE(g_cell);
-    MOVE(d_hid); MOVE(d_cell); MOVE(d_a); MOVE(d_z_gates); MOVE(d_z_hid); MOVE(W);
+    GRADIENT(MOVE) MOVE(W)
     THIS_BLOCK
     // This thread multiplies the gradients of one gate by its weights from one unit.
     const ga_uint of_gate = active ? thread / units : 0, from_unit = active ? thread % units : 0;
@@ -333,16 +294,10 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient(
     for (int k = 0; k < IN_REGISTERS; k++) w[k] = k < units ? weights[(ga_size)k * all_units] : 0.f;
 
     for (ga_uint k = thread; k < 4 * MOST_UNITS; k += LDIM_0) d_x[k] = 0.f;
-    ga_float z[4], bias[4], z_h = 1.f, d_h = 0.f, d_c = 0.f, d_z_h = 0.f, c = 0.f;
+    CONSTANTS_OF_UNIT
+    ga_float d_h = 0.f, d_c = 0.f, d_z_h = 0.f, c = 0.f;
     ga_float sum_a[4] = {0.f, 0.f, 0.f, 0.f}, sum_z[4] = {0.f, 0.f, 0.f, 0.f};
-    if (has_unit) {
-        for (int g = 0; g < 4; g++) {
-            bias[g] = b[shared_gates + g * units];
-            z[g] = options & Z_GATES ? z_gates[shared_z + g * units] : 1.f;
-        }
-        if (options & Z_HID) z_h = z_hid[shared_z_hid];
-        if (steps) c = cell[AT(backwards ? 0 : steps - 1)];
-    }
+    if (has_unit && steps) c = cell[AT(backwards ? 0 : steps - 1)];
     local_barrier();
     for (ga_int s = steps - 1; s >= 0; s--) {
         const ga_int t = backwards ? steps - 1 - s : s, t_before = backwards ? t + 1 : t - 1;
@@ -350,15 +305,15 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient(
             if (options & G_HID) d_h += g_hid[AT(t)];
             if (options & G_CELL) d_c += g_cell[AT(t)];
         }
-        if ((options & MASK) && mask[(ga_size)t * rows + row] == 0.f) {          // the same for all threads of the block
-            if (active) total[OWN(t) + thread] = 0.f;
+        if ((options & MASK) && mask[(ga_size)t * rows + row] == 0.f) {      // the same for all threads of the block
+            if (active) part[OWN(t) + thread] = 0.f;
             continue;                            // the cell before is the cell after
         }
         if (has_unit) {
             ga_float totals[4], a[4];
             const ga_float c_before = s ? cell[AT(t_before)] : cell_init[state];
             for (int g = 0; g < 4; g++) {
-                totals[g] = total[OWN(t) + thread + g * units];
+                totals[g] = part[OWN(t) + thread + g * units];
                 a[g] = totals[g] * z[g] + bias[g];
             }
             step_unit_gradient(a, z_h, options, c_before, c, d_h, &d_c, &d_z_h);
@@ -367,7 +322,7 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient(
                 sum_a[g] += a[g];
                 sum_z[g] += a[g] * totals[g];
                 d_x[thread + g * MOST_UNITS] = a[g] * z[g];
-                total[OWN(t) + thread + g * units] = a[g] * z[g];
+                part[OWN(t) + thread + g * units] = a[g] * z[g];
             }
         }
         local_barrier();
@@ -389,14 +344,18 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient(
 }
 
 #section pack
-// Copies the W_hid of a component, (units, 4 units), to the matrix of all components: to (most units, 4 all_units) or,
-// transposed, to (4 times the most units, all_units).
-KERNEL void lstm_pack(GLOBAL_MEM ga_float *W, const ga_size W_offset, GLOBAL_MEM ga_float *all, const ga_size all_offset,
-                      const ga_uint units, const ga_uint begin, const ga_uint all_units, const ga_uint transposed) {
-    const ga_uint number = GID_0 * LDIM_0 + LID_0;
-    MOVE(W); MOVE(all);
+// Copies the W_hid of each component, (units, 4 units), to the matrix of all components: to (most units, 4 all_units)
+// or, transposed, to (4 times the most units, all_units). The blocks of the components alternate.
+KERNEL void lstm_pack($(components) ARRAY(all) const ga_uint all_units, const ga_uint transposed,
+                      const ga_uint end) {
+    const ga_uint component = GID_0 % $(number of components), block = GID_0 / $(number of components);
+    const ga_uint number = block * LDIM_0 + LID_0;
+    GLOBAL_MEM ga_float *part;
+    ga_uint begin, units;
+    MOVE(all)
+    $(choose component of the block)
     if (number >= 4 * units * units) return;
     const ga_uint unit = number / (4 * units), column = number % (4 * units);
     all[transposed ? (ga_size)column * all_units + begin + unit : (ga_size)unit * 4 * all_units + 4 * begin + column]
-        = W[number];
+        = part[number];
 }
