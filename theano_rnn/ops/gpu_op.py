@@ -39,24 +39,24 @@ class GpuOp(GpuKernelBase, CompiledOp):
         kernels = "".join(kernel.code for kernel in self.gpu_kernels(None, None))
         return super(GpuOp, self).c_code_cache_version() + (hashlib.sha1(kernels.encode("utf-8")).hexdigest(),)
 
-    def kernel_source(self, section, replacements):
+    def kernel_source(self, *sections, **replacements):
         """Return the source of a kernel.
 
         Parameters
         ----------
-        section : str
-            The text from the line ``#section NAME`` to the next such line. The text before the first section precedes
-            it.
-        replacements : dict of str to object
-            Replaces ``$(name)``.
+        *sections : str
+            Names of sections: each is the text from the line ``#section NAME`` to the next such line. The text before
+            the first section precedes them.
+        **replacements : object
+            Each replaces ``$(name)``.
 
         Returns
         -------
         str
         """
-        common, _, sections = read_source(self.kernel_file).partition("\n#section ")
-        source = dict(text.split("\n", 1) for text in sections.split("\n#section "))[section]
-        source = "\n".join(['#include "cluda.h"', common, source])
+        common, _, text = read_source(self.kernel_file).partition("\n#section ")
+        texts = dict(part.split("\n", 1) for part in text.split("\n#section "))
+        source = "\n".join(['#include "cluda.h"', common] + [texts[section] for section in sections])
         for name, replacement in replacements.items():
             source = source.replace("$(%s)" % name, str(replacement))
         # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.

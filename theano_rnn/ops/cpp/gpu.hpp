@@ -42,9 +42,10 @@ public:
         pointers.push_back(&a->ga.offset);
     }
     void give(gpudata* data) { pointers.push_back(data); }          // without an offset
-    void give(unsigned number) {
+    unsigned* give(unsigned number) {            // the caller may change it before the next run
         numbers.push_back(number);
         pointers.push_back(&numbers.back());
+        return &numbers.back();
     }
     void give(size_t size) {
         sizes.push_back(size);
@@ -52,8 +53,8 @@ public:
     }
     // Returns false if a Python exception is set.
     bool run(GpuKernel* kernel, size_t blocks, size_t threads_of_block, const char* name) {
-        const int error = blocks ? GpuKernel_call(kernel, 1, &blocks, &threads_of_block, 0, pointers.data())
-                                 : GA_NO_ERROR;
+        if (!blocks || !threads_of_block) return true;
+        const int error = GpuKernel_call(kernel, 1, &blocks, &threads_of_block, 0, pointers.data());
         if (error != GA_NO_ERROR)
             PyErr_Format(PyExc_RuntimeError, "%s on the GPU: a kernel failed: %s", name, GpuKernel_error(kernel, error));
         return error == GA_NO_ERROR;

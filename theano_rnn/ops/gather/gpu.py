@@ -66,7 +66,7 @@ class GpuAddRows(GpuOp):
     def gpu_kernels(self, node, name):
         # Theano also asks for the kernels of an operation without a node, to find its version.
         types = [INDEX_TYPES[node.inputs[2].dtype]] if node else sorted(INDEX_TYPES.values())
-        return [Kernel(self.kernel_source(section, {"index": index}), PARAMETERS[section], "add_rows_" + section,
+        return [Kernel(self.kernel_source(section, index=index), PARAMETERS[section], "add_rows_" + section,
                        {})
                 for index in types for section in ("sort", "add", "join")]
 

@@ -1,23 +1,20 @@
 // The recurrence of an LSTM and its gradient on the GPU, with the kernels of gpu_kernels.c: one kernel for all time
 // steps if each component is small; otherwise, for each time step, one kernel and one cuBLAS product for all components
-// of equal size. All arrays are float32 in C order. Needs shapes.hpp.
+// of equal size. All arrays are float32 in C order. Needs shapes.hpp and gpu.hpp.
 
 namespace lstm_gpu {
 
-typedef PyGpuArrayObject array;
+using namespace theano_rnn;
+
+typedef gpu_array array;
+typedef owned_gpu_array owned;
+
+static const char NAME[] = "lstm_recurrence";
 
 // The bits of `options`, as in gpu_kernels.c.
 enum { HARD = 1, MASK = 2, Z_GATES = 4, Z_HID = 8, G_HID = 16, G_CELL = 32, KEEP = 64 };
 
 enum { MOST_UNITS = 128, WARP = 32 };            // MOST_UNITS: as in gpu_kernels.c
-
-struct owned {                                   // an owned reference
-    array* a;
-    explicit owned(array* p = 0) : a(p) {}
-    ~owned() { Py_XDECREF(a); }
-    owned(const owned&) = delete;
-    owned& operator=(const owned&) = delete;
-};
 
 static bool succeeded(PyGpuContextObject* context, int error, const char* what) {
     if (error == GA_NO_ERROR) return true;
@@ -29,13 +26,12 @@ static bool succeeded(PyGpuContextObject* context, int error, const char* what) 
 
 // Checks the shape of an array; null is valid.
 static bool fits(array* a, const std::string& name, const std::vector<size_t>& shape, bool one_row_allowed = false) {
-    return !a || theano_rnn::check_shape("lstm_recurrence: " + name,
-                                         std::vector<long>(a->ga.dimensions, a->ga.dimensions + a->ga.nd),
-                                         std::vector<long>(shape.begin(), shape.end()), one_row_allowed);
+    return !a || check_shape("lstm_recurrence: " + name, shape_of(a), std::vector<long>(shape.begin(), shape.end()),
+                             one_row_allowed);
 }
 
 static bool prepare(array** out, std::vector<size_t> shape, PyGpuContextObject* context) {
-    if (*out && !GpuArray_CHKFLAGS(&(*out)->ga, GA_CARRAY)) Py_CLEAR(*out);
+    if (*out && !is_in_c_order(*out)) Py_CLEAR(*out);
     return theano_prep_output(out, shape.size(), shape.data(), GA_FLOAT, GA_C_ORDER, context) == 0;
 }
 
@@ -160,33 +156,12 @@ struct kernels { size_t slots; GpuKernel *step, *whole, *pack, *sum; };
 
 enum { THREADS = 256 };                          // of a block, unless it computes all time steps
 
-class launch {                                   // a call of a kernel, with its arguments in order
-    std::vector<void*> pointers;
-    std::deque<unsigned> numbers;                // a deque: pointers stay valid when it grows
-
-public:
-    void give(array* a) {
-        pointers.push_back(a->ga.data);
-        pointers.push_back(&a->ga.offset);
-    }
-    unsigned* give(unsigned number) {            // the caller may change it before the next run
-        numbers.push_back(number);
-        pointers.push_back(&numbers.back());
-        return &numbers.back();
-    }
-    bool run(PyGpuContextObject* context, GpuKernel* kernel, size_t threads) {
-        return run_blocks(context, kernel, (threads + THREADS - 1) / THREADS, THREADS);
-    }
-    bool run_blocks(PyGpuContextObject* context, GpuKernel* kernel, size_t blocks, size_t threads_of_block) {
-        return !blocks || !threads_of_block || succeeded(
-            context, GpuKernel_call(kernel, 1, &blocks, &threads_of_block, 0, pointers.data()), "a kernel failed");
-    }
-};
+static size_t blocks_of(size_t threads) { return (threads + THREADS - 1) / THREADS; }
 
 // The calls of a kernel for all components: each is for as many as the kernel has arguments for.
 class launches {
     struct part {
-        launch call;
+        gpu_call call;
         size_t units;
         std::vector<unsigned*> numbers;
     };
@@ -217,7 +192,7 @@ public:
         for (part& p : parts) {
             *p.numbers[0] = t;
             *p.numbers[1] = t_before;
-            if (!p.call.run(q.context, kernel, q.rows * p.units)) return false;
+            if (!p.call.run(kernel, blocks_of(q.rows * p.units), THREADS, NAME)) return false;
         }
         return true;
     }
@@ -225,14 +200,14 @@ public:
     bool run_whole(GpuKernel* kernel) {
         const size_t threads = (4 * q.most_units + WARP - 1) / WARP * WARP;
         for (part& p : parts)
-            if (!p.call.run_blocks(q.context, kernel, q.rows * slots, threads)) return false;
+            if (!p.call.run(kernel, q.rows * slots, threads, NAME)) return false;
         return true;
     }
     // For each component, one thread for each weight of the largest one.
     bool run_pack(GpuKernel* kernel) {
-        const size_t blocks = (4 * q.most_units * q.most_units + THREADS - 1) / THREADS;
+        const size_t blocks = blocks_of(4 * q.most_units * q.most_units);
         for (part& p : parts)
-            if (!p.call.run_blocks(q.context, kernel, blocks * slots, THREADS)) return false;
+            if (!p.call.run(kernel, blocks * slots, THREADS, NAME)) return false;
         return true;
     }
 };
@@ -311,12 +286,12 @@ struct gradient_outputs {                        // x and W_hid: one per compone
 };
 
 static bool sum_rows(const problem& q, GpuKernel* kernel, array* rows, size_t width, array* to) {
-    launch sum;
+    gpu_call sum;
     sum.give(rows);
     sum.give(to);
     sum.give((unsigned)q.rows);
     sum.give((unsigned)width);
-    return sum.run(q.context, kernel, width);
+    return sum.run(kernel, blocks_of(width), THREADS, NAME);
 }
 
 static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,

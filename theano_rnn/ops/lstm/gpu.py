@@ -11,19 +11,10 @@ up to `COMPONENTS_OF_LAUNCH` of them.
 """
 
 import numpy as np
-import pygpu
-from pygpu import gpuarray
-from theano.gpuarray.basic_ops import (
-    GpuKernelBase,
-    Kernel,
-    as_gpuarray_variable,
-    gpu_contiguous,
-    gpuarray_helper_inc_dir,
-    infer_context_name,
-)
-from theano.gpuarray.type import GpuArrayType, gpu_context_type
+from theano.gpuarray.basic_ops import Kernel, as_gpuarray_variable, gpu_contiguous, infer_context_name
+from theano.gpuarray.type import GpuArrayType
 
-from ..compiled_op import read_source
+from ..gpu_op import POINTER, SIZE, UINT, GpuOp
 from .fused import LSTMRecurrence, LSTMRecurrenceGradient
 
 __all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "COMPONENTS_OF_LAUNCH"]
@@ -31,19 +22,17 @@ __all__ = ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient", "COMPONENTS_OF_LAUN
 #: The arguments of a CUDA kernel have 4 KB in total, of which each component takes 24 bytes.
 COMPONENTS_OF_LAUNCH = 128
 
-POINTER, SIZE, INT, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("int32"), np.dtype("uint32")
-
-KERNELS = "lstm/gpu_kernels.c"
+INT = np.dtype("int32")
 
 #: Number of arrays among the arguments of a kernel, without those of the components.
 ARRAYS = dict(forward=9, gradient=14)
 
 
-class _GpuRecurrenceOp(GpuKernelBase):
+class _GpuRecurrenceOp(GpuOp):
     """Base class of the two operations. It must precede the CPU operation in the list of base classes."""
 
-    params_type = gpu_context_type
-    sources = ("cpp/shapes.hpp", "lstm/gpu.cpp")
+    sources = ("cpp/shapes.hpp", "cpp/gpu.hpp", "lstm/gpu.cpp")
+    kernel_file = "lstm/gpu_kernels.c"
     namespace = "lstm_gpu"
 
     def _entry_point(self, name, node):
@@ -63,15 +52,10 @@ class _GpuRecurrenceOp(GpuKernelBase):
         return GpuArrayType(like.dtype, broadcastable, context_name=like.type.context_name)
 
     def c_headers(self):
-        return ["<gpuarray/types.h>", "<gpuarray/array.h>", "<gpuarray/buffer_blas.h>", "<gpuarray/kernel.h>",
-                "<numpy_compat.h>", "<gpuarray_helper.h>", "<algorithm>", "<deque>", "<iterator>", "<map>", "<string>",
-                "<vector>"]
-
-    def c_header_dirs(self):
-        return [pygpu.get_include(), np.get_include(), gpuarray_helper_inc_dir()]
+        return super(_GpuRecurrenceOp, self).c_headers() + ["<gpuarray/buffer_blas.h>", "<iterator>", "<map>"]
 
     def c_code_cache_version(self):
-        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (read_source(KERNELS), self.slots)
+        return super(_GpuRecurrenceOp, self).c_code_cache_version() + (self.slots,)
 
     @property
     def slots(self):
@@ -83,12 +67,24 @@ class _GpuRecurrenceOp(GpuKernelBase):
         """Return the kernels in the order of the struct ``kernels`` in gpu.cpp."""
         of_components = [POINTER, SIZE, UINT] * self.slots
         gates = of_components + [POINTER, SIZE] * ARRAYS[self.section] + [INT] * 2 + [UINT] * 6
-        kernels = [Kernel(_for_components(sections, self.slots), types, "lstm_" + sections[-1], {})
+        kernels = [Kernel(self._for_components(*sections), types, "lstm_" + sections[-1], {})
                    for sections, types in (((self.section,), gates), (("whole", "whole_" + self.section), gates),
                                            (("pack",), of_components + [POINTER, SIZE] + [UINT] * 3))]
         if self.section == "gradient":
-            kernels.append(Kernel(_source("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {}))
+            kernels.append(Kernel(self.kernel_source("sum"), [POINTER, SIZE] * 2 + [UINT] * 2, "lstm_sum_rows", {}))
         return kernels
+
+    def _for_components(self, *sections):
+        """Return the source of a kernel with the arguments of the components and the code that selects one."""
+        def choose(condition):
+            return "".join(
+                ("if (" + condition + ") {{ MOVE(part_{0}) part = part_{0}; begin = begin_{0}; "
+                 "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < self.slots else "end")
+                for c in range(self.slots))
+        arguments = "".join("ARRAY(part_{0}) const ga_uint begin_{0}, ".format(c) for c in range(self.slots))
+        return self.kernel_source(
+            *sections, components=arguments, number_of_components=self.slots,
+            choose_component_of_unit=choose("unit >= begin_{0}"), choose_component_of_block=choose("component == {0}"))
 
 
 class GpuLSTMRecurrence(_GpuRecurrenceOp, LSTMRecurrence):
@@ -106,29 +102,3 @@ class GpuLSTMRecurrenceGradient(_GpuRecurrenceOp, LSTMRecurrenceGradient):
 def _contiguous(variable):
     # If another rewrite recreates the node, its inputs are already contiguous.
     return variable if variable.owner and variable.owner.op == gpu_contiguous else gpu_contiguous(variable)
-
-
-# -------------------------------------------------------------------------------------------------- sources of kernels
-
-
-def _source(*sections):
-    """Return the text before the first section, and the given sections: each from ``#section name`` to the next."""
-    common, _, text = read_source(KERNELS).partition("\n#section ")
-    parts = dict(part.split("\n", 1) for part in text.split("\n#section "))
-    joined = "\n".join(['#include "cluda.h"', common] + [parts[name] for name in sections])
-    # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
-    return joined.replace("\\\n", " ")
-
-
-def _for_components(sections, slots):
-    """Return the source of a kernel with the arguments of the components and the code that selects one."""
-    numbers = range(slots)
-    arguments = "".join("ARRAY(part_{0}) const ga_uint begin_{0}, ".format(c) for c in numbers)
-    source = _source(*sections)
-    for place, condition in (("unit", "unit >= begin_{0}"), ("block", "component == {0}")):
-        choice = "".join(
-            ("if (" + condition + ") {{ MOVE(part_{0}) part = part_{0}; begin = begin_{0}; "
-             "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < slots else "end")
-            for c in numbers)
-        source = source.replace("$(choose component of the %s)" % place, choice)
-    return source.replace("$(components)", arguments).replace("$(number of components)", str(slots))

@@ -98,7 +98,7 @@ WITHIN_KERNEL void step_unit_gradient(ga_float *a, ga_float z_hid, ga_uint optio
     const ga_uint row = number / units_of_call, unit = begin_0 + number % units_of_call; \
     GLOBAL_MEM ga_float *part; \
     ga_uint begin, units; \
-    $(choose component of the unit) \
+    $(choose_component_of_unit) \
     POSITIONS \
     CONSTANTS_OF_UNIT \
     const ga_size own = ((ga_size)t * rows + row) * 4 * units + unit - begin; \
@@ -215,11 +215,11 @@ WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights
 // gate to multiply for, and, as in THIS_UNIT, the positions of the unit whose state it computes if `has_unit`. A thread
 // without a gate multiplies for the first one, because PoCL 3.1 computes a product wrongly that only some threads need.
 #define THIS_BLOCK \
-    const ga_uint row = GID_0 / $(number of components), component = GID_0 % $(number of components); \
+    const ga_uint row = GID_0 / $(number_of_components), component = GID_0 % $(number_of_components); \
     const ga_uint thread = LID_0; \
     GLOBAL_MEM ga_float *part; \
     ga_uint begin, units; \
-    $(choose component of the block) \
+    $(choose_component_of_block) \
     if (units == 0) return; \
     const int active = thread < 4 * units, has_unit = thread < units; \
     const ga_uint unit = begin + (has_unit ? thread : 0); \
@@ -348,12 +348,12 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient($(components) GRADIENT(ARRAY)
 // or, transposed, to (4 times the most units, all_units). The blocks of the components alternate.
 KERNEL void lstm_pack($(components) ARRAY(all) const ga_uint all_units, const ga_uint transposed,
                       const ga_uint end) {
-    const ga_uint component = GID_0 % $(number of components), block = GID_0 / $(number of components);
+    const ga_uint component = GID_0 % $(number_of_components), block = GID_0 / $(number_of_components);
     const ga_uint number = block * LDIM_0 + LID_0;
     GLOBAL_MEM ga_float *part;
     ga_uint begin, units;
     MOVE(all)
-    $(choose component of the block)
+    $(choose_component_of_block)
     if (number >= 4 * units * units) return;
     const ga_uint unit = number / (4 * units), column = number % (4 * units);
     all[transposed ? (ga_size)column * all_units + begin + unit : (ga_size)unit * 4 * all_units + 4 * begin + column]

@@ -50,7 +50,7 @@ class GpuBoxMuller(GpuOp):
         return [tuple(node.inputs[1:])]
 
     def gpu_kernels(self, node, name):
-        return [Kernel(self.kernel_source("normal", {}), [POINTER, SIZE] * 2 + [SIZE], "normal_noise", {})]
+        return [Kernel(self.kernel_source("normal"), [POINTER, SIZE] * 2 + [SIZE], "normal_noise", {})]
 
     def c_code(self, node, name, inputs, outputs, sub):
         shape = ", ".join("(long)*(npy_int64*)PyArray_DATA(%s)" % length for length in inputs[1:])

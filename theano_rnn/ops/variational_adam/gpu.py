@@ -126,9 +126,9 @@ class _GpuVariationalOp(GpuOp):
             choice += ("columns = columns_{0}; given = given_{0}; " if group.rows else "columns = 0; ").format(k)
             # The last group whose condition is true sets all variables.
             choices += "if (GID_0 >= first_block_%d) { %s} " % (k, choice)
-        source = self.kernel_source(section, dict(
-            replacements, choose_group=choices, arrays=arguments, threads=THREADS, piece=PIECE,
-            places=PIECE + 1 if any(group.rows for group in part) else 1))
+        source = self.kernel_source(
+            section, choose_group=choices, arrays=arguments, threads=THREADS, piece=PIECE,
+            places=PIECE + 1 if any(group.rows for group in part) else 1, **replacements)
         return _kernel(source, types + other_types, section, number)
 
     # -- code ----------------------------------------------------------------------------------------------------------
@@ -190,8 +190,8 @@ class GpuVariationalNorms(_GpuVariationalOp):
             choices += ("if (GID_0 == {0}) {{ first_block = first_block_{0}; last_block = {1}; parameter = {2}; "
                         "parameters = {3}; }} ").format(k, last, parameter, _count(group))
             parameter += _count(group)
-        source = self.kernel_source("sums", dict(
-            blocks=arguments, choose_blocks=choices, threads=THREADS, piece=PIECE))
+        source = self.kernel_source(
+            "sums", blocks=arguments, choose_blocks=choices, threads=THREADS, piece=PIECE)
         return _kernel(source, [UINT] * len(part) + [POINTER, SIZE] * 3 + [UINT] * 3, "sums", number)
 
     def c_code(self, node, name, inputs, outputs, sub):
