@@ -83,6 +83,7 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}
     assert brought == set(TO_GPU[network])
     bayesian = network in ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
+    assert seen["adam"] == ["1 groups by rows, in place"] * bayesian
     assert [read_launches(launches).get(kernel, 0) for kernel in VARIATIONAL] == [int(bayesian)] * 3
     assert seen["from_gpu"] == [SCALAR] * (3 if "adam.step" in TO_GPU[network] else 2) + [VECTOR]
 

@@ -54,10 +54,11 @@ def seen_in(function):
         ``to_gpu``, the names of the variables copied to the GPU; ``from_gpu``, the types of the fetched results;
         ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
         ``atomic``, operations that add with atomics, in an undetermined order;
-        ``double``, operations with a result in double precision. All lists are sorted, inner functions of scans
-        included.
+        ``double``, operations with a result in double precision; ``recurrence`` and ``adam``, the operations of these
+        names. All lists are sorted, inner functions of scans included.
     """
-    seen = dict((kind, set()) for kind in ("to_gpu", "on_host", "row_by_row", "atomic", "double", "recurrence"))
+    seen = dict((kind, set()) for kind in (
+        "to_gpu", "on_host", "row_by_row", "atomic", "double", "recurrence", "adam"))
     from_gpu = []
     for node in _nodes(function.maker.fgraph):
         name = type(node.op).__name__
@@ -73,6 +74,9 @@ def seen_in(function):
             seen["atomic"].add(_describe(node))
         if name == "Scan" or "Recurrence" in name:
             seen["recurrence"].add(name)
+        if name == "GpuVariationalAdam":
+            seen["adam"].add("%d groups by rows, %s" % (
+                sum(group.rows for group in node.op.groups), "in place" if node.op.inplace else "copied"))
         if "float64" in _types(node):
             seen["double"].add(_describe(node))
     return dict(((kind, sorted(names)) for kind, names in seen.items()), from_gpu=sorted(from_gpu))
