@@ -53,8 +53,9 @@ def refusal():
     """Return the error message of an addition to a row that does not exist."""
     import theano
     import theano.tensor as T
-    matrix, index = theano.shared(np.zeros((3, 1), "float32")), T.lvector()
-    function = theano.function([index], T.inc_subtensor(matrix[index], T.ones((index.shape[0], 1), "float32")))
+    matrix, index, increments = (theano.shared(np.zeros((3, 1), "float32")), T.lvector(),
+                                 theano.shared(np.zeros((2, 1), "float32")))
+    function = theano.function([index], T.inc_subtensor(matrix[index], increments))
     function([2, -3])
     try:
         function([2, -4])
