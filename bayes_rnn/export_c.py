@@ -42,6 +42,9 @@ _LARGE = 1024
 _LARGE_TABLE = 1 << 18
 #: Number of columns that compilers can compute at once on all processors with vector instructions.
 _VECTOR = 4
+#: Number of texts that the code for many texts computes at once. GCC unrolls loops of up to 16 iterations before it can
+#: use vector instructions for them.
+_LANES = 24
 #: Tokens that no text contains.
 _NO_TOKEN = "((size_t)-1)"
 
@@ -114,8 +117,8 @@ def _is_sparse(values):
     return values.size > _LARGE and np.count_nonzero(values) * 8 < values.size
 
 
-def _matrix(name, values, use):
-    """Return the definition of a matrix and of the function ``add_<name>_<use>``; use: "row" or "product"."""
+def _matrix(name, values, *uses):
+    """Return the definition of a matrix and of the functions ``add_<name>_<use>``: "row", "product" or "lanes"."""
     rows, columns = values.shape
     nonzero, is_sparse = values != 0, _is_sparse(values)
     about = "/* %s: %d rows, %d columns%s. */\n" % (
@@ -128,7 +131,7 @@ def _matrix(name, values, use):
         # Braces around each row.
         data = "static const float matrix[%d][%d] = {\n%s\n};\n" % (
             rows, columns, ",\n".join("    {\n%s\n    }" % _lines(_floats(row)) for row in values))
-    code = data + "\n" + _template("%s_%s.c" % ("sparse" if is_sparse else "dense", use))
+    code = "\n".join([data] + [_template("%s_%s.c" % ("sparse" if is_sparse else "dense", use)) for use in uses])
     return about + re.sub(r"\bmatrix(?=_|\b)", name, code).replace("add_matrix_", "add_%s_" % name).replace(
         "MATRIX_ROWS", str(rows)).replace("MATRIX_COLUMNS", str(columns))
 
@@ -139,20 +142,20 @@ def _set(name, codes):
     return _array("uint32_t", name, ["0x%X" % bound for bound in range_bounds(codes)])
 
 
-def _lower_case_tables(alphabet, is_word_character):
+def _lower_case_tables(matters, is_word_character):
     """Return the tables for lower-casing, which Python's own ``str.lower`` defines, and whether sigmas need more.
 
-    Characters that are in no word of the model, neither before nor after, are left out.
+    Characters that do not matter, neither before nor after, are left out; matters: function of a code point.
     """
     pairs = []
     for code, (character, low) in enumerate(zip(all_characters(), in_lower_case())):
         if code < 0x80 or low == character or character == CAPITAL_SIGMA:
             continue
-        if code in alphabet or ord(low[0]) in alphabet or is_word_character[code] != is_word_character[ord(low[0])]:
+        if matters(code) or matters(ord(low[0])) or is_word_character[code] != is_word_character[ord(low[0])]:
             pairs.append((code, ord(low[0])))
     tables = [_integers("upper_letters", [pair[0] for pair in pairs]),
               _integers("lower_letters", [pair[1] for pair in pairs])]
-    final_sigma = not alphabet.isdisjoint(map(ord, (CAPITAL_SIGMA, SMALL_SIGMA, FINAL_SIGMA)))
+    final_sigma = any(map(matters, map(ord, (CAPITAL_SIGMA, SMALL_SIGMA, FINAL_SIGMA))))
     if final_sigma:
         cased, case_ignorable = sigma_neighbours()
         tables += [_set("cased", cased), _set("case_ignorable", case_ignorable)]
@@ -185,8 +188,8 @@ def _padded(count):
     return max(_VECTOR, -(-count // _VECTOR) * _VECTOR)
 
 
-def _network(model):
-    """Return the matrices and tables of the LSTM, and their constants."""
+def _network(model, lanes):
+    """Return the matrices and tables of the LSTM, and their constants; lanes: whether it reads many texts at once."""
     arrays = {name: np.asarray(array, dtype=np.float32) for name, array in model.arrays.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -227,7 +230,8 @@ def _network(model):
         rows = len(W_in)
         W_in = W_in if rows else np.zeros((1, columns), dtype=np.float32)
     matrices = [] if embedding is None else [_matrix("embedding", embedding, "row")]
-    matrices += [_matrix("input_weights", W_in, "row"), _matrix("hidden_weights", W_hid, "product"),
+    matrices += [_matrix("input_weights", W_in, "row", *["lanes"] * (lanes and embedding is not None)),
+                 _matrix("hidden_weights", W_hid, "product", *["lanes"] * lanes),
                  _matrix("output_weights", W_out, "product"),
                  _array("float", "bias", _floats(bias)), _array("float", "gate_constants", _floats(constants)),
                  _integers("gate_of_column", gate_of_column),
@@ -256,7 +260,9 @@ def _classifier(model, rows):
     tables += "\n" + _set("word_characters", np.flatnonzero(is_word_character))
     final_sigma = False
     if metadata["lower_case"]:
-        more, final_sigma = _lower_case_tables(alphabet, is_word_character)
+        # A fingerprint depends on all characters of a word, also of a word that is not in the model.
+        matters = alphabet.__contains__ if "pruned_fingerprints" not in metadata else lambda code: True
+        more, final_sigma = _lower_case_tables(matters, is_word_character)
         tables += "\n" + more
     tables += "\n" + _array("char *const", "class_names", map(_string, metadata["classes"]))
 
@@ -265,7 +271,7 @@ def _classifier(model, rows):
         tables += "\n" + _integers("fingerprints", stored["values"], stored["range"])
     outside, end = model.row_of_word.get(OUTSIDE_WORD, rows), model.row(END_OF_DOCUMENT)
     constants += [("LOWER_CASE", int(bool(metadata["lower_case"]))), ("FINAL_SIGMA", int(final_sigma)),
-                  ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
+                  ("LANES", _LANES), ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
                   ("END_ROW", end if end < len(model.row_of_word) else rows),
                   ("FINGERPRINTS", len(stored["values"])), ("FINGERPRINT_RANGE", "%du" % stored["range"])]
     return tables, constants, {"CLASSES": len(metadata["classes"]), "LENGTH": metadata["length"]}
@@ -361,7 +367,7 @@ def c_files(model, file_name, prefix, digest):
         If a weight is not finite.
     """
     is_classifier = isinstance(model, ClassPredictor)
-    network, constants = _network(model)
+    network, constants = _network(model, lanes=is_classifier)
     part = "classifier" if is_classifier else "language_model"
     tables, more, replacements = (_classifier if is_classifier else _language_model)(model, dict(constants)["ROWS"])
     about = "%s %s: %d words, %d hidden units, %d computed gates." % (
@@ -375,7 +381,8 @@ def c_files(model, file_name, prefix, digest):
         "about": about, "unicode": unicodedata.unidata_version, "digest": digest,
         "constants": "\n".join("#define %s %s" % pair for pair in constants + more),
         "code": "\n".join([tables, network] + [_template(name + ".c")
-                                               for name in ("characters", "words", "lstm", part)])}
+                                               for name in ["characters", "words", "lstm"]
+                                               + ["lstm_lanes"] * is_classifier + [part]])}
 
     def named(code):
         code = re.sub(r"\bMODEL_", prefix.upper() + "_", re.sub(r"\bmodel_", prefix + "_", code))

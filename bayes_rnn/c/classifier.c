@@ -119,6 +119,39 @@ static size_t row_of(const text_word *word)
     return OUTSIDE_ROW;
 }
 
+/* -- the rows of a text ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    cursor at;
+    size_t count;                                   /* of rows that were read */
+    int is_complete;
+} reading;
+
+static void begin_text(reading *text, const char *bytes, size_t size)
+{
+    memset(text, 0, sizeof *text);
+    text->at.text = (const unsigned char *)bytes;
+    text->at.size = size;
+}
+
+/* Read the next row: of the start, the words and the end, MODEL_LENGTH at most. Return 0 if there is none. */
+static int next_row(reading *text, size_t *row)
+{
+    text_word word;
+
+    if (text->is_complete || text->count == MODEL_LENGTH)
+        return 0;
+    if (text->count++ == 0) {
+        *row = START_ROW;
+    } else if (next_word(&text->at, &word)) {
+        *row = row_of(&word);
+    } else {
+        *row = END_ROW;
+        text->is_complete = 1;
+    }
+    return 1;
+}
+
 /* -- the functions of the header ---------------------------------------------------------------------------------- */
 
 /* Write the probabilities of the classes, and return the index of the largest one. */
@@ -150,27 +183,69 @@ static int classify(const float *h, float *probabilities)
 
 int model_predict(const char *text, size_t size, float *probabilities)
 {
-    cursor at = {0};
-    text_word word;
+    reading at;
     float h[UNITS] = {0}, c[UNITS] = {0};
-    size_t count;
+    size_t row;
 
-    at.text = (const unsigned char *)text;
-    at.size = size;
-    step(h, c, START_ROW);
-    for (count = 1; count < MODEL_LENGTH && next_word(&at, &word); count++)
-        step(h, c, row_of(&word));
-    if (count < MODEL_LENGTH)
-        step(h, c, END_ROW);
+    begin_text(&at, text, size);
+    while (next_row(&at, &row))
+        step(h, c, row);
     return classify(h, probabilities);
+}
+
+/* Classify the text of a lane. */
+static void classify_lane(const lanes_state *state, size_t lane, float *probabilities)
+{
+    float h[UNITS];
+    size_t k;
+
+    for (k = 0; k < UNITS; k++)
+        h[k] = state->h[k * LANES + lane];
+    classify(h, probabilities);
+}
+
+static void clear_lane(lanes_state *state, size_t lane)
+{
+    size_t k;
+
+    for (k = 0; k < UNITS; k++)
+        state->h[k * LANES + lane] = state->c[k * LANES + lane] = 0.0f;
 }
 
 void model_predict_all(const char *const *texts, const size_t *sizes, size_t count, float *probabilities)
 {
-    size_t k;
+    reading at[LANES];
+    lanes_state state;
+    size_t text[LANES], rows[LANES], begun, finished = 0, lane;
 
-    for (k = 0; k < count; k++)
-        model_predict(texts[k], sizes[k], probabilities + k * MODEL_CLASSES);
+    if (count < LANES) {
+        for (begun = 0; begun < count; begun++)
+            model_predict(texts[begun], sizes[begun], probabilities + begun * MODEL_CLASSES);
+        return;
+    }
+    start_lanes(&state);
+    for (begun = 0; begun < LANES; begun++) {
+        text[begun] = begun;
+        begin_text(&at[begun], texts[begun], sizes[begun]);
+    }
+    while (finished < count) {
+        /* When the text of a lane ends, the lane continues with the next text, or without one at the end. */
+        for (lane = 0; lane < LANES; lane++) {
+            rows[lane] = ROWS;
+            while (text[lane] < count && !next_row(&at[lane], &rows[lane])) {
+                classify_lane(&state, lane, probabilities + text[lane] * MODEL_CLASSES);
+                clear_lane(&state, lane);
+                finished++;
+                text[lane] = begun;
+                if (begun < count) {
+                    begin_text(&at[lane], texts[begun], sizes[begun]);
+                    begun++;
+                }
+            }
+        }
+        if (finished < count)
+            step_of_lanes(&state, rows);
+    }
 }
 
 const char *model_class_name(int index)

@@ -1,14 +1,19 @@
 /* -- the LSTM ----------------------------------------------------------------------------------------------------- */
 
-/* tanh, with an error below 4e-7. A rational function that was fitted to tanh on [-8, 8]; no branches, so that
- * compilers can compute several values at once. */
+/* Return the number in [-8, 8] that is nearest to x. Larger numbers have the same tanh in float. This is a function of its
+ * own, to be used in a loop of its own: together with tanh_approximation, compilers create branches, which prevent that
+ * they compute several values at once. */
+static float limited(float x)
+{
+    x = x < 8.0f ? x : 8.0f;
+    return x > -8.0f ? x : -8.0f;
+}
+
+/* tanh of a number in [-8, 8], with an error below 4e-7: a rational function that was fitted to tanh. */
 static float tanh_approximation(float x)
 {
-    float square, numerator, denominator;
+    float square = x * x, numerator, denominator;
 
-    x = x < 8.0f ? x : 8.0f;
-    x = x > -8.0f ? x : -8.0f;
-    square = x * x;
     numerator = 1.50618445e-8f;
     numerator = numerator * square + 2.17732690e-5f;
     numerator = numerator * square + 3.56415752e-3f;
@@ -29,12 +34,51 @@ static float gate_nonlinearity(float x)
     x = x < 1.0f ? x : 1.0f;                        /* of 0.2 x + 0.5 */
     return x > 0.0f ? x : 0.0f;
 #else
-    return 0.5f * tanh_approximation(x) + 0.5f;     /* of x / 2 */
+    return 0.5f * tanh_approximation(x) + 0.5f;     /* of x / 2, in [-8, 8] */
 #endif
 }
 
-/* Compute one time step: replace h and c by their next values. row is the row of the word in the input matrix; ROWS
- * stands for a word without a row, which pruning removed.
+/* Replace the columns a by the values of their gates, for a number of texts. */
+static void activate(float *a, size_t texts)
+{
+    size_t k;
+
+#if HARD_SIGMOID
+    for (k = 0; k < SIGMOIDS * texts; k++)
+        a[k] = gate_nonlinearity(a[k]);
+    for (k = SIGMOIDS * texts; k < COLUMNS * texts; k++)
+        a[k] = limited(a[k]);
+#else
+    for (k = 0; k < COLUMNS * texts; k++)
+        a[k] = limited(a[k]);
+    for (k = 0; k < SIGMOIDS * texts; k++)
+        a[k] = gate_nonlinearity(a[k]);
+#endif
+    for (k = SIGMOIDS * texts; k < COLUMNS * texts; k++)
+        a[k] = tanh_approximation(a[k]);
+}
+
+/* Add the input of a word to a: its row of the input matrix. ROWS stands for a word without a row, which pruning removed;
+ * its input is 0. */
+static void add_input(float *restrict a, size_t row)
+{
+#if EMBEDDING
+    float x[INPUTS] = {0};
+    size_t k;
+
+    if (row >= ROWS)
+        return;
+    add_embedding_row(x, 1.0f, row);
+    for (k = 0; k < INPUTS; k++)
+        if (x[k] != 0.0f)
+            add_input_weights_row(a, x[k], k);
+#else
+    if (row < ROWS)
+        add_input_weights_row(a, 1.0f, row);
+#endif
+}
+
+/* Compute one time step: replace h and c by their next values, with the word of a row; see add_input.
  *
  *     i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b),  c = f c + i g,  h = o tanh(c)
  *
@@ -42,34 +86,23 @@ static float gate_nonlinearity(float x)
 static void step(float *restrict h, float *restrict c, size_t row)
 {
     float a[COLUMNS], gates[4 * UNITS + 1];         /* input, forget, cell, output; the last one is not used */
+    float limited_c[UNITS];
     const float *i = gates, *f = gates + UNITS, *g = gates + 2 * UNITS, *o = gates + 3 * UNITS;
     size_t j, k;
 
     memcpy(a, bias, sizeof bias);
     memcpy(gates, gate_constants, sizeof gate_constants);
-    if (row < ROWS) {
-#if EMBEDDING
-        float x[INPUTS] = {0};
-
-        add_embedding_row(x, 1.0f, row);
-        for (k = 0; k < INPUTS; k++)
-            if (x[k] != 0.0f)
-                add_input_weights_row(a, x[k], k);
-#else
-        add_input_weights_row(a, 1.0f, row);
-#endif
-    }
+    add_input(a, row);
     add_hidden_weights_product(a, h);
-    for (k = 0; k < SIGMOIDS; k++)
-        a[k] = gate_nonlinearity(a[k]);
-    for (k = SIGMOIDS; k < COLUMNS; k++)
-        a[k] = tanh_approximation(a[k]);
+    activate(a, 1);
     for (k = 0; k < COLUMNS; k++)
         gates[gate_of_column[k]] = a[k];
     for (j = 0; j < UNITS; j++) {
         c[j] = f[j] * c[j] + i[j] * g[j];
-        h[j] = o[j] * tanh_approximation(c[j]);
+        limited_c[j] = limited(c[j]);
     }
+    for (j = 0; j < UNITS; j++)
+        h[j] = o[j] * tanh_approximation(limited_c[j]);
 }
 
 /* Compute the scores of all outputs: h W + b. */

@@ -74,6 +74,30 @@ static void check_probabilities(const float *probabilities, int count, int best)
     check(fabs(sum - 1.0) < 1e-5, "the sum of the probabilities");
 }
 
+#define TEXTS 30
+
+/* Classify parts of a text at once, and compare them with the classes of each part. */
+static void check_many(const char *text, size_t size)
+{
+    const char *texts[TEXTS];
+    size_t sizes[TEXTS], k;
+    float together[TEXTS * NEWS_CLASSES], alone[NEWS_CLASSES];
+    int label;
+
+    for (k = 0; k < TEXTS; k++) {
+        size_t begin = random_below((unsigned)size + 1);
+
+        texts[k] = text + begin;
+        sizes[k] = random_below((unsigned)(size - begin) + 1);
+    }
+    news_predict_all(texts, sizes, TEXTS, together);
+    for (k = 0; k < TEXTS; k++) {
+        news_predict(texts[k], sizes[k], alone);
+        for (label = 0; label < NEWS_CLASSES; label++)
+            check(fabs(together[k * NEWS_CLASSES + (size_t)label] - alone[label]) < 1e-5, "a probability of many texts");
+    }
+}
+
 #define CHECK_LANGUAGE_MODEL(name, TOKENS)                                                                            \
     do {                                                                                                              \
         name##_state state;                                                                                           \
@@ -111,6 +135,8 @@ int main(int arguments, char **argument)
         check_probabilities(probabilities, NEWS_CLASSES, news_predict((const char *)text, size, probabilities));
         check_probabilities(probabilities, FINGERPRINTS_CLASSES,
                             fingerprints_predict((const char *)text, size, probabilities));
+        if (call % 8 == 0)
+            check_many((const char *)text, size);
         CHECK_LANGUAGE_MODEL(characters, CHARACTERS_TOKENS);
         CHECK_LANGUAGE_MODEL(words, WORDS_TOKENS);
         free(text);

@@ -111,6 +111,16 @@ def test_probabilities_of_random_bytes(models, library, name):
     check()
 
 
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_many_texts_at_once(models, name):
+    """C computes 24 texts at once, of different lengths; a text that ends makes room for the next one."""
+    with_c, with_numpy = models[name]
+    rng = np.random.RandomState(0)
+    many = ["".join(rng.choice(PIECES[:-1], rng.randint(60))) for _ in range(120)] + ["", "good " * 500]
+    for count in (0, 1, 23, 24, 25, len(many)):
+        np.testing.assert_allclose(with_c.predict(many[:count]), with_numpy.predict(many[:count]), rtol=0, atol=1e-5)
+
+
 def test_many_texts_in_several_threads(models):
     with_c, with_numpy = models["news"]
     texts = ["good bad " * (k % 17) + NEWS_WORDS[k] for k in range(1000)]
