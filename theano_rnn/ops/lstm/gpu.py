@@ -6,7 +6,7 @@ operations of this module.
 
 If each component has at most 128 units, one kernel computes all time steps. Otherwise, a time step takes one cuBLAS
 product for all components of equal size and one kernel for all gates of all components, whereas the loop of
-`theano.scan` launches tens of kernels per time step. The components can have any number: one launch of a kernel serves
+`theano.scan` launches tens of kernels per time step. There can be any number of components: a launch of a kernel serves
 up to `COMPONENTS_OF_LAUNCH` of them.
 """
 
@@ -59,7 +59,7 @@ class _GpuRecurrenceOp(GpuOp):
 
     @property
     def slots(self):
-        """int : For how many components a kernel has arguments. Several launches serve equally many each."""
+        """int : Number of components for which a kernel has arguments; about equal for all launches."""
         launches = -(-self.components // COMPONENTS_OF_LAUNCH)
         return -(-self.components // launches)
 
