@@ -8,7 +8,8 @@
  * U+FFFD, which separates words. */
 int model_predict(const char *text, size_t size, float *probabilities);
 
-/* Classify count texts, 24 at a time: this is faster, and needs 24 times as much stack memory. The probabilities of text k are probabilities[k * MODEL_CLASSES] and the following. */
+/* Classify count texts, 24 at a time: this is faster, and needs 24 times as much stack memory. The probabilities of
+ * text k are probabilities[k * MODEL_CLASSES] and the following. */
 void model_predict_all(const char *const *texts, const size_t *sizes, size_t count, float *probabilities);
 
 /* Return the name of a class in UTF-8, or NULL if there is no class with this index. */
