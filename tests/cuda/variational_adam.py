@@ -2,8 +2,9 @@
 
     python tests/cuda/variational_adam.py FILE [LIBRARY ...]
 
-FILE, an npz, gets the divergences, the squared norms, the parameters and the moments after each step, and
-``operations``, the names of the compiled operations. The libraries are loaded before anything else.
+FILE, an npz, gets the divergences, the squared norms, the parameters and the moments after each step; the arrays after
+the first step of a function that copies them; and ``operations``, the names of the operations of the step. The
+libraries are loaded before anything else.
 """
 
 import sys
@@ -21,12 +22,17 @@ GROUPS = [
     Parameters(None, (5000,), None, False), Parameters("log_uniform", (64, 64), None, True),
     Parameters("normal", (3, 4, 5), None, False), Parameters(None, (40, 50), 7, True),
     Parameters("log_uniform", (0, 3), None, False), Parameters(None, (1,), None, False)]
+#: Of each step: kl_weight, factor, step size, and whether the loss and the gradient are finite.
+SCALARS = [(0.01, 0.5, 0.01, 1), (0.02, 1, 0.02, 1), (0.03, np.nan, 0.02, 0)]
 #: Several kernels are needed for the arguments of all groups.
 MOST_ARGUMENT_BYTES = 800
 
 
-def make_function():
-    """Return a compiled step, which takes the scalars of Adam, and the arrays that it changes, by name."""
+def make_functions():
+    """Return functions of the scalars of Adam, and the arrays that the first one changes, by name.
+
+    The first function takes a step and returns divergences and squared norms. The second one only returns new arrays.
+    """
     from theano_rnn.ops.variational_adam.fused import VariationalAdam, VariationalNorms
 
     import theano
@@ -54,7 +60,8 @@ def make_function():
         new = VariationalAdam(prior, rows is not None, log_sigma_rate=2.)(*(state + gradients + scalars))
         updates.update(zip(state, new))
     del arrays[None]
-    return theano.function(scalars, outputs, updates=updates), arrays
+    new = [updates[array] for array in arrays.values()]
+    return theano.function(scalars, outputs, updates=updates), theano.function(scalars, new), arrays
 
 
 def main(path, *libraries):
@@ -64,10 +71,9 @@ def main(path, *libraries):
     if on_gpu():
         from theano_rnn.ops.variational_adam import gpu
         gpu.MOST_ARGUMENT_BYTES = MOST_ARGUMENT_BYTES
-    function, arrays = make_function()
-    found = OrderedDict()
-    # kl_weight, factor, step size, and whether the loss and the gradient are finite.
-    for step, scalars in enumerate([(0.01, 0.5, 0.01, 1), (0.02, 1, 0.02, 1), (0.03, np.nan, 0.02, 0)]):
+    function, new_arrays, arrays = make_functions()
+    found = OrderedDict(("new: " + name, array) for name, array in zip(arrays, new_arrays(*SCALARS[0])))
+    for step, scalars in enumerate(SCALARS):
         results = function(*scalars)
         found.update(("step %d: divergence %d" % (step, k), array) for k, array in enumerate(results[::2]))
         found.update(("step %d: squared norms %d" % (step, k), array) for k, array in enumerate(results[1::2]))
