@@ -205,7 +205,10 @@ def _read_header(archive, info):
             raise ValueError("%s is not an array of the format 1.0" % info.filename)
         length, = struct.unpack("<H", start[8:])
         header = start[8:] + stream.read(length)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    try:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    except Exception as error:          # NumPy's parser raises exceptions of many types, such as tokenize.TokenError
+        raise ValueError("%s has a damaged header" % info.filename) from error
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
     expected = len(start) + length + functools.reduce(operator.mul, shape, 1) * dtype.itemsize

@@ -202,7 +202,9 @@ def npy_header(shape, dtype="<f4"):
     (npy_header((-2, -3)), "has dtype float32 and shape"), (npy_header((10 ** 18,), "<U0"), "has dtype <U0 and shape"),
     (npy_header((3,), "<M8[s]"), "has dtype datetime64"), (npy_header((1,)), "has 140 bytes, expected 132 for shape"),
     (npy_header((3,)).replace(b"NUMPY\x01", b"NUMPY\x02"), "is not an array of the format 1.0"),
-    (npy_header("'x'"), ""), (npy_header((3,)).replace(b"descr", b"other"), ""),
+    (npy_header("'x'"), "W.npy has a damaged header"),
+    (npy_header((3,)).replace(b"descr", b"other"), "W.npy has a damaged header"),
+    (npy_header((3,)).replace(b"}", b"{"), "W.npy has a damaged header"),
 ])
 def test_headers_that_do_not_fit_are_found_before_arrays_are_read(path, header, message, monkeypatch):
     write_member(path, "W.npy", header + b"\x00" * 12)
