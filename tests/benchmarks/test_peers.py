@@ -18,7 +18,7 @@ PROGRAMS = sorted({comparison.theirs for group in compare_with_peers.GROUPS.valu
 
 
 def test_all_programs_of_the_comparisons_exist():
-    assert len(PROGRAMS) == 8
+    assert {"jax_word_lm.py", "limit_imdb_step.cpp", "torch_awd_lstm.py 1725"} <= set(PROGRAMS)
     assert {os.path.isfile(os.path.join(compare_with_peers.PEERS, name.split()[0])) for name in PROGRAMS} == {True}
 
 
