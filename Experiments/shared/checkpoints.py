@@ -184,9 +184,10 @@ def _check_progress(saved):
         except ReportedError as error:
             raise ReportedError("%s %s" % (name, error)) from error
 
-    for name, read in (("epoch", epoch_number), ("minibatch", non_negative_integer),
-                       ("seconds", non_negative_number)):
-        check(name, None if isinstance(saved[name], str) else saved[name], read)
+    for name, read in (("epoch", epoch_number), ("minibatch", non_negative_integer)):
+        check(name, saved[name] if type(saved[name]) is int else repr(saved[name]), read)
+    check("seconds", repr(saved["seconds"]) if isinstance(saved["seconds"], str) else saved["seconds"],
+          non_negative_number)
     if saved["best"] is not None:
         check("best", [] if isinstance(saved["best"], str) else saved["best"], any_number)
     for name in ("losses", "gradient_norms"):

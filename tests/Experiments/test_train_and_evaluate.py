@@ -355,6 +355,8 @@ def test_resume_from_a_checkpoint_before_the_best(run):
     ("epoch", 0, "epoch must be an integer in [1, 2**32), got 0"), ("epoch", "2", "epoch must be an integer in "),
     ("epoch", 2 ** 32, "epoch must be an integer in [1, 2**32), got 4294967296"),
     ("minibatch", -1, "minibatch must be a non-negative integer, got -1"),
+    ("minibatch", 0., "minibatch must be a non-negative integer, got '0.0'"),
+    ("epoch", True, "epoch must be an integer in [1, 2**32), got 'True'"),
     ("minibatch", 10 ** 400, "minibatch must be a non-negative integer, got 1000"),
     ("seconds", None, "seconds must be a non-negative number, got None"), ("best", "good", "best must be a finite "),
     ("losses", [1., 2.], "losses must be 0 finite numbers"), ("losses", None, "losses must be 0 finite numbers"),

@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import struct
 import sys
 import tarfile
 import zipfile
@@ -20,6 +21,8 @@ __all__ = ["read_archive", "read_named_files", "source_names", "read_file", "rea
            "csv_rows", "check_md5", "git_blob_id", "progress", "decompressed", "archive_limit", "LimitedStream"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
+#: The most bytes of the end record of a zip: the record and a comment.
+END_OF_ZIP = 22 + 0xffff
 CHUNK = 1 << 20
 MEGABYTE = 1 << 20
 #: Megabytes of the files that are read from an archive, together. One file may have a quarter of them, and the whole
@@ -327,12 +330,30 @@ def _ordinary_name(name):
 def _zip_members(path, wanted):
     total = 0
     with zipfile.ZipFile(path) as archive:
+        _refuse_lost_members(path, len(archive.infolist()))
         for info in archive.infolist():
             name = _ordinary_name(info.filename)
             if name and not name.endswith("/") and wanted(name):
                 total += info.file_size
                 _refuse_large_member(name, info.file_size, total, path)
                 yield name, archive.read(info)
+            else:
+                # zipfile compares the name in the directory with that at the member: damage must not hide a file.
+                with contextlib.suppress(RuntimeError):             # encrypted, or of an unknown method
+                    archive.open(info).close()
+
+
+def _refuse_lost_members(path, count):
+    """Raise a `BadZipFile` if the end of a zip records another number of members than were found in its directory.
+
+    zipfile does not compare them: a member that damage turns into the comment of the one before would be lost.
+    """
+    with open(path, "rb") as stream:
+        stream.seek(-min(os.path.getsize(path), END_OF_ZIP), os.SEEK_END)
+        end = stream.read()
+    recorded, = struct.unpack_from("<H", end, end.rindex(b"PK\5\6") + 10)
+    if recorded != min(count, 0xffff):                  # a zip with more members records them elsewhere
+        raise zipfile.BadZipFile("its directory has %d members instead of %d" % (count, recorded))
 
 
 def _refuse_large_member(name, size, total, path):

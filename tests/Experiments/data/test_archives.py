@@ -35,6 +35,25 @@ def test_tar_cut_between_two_members_is_refused(tmp_path):
         imdb.read_imdb(str(path), check=False)
 
 
+def test_damage_in_the_directory_of_a_zip_hides_no_file(tmp_path):
+    path = raw_corpora.write_zip(tmp_path / "archive.zip", {"pos/1.txt": "good", "neg/2.txt": "bad"}, "deep/")
+    with open(str(path), "rb") as stream:
+        content = bytearray(stream.read())
+    expected = archives.read_archive(str(path), lambda name: name.endswith(".txt"))
+    directory = content.index(b"PK\x01\x02")
+    refused = 0
+    for position in range(directory, len(content)):
+        for value in (0, content[position] ^ 4):
+            damaged = bytes(content[:position]) + bytes([value]) + bytes(content[position + 1:])
+            (tmp_path / "damaged.zip").write_bytes(damaged)
+            try:
+                found = archives.read_archive(str(tmp_path / "damaged.zip"), lambda name: name.endswith(".txt"))
+                assert found == expected, "byte %d" % position
+            except ReportedError:
+                refused += 1
+    assert refused > 2 * len("deep/pos/1.txt")
+
+
 def test_damaged_zip_member_is_refused(tmp_path):
     path = tmp_path / "archive.zip"
     raw_corpora.write_zip(path, raw_corpora.imdb_texts(), "aclImdb/")
