@@ -383,8 +383,13 @@ def settings(world, random):
             def run(arguments, experiment=experiment):
                 world.prepare(experiment, "missing", ".", *arguments)
         elif program == "finetune":
-            run, experiment = script("language_modeling", "finetune.py"), "language_modeling"
-            arguments = option(experiment, ["--save", world.run(experiment)])
+            fine_tune, experiment = script("language_modeling", "finetune.py"), "language_modeling"
+            arguments = option(experiment, ["--save", "run"])
+            world.run(experiment)                       # trained here, because the process of a case is forked
+
+            def run(arguments, fine_tune=fine_tune, experiment=experiment):
+                world.copied_run(experiment, ".")
+                fine_tune(arguments)
         elif program == "overfit":
             run, experiment = script("language_modeling", "main_overfit.py"), "language_modeling"
             arguments = option(experiment, ["--data", world.data(experiment), "--save", "run"])

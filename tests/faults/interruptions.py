@@ -150,9 +150,7 @@ def full_disk(world, random):
             subprocess.check_call(["mount", "-o", "remount,size=100m", disk])
         return _finish(world, program, out)
 
-    # With subfolders: a valid fine-tuning in the class `settings` writes one into the run.
-    sizes = {program: sum(os.path.getsize(os.path.join(folder, name))
-                          for folder, _, names in os.walk(world.run(program)) for name in names)
+    sizes = {program: sum(len(content) for content in running.folder_bytes(world.run(program)).values())
              for program in PROGRAMS}
     while True:
         program = random.choice(sorted(PROGRAMS))
