@@ -51,7 +51,8 @@ static void input_of_lanes(float *restrict a, const size_t *rows)
 /* Compute one time step of LANES texts; see step. */
 static void step_of_lanes(lanes_state *restrict state, const size_t *rows)
 {
-    float a[COLUMNS * LANES], limited_c[UNITS * LANES], *restrict h = state->h, *restrict c = state->c, *restrict gates = state->gates;
+    float a[COLUMNS * LANES], limited_c[UNITS * LANES];
+    float *restrict h = state->h, *restrict c = state->c, *restrict gates = state->gates;
     const float *i = gates, *f = i + UNITS * LANES, *g = f + UNITS * LANES, *o = g + UNITS * LANES;
     size_t k;
 

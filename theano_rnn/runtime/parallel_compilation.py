@@ -182,5 +182,6 @@ def _identity(command, source):
     """Return what two commands have in common that compile the same module in different folders: str."""
     with io.open(source, "rb") as f:
         text = f.read()
-    flags = [part for part in command if part not in _paths(command)]
+    paths = _paths(command)
+    flags = [part for part in command if part not in paths]
     return hashlib.sha1("\n".join(flags).encode("utf-8", "surrogateescape") + text).hexdigest()
