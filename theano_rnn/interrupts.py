@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-__all__ = ["begin", "exit_at_once", "raising"]
+__all__ = ["begin", "exit_at_once", "exit_program", "raising"]
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: Folders whose programs use `reported_errors`.
@@ -20,7 +20,7 @@ PROGRAMS = ("Experiments", "bayes_rnn", "theano_rnn")
 def begin():
     """Let Ctrl-C end this process at once if it is a program of the project."""
     if _is_program():
-        _replace(signal.default_int_handler, _exit)
+        _replace(signal.default_int_handler, exit_program)
 
 
 def _is_program():
@@ -30,7 +30,7 @@ def _is_program():
 
 def raising():
     """Return a context manager in which Ctrl-C raises `KeyboardInterrupt` again."""
-    return _handler(_exit, signal.default_int_handler)
+    return _handler(exit_program, signal.default_int_handler)
 
 
 def exit_at_once():
@@ -38,7 +38,7 @@ def exit_at_once():
 
     It is for imports: libraries catch `KeyboardInterrupt`, or report it as something else.
     """
-    return _handler(signal.default_int_handler, _exit if _is_program() else signal.default_int_handler)
+    return _handler(signal.default_int_handler, exit_program if _is_program() else signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -62,7 +62,8 @@ def _replace(before, now):
     return True
 
 
-def _exit(number, frame):
+def exit_program(number, frame):
+    """End this process with one line and exit status 130: the handler of Ctrl-C in programs of the project."""
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     with contextlib.suppress(OSError):

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from theano_rnn import interrupts
+
 from helpers import running
 
 from Experiments.shared import cli
@@ -38,7 +40,7 @@ def _started(action, errors=None, output=os.devnull):
         return child
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupts.exit_program)
         for number, target in ((1, output), (2, errors)):
             if target is not None:
                 opened = target if isinstance(target, int) else os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
