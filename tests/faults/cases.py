@@ -132,7 +132,7 @@ def checkpoints(world, random):
             reads(program, run, name)
         # A resumed run prints times, so only its acceptance is judged; the store itself notices all changed bytes.
         may = ANY if may == SAME else may
-        if may == NEVER and title.startswith(("adam", "sgd", "noise")) and (reads is evaluate or name == "best.npz"):
+        if may == NEVER and title.startswith(("adam", "sgd", "noise", "carried")) and (reads is evaluate or name == "best.npz"):
             may = ANY           # nothing reads the training state; without it, best.npz has the parameters only
         yield Case("%s %s, %s: %s" % (program, name, reads.__name__, title), action, may)
 
