@@ -31,20 +31,24 @@ from .characters import (
 )
 from .predictor import ClassPredictor
 
-__all__ = ["c_files", "build", "identifier", "file_digest", "library_path", "is_built_here"]
+__all__ = ["c_files", "compiler", "build", "identifier", "file_digest", "library_path", "is_built_here"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "c")
 
 #: Of matrices with more elements than this, only the nonzero ones are stored if they are less than an eighth: more of
 #: them would take more time than all elements, of which compilers compute several at once.
 _LARGE = 1024
+#: A product with a matrix of which at most this number of elements are stored is written as one statement for each
+#: column, which takes less time than tables, and more memory.
+_FEW = 1024
 #: A table of the products of embedding and input weights may have this number of elements if it saves time.
 _LARGE_TABLE = 1 << 18
 #: Number of columns that compilers can compute at once on all processors with vector instructions.
 _VECTOR = 4
 #: Number of texts that the code for many texts computes at once. GCC unrolls loops of up to 16 iterations before it can
-#: use vector instructions for them.
-_LANES = 24
+#: use vector instructions for them. With more columns of gates, one text after the other takes less time. With more
+#: inputs, the product with the input weights is computed for one text after the other.
+_LANES, _MOST_COLUMNS_OF_LANES, _MOST_INPUTS_OF_LANES = 24, 48, 16
 #: Tokens that no text contains.
 _NO_TOKEN = "((size_t)-1)"
 
@@ -123,17 +127,31 @@ def _matrix(name, values, *uses):
     nonzero, is_sparse = values != 0, _is_sparse(values)
     about = "/* %s: %d rows, %d columns%s. */\n" % (
         name, rows, columns, ", %d elements that are not zero" % nonzero.sum() if is_sparse else "")
-    if is_sparse:
+    if is_sparse and uses == ("product",) and nonzero.sum() <= _FEW:
+        code = _template("few_product.c").replace("STATEMENTS", _statements(values))
+    elif is_sparse:
         starts = np.concatenate([[0], np.cumsum(nonzero.sum(axis=1))])
         data = (_integers("matrix_start", starts) + _integers("matrix_column", np.nonzero(values)[1])
                 + _array("float", "matrix_value", _floats(values[nonzero])))
+        code = "\n".join([data] + [_template("sparse_%s.c" % use) for use in uses])
     else:
         # Braces around each row.
         data = "static const float matrix[%d][%d] = {\n%s\n};\n" % (
             rows, columns, ",\n".join("    {\n%s\n    }" % _lines(_floats(row)) for row in values))
-    code = "\n".join([data] + [_template("%s_%s.c" % ("sparse" if is_sparse else "dense", use)) for use in uses])
+        code = "\n".join([data] + [_template("dense_%s.c" % use) for use in uses])
     return about + re.sub(r"\bmatrix(?=_|\b)", name, code).replace("add_matrix_", "add_%s_" % name).replace(
         "MATRIX_ROWS", str(rows)).replace("MATRIX_COLUMNS", str(columns))
+
+
+def _statements(values):
+    """Return one statement for each column of a matrix: the sum of the products with its elements that are not zero."""
+    lines = []
+    for column, elements in enumerate(values.T):
+        nonzero = np.flatnonzero(elements)
+        if len(nonzero):
+            terms = ["x[%d] * %s" % term for term in zip(nonzero, _floats(elements[nonzero]))]
+            lines.append("    y[%d] += %s;" % (column, "\n        + ".join(terms)))
+    return "\n".join(lines)
 
 
 # -- characters --------------------------------------------------------------------------------------------------------
@@ -188,13 +206,45 @@ def _padded(count):
     return max(_VECTOR, -(-count // _VECTOR) * _VECTOR)
 
 
-def _network(model, lanes):
-    """Return the matrices and tables of the LSTM, and their constants; lanes: whether it reads many texts at once."""
+def _with_all_gates(arrays, hard):
+    """Return the arrays of a network, in which gates with constant values are computed too: from their biases."""
+    computed, constants = arrays["gate_is_computed"] != 0, arrays["gate_constants"].astype(float)
+    with np.errstate(divide="ignore"):
+        of_gates = (constants - 0.5) / 0.2 if hard else 2 * np.arctanh(2 * constants - 1)
+        of_cells = np.arctanh(constants)
+    is_cell = np.arange(len(computed)) // (len(computed) // 4) == 2
+    # No number beyond the limits gives another value.
+    result = {"b": np.clip(np.where(is_cell, of_cells, of_gates), -16, 16)}
+    for name in ("W_in", "W_hid", "b"):
+        result.setdefault(name, np.zeros((len(arrays[name]), len(computed))))[..., computed] = arrays[name]
+    return dict({name: array.astype(np.float32) for name, array in result.items()},
+                gate_is_computed=np.ones(len(computed), dtype=bool))
+
+
+def _input_matrices(W_in, embedding):
+    """Return the input weights, the embedding or None if its product with them replaces it, and the number of words."""
+    rows, columns = len(W_in), W_in.shape[1]
+    if embedding is not None:
+        rows, inputs = embedding.shape
+        product = rows * columns
+        is_faster = inputs > _VECTOR and product <= _LARGE_TABLE and not _is_sparse(embedding)
+        if not inputs or product <= rows * inputs + W_in.size or is_faster:
+            W_in, embedding = embedding.dot(W_in), None
+    if embedding is None and not rows:              # C has no empty arrays
+        return np.zeros((1, columns), dtype=np.float32), None, 1
+    return W_in, embedding, rows
+
+
+def _network(model, is_classifier):
+    """Return the matrices and tables of the LSTM, and their constants."""
     arrays = {name: np.asarray(array, dtype=np.float32) for name, array in model.arrays.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ReportedError("the model cannot be exported: %s contains a value that is not finite" % name)
     units, hard = model.num_units, model.metadata["gate_nonlinearity"] == "hard_sigmoid"
+    all_gates = bool(np.count_nonzero(arrays["gate_is_computed"]) >= 3 * units > 0)
+    if all_gates:
+        arrays.update(_with_all_gates(arrays, hard))
     computed = np.flatnonzero(arrays["gate_is_computed"])
     is_cell = computed // max(units, 1) == 2
     # The columns: input, forget and output gates, then the cell; zeros fill each part.
@@ -219,26 +269,22 @@ def _network(model, lanes):
     if not units:                                   # C has no empty arrays: one unit that is always 0
         units, constants, gate_of_column = 1, np.zeros(4), np.full(columns, 4)
         W_hid, W_out = np.zeros((1, columns), dtype=np.float32), np.zeros((1, W_out.shape[1]), dtype=np.float32)
-    embedding = arrays.get("embedding")
-    if embedding is not None:
-        rows, inputs = embedding.shape
-        product = rows * columns
-        is_faster = inputs > _VECTOR and product <= _LARGE_TABLE and not _is_sparse(embedding)
-        if not inputs or product <= rows * inputs + W_in.size or is_faster:
-            W_in, embedding = embedding.dot(W_in), None
-    if embedding is None:
-        rows = len(W_in)
-        W_in = W_in if rows else np.zeros((1, columns), dtype=np.float32)
+    W_in, embedding, rows = _input_matrices(W_in, arrays.get("embedding"))
     matrices = [] if embedding is None else [_matrix("embedding", embedding, "row")]
-    matrices += [_matrix("input_weights", W_in, "row", *["lanes"] * (lanes and embedding is not None)),
-                 _matrix("hidden_weights", W_hid, "product", *["lanes"] * lanes),
-                 _matrix("output_weights", W_out, "product"),
-                 _array("float", "bias", _floats(bias)), _array("float", "gate_constants", _floats(constants)),
-                 _integers("gate_of_column", gate_of_column),
+    is_small = columns <= _MOST_COLUMNS_OF_LANES and W_hid.size <= _LARGE
+    lanes = _LANES if is_classifier and is_small else 1
+    input_lanes = lanes > 1 and embedding is not None and embedding.shape[1] <= _MOST_INPUTS_OF_LANES
+    matrices += [_matrix("input_weights", W_in, "row", *["lanes"] * input_lanes),
+                 _matrix("hidden_weights", W_hid, "product", *["lanes"] * (lanes > 1)),
+                 _matrix("output_weights", W_out, "product"), _array("float", "bias", _floats(bias)),
                  _array("float", "output_bias", _floats(arrays["b_out"]))]
-    constants = [("ROWS", max(rows, 1)), ("UNITS", units), ("OUTPUTS", W_out.shape[1]), ("COLUMNS", columns),
+    if not all_gates:
+        matrices += [_array("float", "gate_constants", _floats(constants)),
+                     _integers("gate_of_column", gate_of_column)]
+    constants = [("ROWS", rows), ("UNITS", units), ("OUTPUTS", W_out.shape[1]), ("COLUMNS", columns),
                  ("SIGMOIDS", _padded(len(sigmoids))), ("HARD_SIGMOID", int(hard)),
-                 ("EMBEDDING", int(embedding is not None))]
+                 ("EMBEDDING", int(embedding is not None)), ("ALL_GATES", int(all_gates)), ("LANES", lanes),
+                 ("INPUT_LANES", int(input_lanes))]
     if embedding is not None:
         constants.append(("INPUTS", embedding.shape[1]))
     return "\n".join(matrices), constants
@@ -271,7 +317,7 @@ def _classifier(model, rows):
         tables += "\n" + _integers("fingerprints", stored["values"], stored["range"])
     outside, end = model.row_of_word.get(OUTSIDE_WORD, rows), model.row(END_OF_DOCUMENT)
     constants += [("LOWER_CASE", int(bool(metadata["lower_case"]))), ("FINAL_SIGMA", int(final_sigma)),
-                  ("LANES", _LANES), ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
+                  ("START_ROW", model.row_of_word.get(START_WORD, rows)), ("OUTSIDE_ROW", outside),
                   ("END_ROW", end if end < len(model.row_of_word) else rows),
                   ("FINGERPRINTS", len(stored["values"])), ("FINGERPRINT_RANGE", "%du" % stored["range"])]
     return tables, constants, {"CLASSES": len(metadata["classes"]), "LENGTH": metadata["length"]}
@@ -367,7 +413,7 @@ def c_files(model, file_name, prefix, digest):
         If a weight is not finite.
     """
     is_classifier = isinstance(model, ClassPredictor)
-    network, constants = _network(model, lanes=is_classifier)
+    network, constants = _network(model, is_classifier)
     part = "classifier" if is_classifier else "language_model"
     tables, more, replacements = (_classifier if is_classifier else _language_model)(model, dict(constants)["ROWS"])
     about = "%s %s: %d words, %d hidden units, %d computed gates." % (
@@ -382,7 +428,7 @@ def c_files(model, file_name, prefix, digest):
         "constants": "\n".join("#define %s %s" % pair for pair in constants + more),
         "code": "\n".join([tables, network] + [_template(name + ".c")
                                                for name in ["characters", "words", "lstm"]
-                                               + ["lstm_lanes"] * is_classifier + [part]])}
+                                               + ["lstm_lanes"] * (dict(constants)["LANES"] > 1) + [part]])}
 
     def named(code):
         code = re.sub(r"\bMODEL_", prefix.upper() + "_", re.sub(r"\bmodel_", prefix + "_", code))
@@ -400,6 +446,12 @@ def file_digest(path):
 def library_path(source):
     """Return the path of the library that `build` creates from a source file."""
     return os.path.splitext(source)[0] + ".so"
+
+
+def compiler():
+    """Return the compiler and its options, from the variables CC and CFLAGS: list of str."""
+    command = os.environ.get("CC", "").split() or ["cc"]
+    return command + ["-std=c99", "-O3", "-ffp-contract=fast"] + os.environ.get("CFLAGS", "").split()
 
 
 def build(source):
@@ -424,8 +476,7 @@ def build(source):
     """
     library = library_path(source)
     temporary = "%s.%d" % (library, os.getpid())
-    command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3", "-shared", "-fPIC"]
-    command += os.environ.get("CFLAGS", "").split()
+    command = compiler() + ["-shared", "-fPIC"]
     try:
         process = subprocess.Popen(command + ["-o", temporary, source, "-lm"], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)

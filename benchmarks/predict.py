@@ -41,6 +41,7 @@ import numpy as np
 
 from bayes_rnn.export import main as export
 from bayes_rnn.export import save_model
+from bayes_rnn.export_c import compiler
 from bayes_rnn.predictor import ClassPredictor, find_model, load_model
 from benchmarks.command_line import add_peers_option, new_parser
 from benchmarks.generated_data import generated_tokens
@@ -236,9 +237,8 @@ class Files(object):
     def _prepare_c(self, python):
         self._export("c")
         program = self.path("program")
-        command = (os.environ.get("CC", "").split() or ["cc"]) + ["-std=c99", "-O3"] + os.environ["CFLAGS"].split()
-        command += ["-I", self.folder, "-o", program, os.path.join(HERE, "predict_worker.c"),
-                    self.path("model.c"), "-lm"]
+        command = compiler() + ["-I", self.folder, "-o", program, os.path.join(HERE, "predict_worker.c"),
+                                self.path("model.c"), "-lm"]
         try:
             subprocess.check_output(command, stderr=subprocess.STDOUT)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -193,6 +193,7 @@ int model_predict(const char *text, size_t size, float *probabilities)
     return classify(h, probabilities);
 }
 
+#if LANES > 1
 /* Classify the text of a lane. */
 static void classify_lane(const lanes_state *state, size_t lane, float *probabilities)
 {
@@ -212,17 +213,13 @@ static void clear_lane(lanes_state *state, size_t lane)
         state->h[k * LANES + lane] = state->c[k * LANES + lane] = 0.0f;
 }
 
-void model_predict_all(const char *const *texts, const size_t *sizes, size_t count, float *probabilities)
+/* Predict the classes of many texts, at least LANES. */
+static void predict_in_lanes(const char *const *texts, const size_t *sizes, size_t count, float *probabilities)
 {
     reading at[LANES];
     lanes_state state;
     size_t text[LANES], rows[LANES], begun, finished = 0, lane;
 
-    if (count < LANES) {
-        for (begun = 0; begun < count; begun++)
-            model_predict(texts[begun], sizes[begun], probabilities + begun * MODEL_CLASSES);
-        return;
-    }
     start_lanes(&state);
     for (begun = 0; begun < LANES; begun++) {
         text[begun] = begun;
@@ -246,6 +243,21 @@ void model_predict_all(const char *const *texts, const size_t *sizes, size_t cou
         if (finished < count)
             step_of_lanes(&state, rows);
     }
+}
+#endif
+
+void model_predict_all(const char *const *texts, const size_t *sizes, size_t count, float *probabilities)
+{
+    size_t k;
+
+#if LANES > 1
+    if (count >= LANES) {
+        predict_in_lanes(texts, sizes, count, probabilities);
+        return;
+    }
+#endif
+    for (k = 0; k < count; k++)
+        model_predict(texts[k], sizes[k], probabilities + k * MODEL_CLASSES);
 }
 
 const char *model_class_name(int index)

@@ -82,27 +82,34 @@ static void add_input(float *restrict a, size_t row)
  *
  *     i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b),  c = f c + i g,  h = o tanh(c)
  *
- * Columns exist only for the gates that depend on x or h. All others have a constant value. */
+ * If few gates have a constant value, which depends neither on x nor on h, there is a column for each gate. Else there are
+ * columns for the other gates only. */
 static void step(float *restrict h, float *restrict c, size_t row)
 {
-    float a[COLUMNS], gates[4 * UNITS + 1];         /* input, forget, cell, output; the last one is not used */
-    float limited_c[UNITS];
+    float a[COLUMNS], limited_c[UNITS];
+#if ALL_GATES
+    const float *i = a, *f = a + UNITS, *o = a + 2 * UNITS, *g = a + SIGMOIDS;
+#else
+    float gates[4 * UNITS + 1];                     /* input, forget, cell, output; the last one is not used */
     const float *i = gates, *f = gates + UNITS, *g = gates + 2 * UNITS, *o = gates + 3 * UNITS;
-    size_t j, k;
+#endif
+    size_t k;
 
     memcpy(a, bias, sizeof bias);
-    memcpy(gates, gate_constants, sizeof gate_constants);
     add_input(a, row);
     add_hidden_weights_product(a, h);
     activate(a, 1);
+#if !ALL_GATES
+    memcpy(gates, gate_constants, sizeof gate_constants);
     for (k = 0; k < COLUMNS; k++)
         gates[gate_of_column[k]] = a[k];
-    for (j = 0; j < UNITS; j++) {
-        c[j] = f[j] * c[j] + i[j] * g[j];
-        limited_c[j] = limited(c[j]);
+#endif
+    for (k = 0; k < UNITS; k++) {
+        c[k] = f[k] * c[k] + i[k] * g[k];
+        limited_c[k] = limited(c[k]);
     }
-    for (j = 0; j < UNITS; j++)
-        h[j] = o[j] * tanh_approximation(limited_c[j]);
+    for (k = 0; k < UNITS; k++)
+        h[k] = o[k] * tanh_approximation(limited_c[k]);
 }
 
 /* Compute the scores of all outputs: h W + b. */

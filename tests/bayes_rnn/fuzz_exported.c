@@ -2,8 +2,11 @@
 
 #include "characters.h"
 #include "fingerprints.h"
+#include "inputs.h"
+#include "many_gates.h"
 #include "news.h"
 #include "reviews.h"
+#include "wide.h"
 #include "words.h"
 
 #include <math.h>
@@ -33,7 +36,7 @@ static void check(int is_right, const char *what)
 
 static size_t add_piece(unsigned char *text)
 {
-    static const char *const pieces[] = {"good", "bad", "GOOD", "cat", "sat", "<unk>", "a", "b", " ", "\n", "  ", "_",
+    static const char *const pieces[] = {"good", "bad", "GOOD", " w3 w7 ", "cat", "sat", "<unk>", "a", "b", " ", "\n", "  ", "_",
                                          "\xCE\xA3", "\xCE\xB1", "\xC4\xB0", "\xE2\x84\xAA", "\xC2\x85", ".", "\xEF\xBF\xBD"};
     const char *piece;
     unsigned code;
@@ -135,10 +138,13 @@ int main(int arguments, char **argument)
         check_probabilities(probabilities, NEWS_CLASSES, news_predict((const char *)text, size, probabilities));
         check_probabilities(probabilities, FINGERPRINTS_CLASSES,
                             fingerprints_predict((const char *)text, size, probabilities));
+        check_probabilities(probabilities, WIDE_CLASSES, wide_predict((const char *)text, size, probabilities));
+        check_probabilities(probabilities, INPUTS_CLASSES, inputs_predict((const char *)text, size, probabilities));
         if (call % 8 == 0)
             check_many((const char *)text, size);
         CHECK_LANGUAGE_MODEL(characters, CHARACTERS_TOKENS);
         CHECK_LANGUAGE_MODEL(words, WORDS_TOKENS);
+        CHECK_LANGUAGE_MODEL(many_gates, MANY_GATES_TOKENS);
         free(text);
     }
     printf("%ld calls\n", call);

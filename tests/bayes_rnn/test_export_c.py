@@ -192,7 +192,7 @@ def test_cross_entropy_of_random_bytes(models, name):
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_samples(models, name):
     with_c, with_numpy = models[name]
-    prompts = {"characters": ["b a\n", "\xe9_"], "words": ["cat bird", "sat\n\ncat\n"], "strict": []}[name]
+    prompts = {"characters": ["b a\n", "\xe9_"], "strict": []}.get(name, ["cat bird", "sat\n\ncat\n"])
     for seed, prompt in enumerate([None, "", " "] + prompts):
         for temperature in (0.7, 1.0):
             assert with_c.sample(30, seed, prompt, temperature) == with_numpy.sample(30, seed, prompt, temperature)
@@ -305,7 +305,7 @@ def test_random_bytes_with_sanitizers(folder):
     probe.communicate(b"int main(void) { return 0; }\n")
     if probe.returncode:
         pytest.skip("%s has no address sanitizer" % COMPILER)
-    names = ["reviews", "news", "fingerprints", "characters", "words"]
+    names = ["reviews", "news", "wide", "inputs", "fingerprints", "characters", "words", "many_gates"]
     subprocess.check_call(compile_program + [os.path.join(HERE, "fuzz_exported.c")] + sources(folder, names) + ["-lm"])
     assert subprocess.check_output([program, "1", "5000"]) == b"5000 calls\n"
 

@@ -28,6 +28,8 @@ from .verdicts import ANY, MUST, NEVER, SAME, Case
 
 __all__ = ["CLASSES", "INTERRUPTIONS", "OPTIONAL"]
 
+#: Beginnings of the names of arrays of the training state in a checkpoint.
+TRAINING_STATE = ("adam", "sgd", "noise", "carried")
 #: The data sets whose prepared data are arrays.
 PREPARED = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
 
@@ -132,7 +134,7 @@ def checkpoints(world, random):
             reads(program, run, name)
         # A resumed run prints times, so only its acceptance is judged; the store itself notices all changed bytes.
         may = ANY if may == SAME else may
-        if may == NEVER and title.startswith(("adam", "sgd", "noise", "carried")) and (reads is evaluate or name == "best.npz"):
+        if may == NEVER and title.startswith(TRAINING_STATE) and (reads is evaluate or name == "best.npz"):
             may = ANY           # nothing reads the training state; without it, best.npz has the parameters only
         yield Case("%s %s, %s: %s" % (program, name, reads.__name__, title), action, may)
 

@@ -14,7 +14,7 @@ __all__ = ["CHARACTERS", "CLASSIFIER", "CLASSIFIERS", "LANGUAGE_MODELS", "MODELS
 UNITS = 4
 
 
-def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=1.):
+def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=1., computed_share=0.7):
     """Return the arrays of a model, and with an embedding if it has a number of words.
 
     Parameters
@@ -25,16 +25,19 @@ def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=
         Number of words.
     density : float
         Share of the weights that are not zero.
+    computed_share : float
+        Share of the gates that are computed. Of the others, every second one is 0 or 1.
 
     Returns
     -------
     dict of str to numpy.ndarray
     """
     rng = np.random.RandomState(seed)
-    computed = rng.rand(4 * units) < 0.7
+    computed = rng.rand(4 * units) < computed_share
     gates = computed.sum()
     arrays = {"W_in": rng.randn(inputs, gates), "W_hid": rng.randn(units, gates), "b": rng.randn(gates),
               "W_out": rng.randn(units, outputs), "b_out": rng.randn(outputs), "gate_constants": rng.rand(4 * units)}
+    arrays["gate_constants"][::2] = np.round(arrays["gate_constants"][::2])
     if embedding is not None:
         arrays["embedding"] = rng.randn(embedding, inputs)
     for name in sorted(set(arrays) - {"gate_constants"}):
@@ -91,8 +94,12 @@ MODELS = {
                                   False),
     "news": lambda: classifier(NEWS_WORDS, 10, 4, 6, "sigmoid", ['"W\xf6rld"', "?" * 3 + "/\\", "Business", "Sci"], 20,
                                True, ["bad", "</s>"]),
-    "sparse": lambda: classifier(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 7, "hard_sigmoid",
-                                 list("abc"), 30, False, density=0.1),
+    "sparse": lambda: classifier(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 30, "hard_sigmoid",
+                                 list("abc"), 30, False, density=0.1, computed_share=0.3),
+    "wide": lambda: classifier(["<start>"] + ["w%d" % k for k in range(200)], 6, 1, 20, "hard_sigmoid",
+                               ["negative", "positive"], 30, False, density=0.1, computed_share=0.85),
+    "inputs": lambda: classifier(["<start>"] + ["w%d" % k for k in range(200)], 17, 4, 9, "sigmoid", list("abcd"), 30,
+                                 False, density=0.1, computed_share=0.85),
     "fingerprints": lambda: with_fingerprints_of_words(
         classifier(["good", "<outside>", "<start>"], 3, 2, 5, "sigmoid", ["a", "b"], 15, True,
                    ["bad", "</s>", "cat", "\xe9t\xe9", "a", "\u65e5\u672c"])),
@@ -101,9 +108,10 @@ MODELS = {
     "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], ALPHABET, 5),
     "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], VOCABULARY, 5),
     "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.1),
+    "many_gates": lambda: language_model("words", ["<eos>", "cat", "sat"], VOCABULARY, 6, computed_share=0.85),
 }
-CLASSIFIERS = ["reviews", "news", "sparse", "fingerprints", "empty", "no_inputs"]
-LANGUAGE_MODELS = ["characters", "words", "strict"]
+CLASSIFIERS = ["reviews", "news", "sparse", "wide", "inputs", "fingerprints", "empty", "no_inputs"]
+LANGUAGE_MODELS = ["characters", "words", "strict", "many_gates"]
 
 PIECES = ["good", "bad", "Good ", " w17", "cat", "sat ", "<unk>", "<eos>", "a", "b", " ", "\n", "\t", "\r\n", "_",
           "c1 ", "c7\n", "c299", "\xe9t\xe9", "\u03b1\u03a3", "\u03a3", "\u0130", "\u212a", "\x85", "\u2028", ".",
