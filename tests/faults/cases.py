@@ -17,6 +17,7 @@ from helpers import running
 from bayes_rnn import predict as predict_program
 from bayes_rnn import predictor
 from bayes_rnn.config import parse_config
+from bayes_rnn.model_file import save_model
 from Experiments.shared import cli, train_and_evaluate
 from Experiments.shared.bayesian_experiments import NETWORKS
 from Experiments.shared.data import word_vectors
@@ -80,18 +81,20 @@ def models(world, random):
             raise AssertionError("not finite: %s" % values)
         return repr(values.tolist())
 
+    paths = {program: os.path.join(world.run(program), "compressed.npz") for program in ("IMDB", "Word_PTB")}
+    model, paths["IMDB, smaller"] = predictor.load_model(paths["IMDB"]), os.path.join(world.folder, "smaller.npz")
+    save_model(paths["IMDB, smaller"], model.arrays, model.metadata, "int8", "fingerprints")
     sources = {}
-    for program in ("IMDB", "Word_PTB"):
-        path = os.path.join(world.run(program), "compressed.npz")
+    for name, path in paths.items():
         with contextlib.redirect_stdout(io.StringIO()):
-            sources[program] = path, _npz_cases(world, random, path), predict(path, program == "IMDB")
+            sources[name] = _npz_cases(world, random, path), predict(path, name != "Word_PTB")
     while True:
-        program = random.choice(sorted(sources))
-        _, cases, expected = sources[program]
+        name = random.choice(sorted(sources))
+        cases, expected = sources[name]
         title, content, may = next(cases)
-        yield Case("%s compressed.npz: %s" % (program, title),
-                   lambda folder, content=content, program=program: predict(
-                       write(os.path.join(folder, "compressed.npz"), content), program == "IMDB"), may, expected)
+        yield Case("%s compressed.npz: %s" % (name, title),
+                   lambda folder, content=content, name=name: predict(
+                       write(os.path.join(folder, "compressed.npz"), content), name != "Word_PTB"), may, expected)
 
 
 def checkpoints(world, random):

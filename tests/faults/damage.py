@@ -106,7 +106,7 @@ def changed_arrays(arrays, random):
         "without": None, "scalar": number.ravel()[:1].sum() if array.size else np.float32(0),
         "more dimensions": array[None], "more rows": np.concatenate([array, array]) if array.ndim and array.size
         else np.zeros(3), "complex": array.astype(complex) if array.dtype.kind in "biuf" else np.zeros(1, complex),
-        "half": array.astype("f2") if array.dtype.kind in "biuf" else np.zeros(1, "f2"),
+        "half": array.astype("f2") if array.dtype.kind in "biuf" and array.dtype != "f2" else np.zeros((1, 1, 1), "f2"),
         "objects": np.array([{}, None]), "text": array.astype("U") if array.size < 1000 else np.array(["x"]),
         "dates": np.zeros(array.shape, "M8[s]"), "records": np.zeros(array.shape, "f4,i4"),
         "bytes without length": np.zeros(array.shape, "S0"), "long double": np.zeros(array.shape, np.longdouble),
