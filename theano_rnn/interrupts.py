@@ -6,9 +6,11 @@ scripts, notebooks and tests that import it.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
+import threading
 
 __all__ = ["begin", "exit_at_once", "exit_program", "raising"]
 
@@ -28,9 +30,29 @@ def _is_program():
     return bool(path) and os.path.relpath(os.path.abspath(path), PROJECT).split(os.sep)[0] in PROGRAMS
 
 
+@contextlib.contextmanager
 def raising():
-    """Return a context manager in which Ctrl-C raises `KeyboardInterrupt` again."""
-    return _handler(exit_program, signal.default_int_handler)
+    """Context manager in which Ctrl-C raises `KeyboardInterrupt` in programs of the project."""
+    with _handler(exit_program, signal.default_int_handler) as is_program:
+        hook = getattr(sys, "unraisablehook", None)     # CPython 3.8 and later
+        if not is_program or hook is None:
+            yield
+            return
+        sys.unraisablehook = functools.partial(_interrupt_again, hook)
+        try:
+            yield
+        finally:
+            sys.unraisablehook = hook
+
+
+def _interrupt_again(hook, ignored):
+    """Repeat a Ctrl-C whose exception Python ignores, because it was raised while an object was being deleted."""
+    if not issubclass(ignored.exc_type, KeyboardInterrupt):
+        hook(ignored)
+        return
+    timer = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))    # seconds; an exception here is ignored too
+    timer.daemon = True
+    timer.start()
 
 
 def exit_at_once():
@@ -45,7 +67,7 @@ def exit_at_once():
 def _handler(before, now):
     replaced = _replace(before, now)
     try:
-        yield
+        yield replaced
     finally:
         if replaced:
             _replace(now, before)

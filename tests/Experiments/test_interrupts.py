@@ -1,6 +1,7 @@
 """Ctrl-C at chosen moments of real programs: a module on PYTHONPATH sends SIGINT at a certain import."""
 
 import signal
+import sys
 
 import pytest
 from helpers import running
@@ -94,6 +95,35 @@ def test_inside_a_command_line_files_are_closed_and_at_the_end_the_program_ends(
 
 def test_imports_inside_a_command_line_end_the_program():
     assert running.wait(running.start_python(PROGRAM % "interrupt('not printed')")) \
+        == (130, "files are closed\n", "\ninterrupted\n")
+
+
+WHILE_AN_OBJECT_IS_DELETED = """
+import os, signal, time
+import theano_rnn
+from theano_rnn import interrupts
+from theano_rnn.errors import reported_errors
+
+class Deleted(object):
+    def __del__(self):                      # Python ignores exceptions here
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+interrupts._is_program = lambda: True
+interrupts.begin()
+with reported_errors():
+    try:
+        Deleted()
+        time.sleep(60)
+    finally:
+        print("files are closed", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 8), reason="CPython has no sys.unraisablehook before 3.8")
+def test_ctrl_c_is_not_ignored_while_an_object_is_deleted():
+    assert running.wait(running.start_python(WHILE_AN_OBJECT_IS_DELETED)) \
         == (130, "files are closed\n", "\ninterrupted\n")
 
 
