@@ -270,10 +270,10 @@ def _network(model, is_classifier):
         units, constants, gate_of_column = 1, np.zeros(4), np.full(columns, 4)
         W_hid, W_out = np.zeros((1, columns), dtype=np.float32), np.zeros((1, W_out.shape[1]), dtype=np.float32)
     W_in, embedding, rows = _input_matrices(W_in, arrays.get("embedding"))
-    matrices = [] if embedding is None else [_matrix("embedding", embedding, "row")]
     is_small = columns <= _MOST_COLUMNS_OF_LANES and W_hid.size <= _LARGE
     lanes = _LANES if is_classifier and is_small else 1
     input_lanes = lanes > 1 and embedding is not None and embedding.shape[1] <= _MOST_INPUTS_OF_LANES
+    matrices = [] if embedding is None else [_matrix("embedding", embedding, *["row"] * input_lanes)]
     matrices += [_matrix("input_weights", W_in, "row", *["lanes"] * input_lanes),
                  _matrix("hidden_weights", W_hid, "product", *["lanes"] * (lanes > 1)),
                  _matrix("output_weights", W_out, "product"), _array("float", "bias", _floats(bias)),
@@ -281,10 +281,11 @@ def _network(model, is_classifier):
     if not all_gates:
         matrices += [_array("float", "gate_constants", _floats(constants)),
                      _integers("gate_of_column", gate_of_column)]
+    sparse_embedding = embedding is not None and _is_sparse(embedding)
     constants = [("ROWS", rows), ("UNITS", units), ("OUTPUTS", W_out.shape[1]), ("COLUMNS", columns),
                  ("SIGMOIDS", _padded(len(sigmoids))), ("HARD_SIGMOID", int(hard)),
-                 ("EMBEDDING", int(embedding is not None)), ("ALL_GATES", int(all_gates)), ("LANES", lanes),
-                 ("INPUT_LANES", int(input_lanes))]
+                 ("EMBEDDING", int(embedding is not None)), ("SPARSE_EMBEDDING", int(sparse_embedding)),
+                 ("ALL_GATES", int(all_gates)), ("LANES", lanes), ("INPUT_LANES", int(input_lanes))]
     if embedding is not None:
         constants.append(("INPUTS", embedding.shape[1]))
     return "\n".join(matrices), constants

@@ -980,7 +980,7 @@ class NextTokenPredictor(Predictor):
         generated += [draw(random.rand()) for _ in range(count)]
         if self.metadata["kind"] == "characters":
             return "".join(generated).replace(SPACE_CHARACTER, " ")
-        return " ".join("\n" if word == END_OF_LINE else word for word in generated).replace(" \n ", "\n")
+        return re.sub(" ?\n ?", "\n", " ".join("\n" if word == END_OF_LINE else word for word in generated))
 
     def _sampler(self, tokens, temperature):
         """Return a function that continues tokens: random number in [0, 1) -> next token."""

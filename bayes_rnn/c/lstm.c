@@ -62,16 +62,21 @@ static void activate(float *a, size_t texts)
  * its input is 0. */
 static void add_input(float *restrict a, size_t row)
 {
-#if EMBEDDING
-    float x[INPUTS] = {0};
+#if SPARSE_EMBEDDING
     size_t k;
 
     if (row >= ROWS)
         return;
-    add_embedding_row(x, 1.0f, row);
+    for (k = embedding_start[row]; k < embedding_start[row + 1]; k++)
+        add_input_weights_row(a, embedding_value[k], embedding_column[k]);
+#elif EMBEDDING
+    size_t k;
+
+    if (row >= ROWS)
+        return;
     for (k = 0; k < INPUTS; k++)
-        if (x[k] != 0.0f)
-            add_input_weights_row(a, x[k], k);
+        if (embedding[row][k] != 0.0f)
+            add_input_weights_row(a, embedding[row][k], k);
 #else
     if (row < ROWS)
         add_input_weights_row(a, 1.0f, row);

@@ -440,7 +440,7 @@ const compressedModel = (function () {
         text(tokens) {
             const texts = tokens.map((token) => this.vocabulary[token]);
             if (this.isCharacters) return texts.join("").split(this.description.special_tokens.space).join(" ");
-            return texts.map((word) => word === this.lineEnd ? "\n" : word).join(" ").split(" \n ").join("\n");
+            return texts.map((word) => word === this.lineEnd ? "\n" : word).join(" ").replace(/ ?\n ?/g, "\n");
         }
     }
 

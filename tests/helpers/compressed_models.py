@@ -26,7 +26,7 @@ def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=
     density : float
         Share of the weights that are not zero.
     computed_share : float
-        Share of the gates that are computed. Of the others, every second one is 0 or 1.
+        Share of the gates that are computed; the others are constant.
 
     Returns
     -------
@@ -37,7 +37,6 @@ def random_arrays(inputs, outputs, seed=0, embedding=None, units=UNITS, density=
     gates = computed.sum()
     arrays = {"W_in": rng.randn(inputs, gates), "W_hid": rng.randn(units, gates), "b": rng.randn(gates),
               "W_out": rng.randn(units, outputs), "b_out": rng.randn(outputs), "gate_constants": rng.rand(4 * units)}
-    arrays["gate_constants"][::2] = np.round(arrays["gate_constants"][::2])
     if embedding is not None:
         arrays["embedding"] = rng.randn(embedding, inputs)
     for name in sorted(set(arrays) - {"gate_constants"}):
@@ -83,6 +82,13 @@ def with_fingerprints_of_words(model):
     return ClassPredictor(model.arrays, with_fingerprints(model.metadata))
 
 
+def with_few_constants(create, *arguments, **options):
+    """Return a model with few constant gates; the values of some of them are 0 and 1, where tanh is never."""
+    model = create(*arguments, computed_share=0.85, **options)
+    model.arrays["gate_constants"][::2] = np.round(model.arrays["gate_constants"][::2])
+    return model
+
+
 # All letters with two cases are words of this model, so that its tables for lower case are complete.
 LETTERS = [chr(code) for code in range(0x110000) if chr(code).lower() != chr(code) or chr(code).upper() != chr(code)]
 NEWS_WORDS = ["<start>", "<outside>", "good", "stra\xdfe", "\u03b1\u03c2", "\u03b1\u03c3\u03b1", "\u65e5\u672c", "i",
@@ -96,10 +102,12 @@ MODELS = {
                                True, ["bad", "</s>"]),
     "sparse": lambda: classifier(["<start>"] + ["w%d" % k for k in range(500)], 3, 3, 30, "hard_sigmoid",
                                  list("abc"), 30, False, density=0.1, computed_share=0.3),
-    "wide": lambda: classifier(["<start>"] + ["w%d" % k for k in range(200)], 6, 1, 20, "hard_sigmoid",
-                               ["negative", "positive"], 30, False, density=0.1, computed_share=0.85),
-    "inputs": lambda: classifier(["<start>"] + ["w%d" % k for k in range(200)], 17, 4, 9, "sigmoid", list("abcd"), 30,
-                                 False, density=0.1, computed_share=0.85),
+    "wide": lambda: with_few_constants(
+        classifier, ["<start>"] + ["w%d" % k for k in range(200)], 6, 1, 20, "hard_sigmoid", ["negative", "positive"],
+        30, False, density=0.1),
+    "inputs": lambda: with_few_constants(
+        classifier, ["<start>"] + ["w%d" % k for k in range(200)], 17, 4, 9, "sigmoid", list("abcd"), 30, False,
+        density=0.1),
     "fingerprints": lambda: with_fingerprints_of_words(
         classifier(["good", "<outside>", "<start>"], 3, 2, 5, "sigmoid", ["a", "b"], 15, True,
                    ["bad", "</s>", "cat", "\xe9t\xe9", "a", "\u65e5\u672c"])),
@@ -108,7 +116,7 @@ MODELS = {
     "characters": lambda: language_model("characters", ["a", "\n", "\xe9", "_"], ALPHABET, 5),
     "words": lambda: language_model("words", ["<eos>", "cat", "\xe9t\xe9"], VOCABULARY, 5),
     "strict": lambda: language_model("words", ["c1", "c7"], ["c%d" % k for k in range(300)], 6, density=0.1),
-    "many_gates": lambda: language_model("words", ["<eos>", "cat", "sat"], VOCABULARY, 6, computed_share=0.85),
+    "many_gates": lambda: with_few_constants(language_model, "words", ["<eos>", "cat", "sat"], VOCABULARY, 6),
 }
 CLASSIFIERS = ["reviews", "news", "sparse", "wide", "inputs", "fingerprints", "empty", "no_inputs"]
 LANGUAGE_MODELS = ["characters", "words", "strict", "many_gates"]
