@@ -5,25 +5,29 @@ import os
 from theano_rnn.runtime import configuration, flags
 
 import pytest
+from helpers.shared_modules import share_modules
 
 
-def _one_cache_per_worker():
-    """With pytest-xdist, give each worker process a compile cache of its own, and its share of the cores.
+def _configure():
+    """Configure Theano. With pytest-xdist, give each worker process its share of the cores and a cache of its own.
 
     Theano locks the cache while it compiles: workers with one cache would wait for each other.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
+        configuration.configure()
         return
     share = max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(share)
+    cache = os.path.expanduser(flags.flags_of_user().get("base_compiledir", "~/.theano"))
     if worker != "gw0":
-        cache = flags.flags_of_user().get("base_compiledir", "~/.theano")
         flags.add_flag("base_compiledir", os.path.join(cache, worker))
+    configuration.configure()
+    if share == 1:              # else modules are compiled in parallel, in another way
+        share_modules(os.path.join(cache, "shared"))
 
 
-_one_cache_per_worker()
-configuration.configure()
+_configure()
 
 
 @pytest.hookimpl(tryfirst=True)          # before pytest-xdist reads the groups
