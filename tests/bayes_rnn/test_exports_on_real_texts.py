@@ -45,7 +45,7 @@ def random_model(name, texts):
         words = frequent((word for text in texts[:2000] for word in tokenize(text)), 2000)
         outputs, classes = (1, ["no", "yes"]) if name == "IMDB" else (4, list("abcd"))
         return classifier(["<start>", "<outside>", "</s>"] + words[::2], 20, outputs, 17, "hard_sigmoid", classes, 200,
-                          False, words[1::2])
+                          False, words[1::2], computed_share=0.85)
     kind, split = ("characters", character_tokens) if name == "Char_PTB" else ("words", word_tokens)
     vocabulary = sorted(set(split(texts)) | {"<unk>"})
     model = language_model(kind, vocabulary[::2], vocabulary, 20)
