@@ -10,7 +10,7 @@ from theano.gpuarray.type import gpu_context_type
 
 from .compiled_op import CompiledOp, read_source
 
-__all__ = ["GpuOp", "POINTER", "SIZE", "UINT"]
+__all__ = ["GpuOp", "POINTER", "SIZE", "UINT", "complete_source"]
 
 #: Types of the arguments of a kernel.
 POINTER, SIZE, UINT = gpuarray.GpuArray, gpuarray.SIZE, np.dtype("uint32")
@@ -22,7 +22,7 @@ class GpuOp(GpuKernelBase, CompiledOp):
     Attributes
     ----------
     kernel_file : str
-        Name of the file of the kernels, relative to this folder.
+        Name of the file of the kernels, relative to this folder; None if the source is in Python.
     """
 
     params_type = gpu_context_type
@@ -56,8 +56,14 @@ class GpuOp(GpuKernelBase, CompiledOp):
         """
         common, _, text = read_source(self.kernel_file).partition("\n#section ")
         texts = dict(part.split("\n", 1) for part in text.split("\n#section "))
-        source = "\n".join(['#include "cluda.h"', common] + [texts[section] for section in sections])
+        source = "\n".join([common] + [texts[section] for section in sections])
         for name, replacement in replacements.items():
             source = source.replace("$(%s)" % name, str(replacement))
-        # Theano inserts the source into a C string, in which a backslash would begin an escape sequence.
-        return source.replace("\\\n", " ")
+        return complete_source(source)
+
+
+def complete_source(source):
+    """Return the source of a kernel with the definitions of libgpuarray and of ``cpp/gpu_arrays.c``: str."""
+    source = "\n".join(['#include "cluda.h"', read_source("cpp/gpu_arrays.c"), source])
+    # Theano inserts it into a C string, in which a backslash would begin an escape sequence.
+    return source.replace("\\\n", " ")

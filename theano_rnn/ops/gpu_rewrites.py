@@ -20,21 +20,20 @@ This module is imported if Theano's device is a GPU. From then on, the rewrites 
 
 import theano
 import theano.tensor as T
-from pygpu import gpuarray
 from theano import gof
 from theano.compile.ops import Shape_i
 from theano.gpuarray import GpuArrayType
-from theano.gpuarray.basic_ops import GpuFromHost, GpuJoin, GpuKernelBase, HostFromGpu, Kernel, gpu_contiguous
+from theano.gpuarray.basic_ops import GpuFromHost, GpuJoin, HostFromGpu, Kernel, gpu_contiguous
 from theano.gpuarray.opt import op_lifter, register_opt, register_opt2
 from theano.gpuarray.subtensor import GpuAdvancedIncSubtensor1, GpuAdvancedIncSubtensor1_dev20
-from theano.gpuarray.type import get_context, gpu_context_type
+from theano.gpuarray.type import get_context
 from theano.tensor.nnet.nnet import SoftmaxGrad
 from theano.tensor.opt import register_specialize
 from theano.tensor.subtensor import AdvancedIncSubtensor1
 
 from .compiled_op import register_inplace, with_properties
 from .gather.gpu import INDEX_TYPES, GpuAddRows
-from .gpu_op import POINTER, SIZE, GpuOp
+from .gpu_op import POINTER, SIZE, GpuOp, complete_source
 from .lstm.fused import LSTMRecurrence, LSTMRecurrenceGradient
 from .lstm.gpu import GpuLSTMRecurrence, GpuLSTMRecurrenceGradient
 from .normal_noise import gpu as _normal_noise  # noqa: F401  (which registers its rewrites)
@@ -43,7 +42,7 @@ from .variational_adam import gpu as _variational_adam  # noqa: F401
 __all__ = ["GpuRange", "GpuStack"]
 
 
-class GpuRange(GpuKernelBase, gof.Op):
+class GpuRange(GpuOp):
     """``T.arange(length)`` as int64 on a GPU.
 
     Parameters
@@ -53,7 +52,7 @@ class GpuRange(GpuKernelBase, gof.Op):
     """
 
     __props__ = ("context_name",)
-    params_type = gpu_context_type
+    sources = ("cpp/gpu.hpp",)
 
     def __init__(self, context_name=None):
         self.context_name = context_name
@@ -71,30 +70,26 @@ class GpuRange(GpuKernelBase, gof.Op):
         return [(T.maximum(node.inputs[0], 0),)]
 
     def gpu_kernels(self, node, name):
-        code = """#include "cluda.h"
-KERNEL void count(GLOBAL_MEM ga_long *range, ga_size length) {
-    for (ga_size i = GID_0 * LDIM_0 + LID_0; i < length; i += GDIM_0 * LDIM_0) range[i] = i;
+        code = """
+KERNEL void count(ARRAY(ga_long, range), const ga_size length) {
+    const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0;
+    MOVE(ga_long, range);
+    if (number < length) range[number] = number;
 }"""
-        return [Kernel(code=code, name="count", params=[gpuarray.GpuArray, gpuarray.SIZE],
-                       flags=Kernel.get_flags("int64"), objvar="k_count_" + name)]
+        return [Kernel(complete_source(code), [POINTER, SIZE, SIZE], "count", {})]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        return """{{
-            npy_int64 wanted = *(npy_int64 *)PyArray_DATA({length});
-            size_t size = wanted > 0 ? wanted : 0;
-            Py_XDECREF({range});
-            {range} = pygpu_empty(1, &size, GA_LONG, GA_C_ORDER, {params}, Py_None);
-            if (!{range}) {{ {fail} }}
-            int error = size ? count_scall(1, &size, 0, {range}->ga.data, size) : GA_NO_ERROR;
-            if (error != GA_NO_ERROR) {{
-                PyErr_Format(PyExc_RuntimeError, "range of %zu on the GPU: %s", size,
-                             GpuKernel_error(&k_count_{name}, error));
-                {fail}
-            }}
-        }}""".format(length=inputs[0], range=outputs[0], params=sub["params"], fail=sub["fail"], name=name)
-
-    def c_code_cache_version(self):
-        return (1,)
+        return """
+        {{
+            const npy_int64 wanted = *(npy_int64 *)PyArray_DATA({length});
+            const size_t length = wanted > 0 ? wanted : 0;
+            theano_rnn::gpu_call call;
+            if (theano_prep_output(&{range}, 1, &length, GA_LONG, GA_C_ORDER, {params})) {{ {fail} }}
+            call.give({range});
+            call.give(length);
+            if (!call.run_threads(&k_count, length, "range")) {{ {fail} }}
+        }}
+        """.format(length=inputs[0], range=outputs[0], params=sub["params"], fail=sub["fail"])
 
 
 class GpuStack(GpuOp):
@@ -123,14 +118,14 @@ class GpuStack(GpuOp):
 
     def gpu_kernels(self, node, name):
         arrays = ["x_%d" % number for number in range(self.count)]
-        code = """#include "cluda.h"
-#define FLOATS(p) ((GLOBAL_MEM ga_float *)((GLOBAL_MEM char *)(p) + p##_offset))
+        code = """
 KERNEL void stack(%s) {
+    MOVE(ga_float, vector);
 %s
-}""" % (", ".join("GLOBAL_MEM ga_float *{0}, const ga_size {0}_offset".format(array) for array in arrays + ["vector"]),
-            "\n".join("    if (LID_0 == %d) FLOATS(vector)[LID_0] = FLOATS(%s)[0];" % pair
+}""" % (", ".join("ARRAY(ga_float, %s)" % array for array in arrays + ["vector"]),
+            "\n".join("    if (LID_0 == %d) vector[LID_0] = START(ga_float, %s)[0];" % pair
                       for pair in enumerate(arrays)))
-        return [Kernel(code, [POINTER, SIZE] * (self.count + 1), "stack", {})]
+        return [Kernel(complete_source(code), [POINTER, SIZE] * (self.count + 1), "stack", {})]
 
     def c_code(self, node, name, inputs, outputs, sub):
         return """

@@ -59,6 +59,11 @@ public:
             PyErr_Format(PyExc_RuntimeError, "%s on the GPU: a kernel failed: %s", name, GpuKernel_error(kernel, error));
         return error == GA_NO_ERROR;
     }
+    // Runs it with at least this number of threads, for kernels that need no particular size of a block.
+    bool run_threads(GpuKernel* kernel, size_t threads, const char* name) {
+        const size_t threads_of_block = 256;
+        return run(kernel, (threads + threads_of_block - 1) / threads_of_block, threads_of_block, name);
+    }
 };
 
 }  // namespace theano_rnn

@@ -10,8 +10,6 @@ enum { THREADS = 256, PIECE = 32 };              // as in gpu_kernels.c
 
 static const char NAME[] = "additions to rows";
 
-static size_t blocks_of(size_t threads) { return (threads + THREADS - 1) / THREADS; }
-
 // Sorts the index into `lists`, two lists after each other. Returns the begin of the sorted one, or -1 if a Python
 // exception is set.
 static long sort_index(const kernels& k, gpu_array* index, size_t all_rows, size_t padded, gpu_array* lists) {
@@ -73,8 +71,8 @@ static bool add_sorted(const kernels& k, PyGpuContextObject* context, gpu_array*
     join.give((unsigned)from);
     join.give(sums.a->ga.data);
     for (size_t number : {count, columns, all_rows}) join.give((unsigned)number);
-    const size_t blocks = blocks_of(pieces * columns);
-    return add.run(k.add, blocks, THREADS, NAME) && (pieces == 1 || join.run(k.join, blocks, THREADS, NAME));
+    const size_t threads = pieces * columns;
+    return add.run_threads(k.add, threads, NAME) && (pieces == 1 || join.run_threads(k.join, threads, NAME));
 }
 
 // Sets a Python exception and returns false if the kernels found an element of the index outside of the matrix.
@@ -107,7 +105,7 @@ static bool run(PyGpuContextObject* context, const kernels& k, bool inplace, gpu
         if (!*out) return false;
     }
     const size_t all_rows = PyGpuArray_DIM(x, 0), count = PyGpuArray_DIM(index, 0);
-    const size_t padded = blocks_of(count) * THREADS, size = 4 * padded;
+    const size_t padded = (count + THREADS - 1) / THREADS * THREADS, size = 4 * padded;
     if (!count || !PyGpuArray_DIM(x, 1)) return true;
     owned_gpu_array lists(pygpu_empty(1, &size, GA_UINT, GA_C_ORDER, context, Py_None));
     gpudata* error;

@@ -12,9 +12,6 @@
 // Increments that one thread adds.
 #define PIECE 32
 
-// Adds an offset in bytes to a pointer.
-#define MOVE(type, p) p = (GLOBAL_MEM type *)(((GLOBAL_MEM char *)p) + p##_offset)
-
 #section sort
 // One pass of a radix sort, from the least significant digit: each work group collects the places with one digit. It
 // keeps their order, and needs no results of other groups, because it also counts the places with smaller digits.
@@ -23,9 +20,9 @@
 // neighbouring elements: place p is element p % each * THREADS + p / each, for each = padded / THREADS. The first pass
 // reads the index in this way too, as if it were such a list, so that equal rows are not in the order of the index, but
 // in another fixed one.
-KERNEL void add_rows_sort(GLOBAL_MEM $(index) *index, const ga_size index_offset, GLOBAL_MEM ga_uint *lists,
-                      const ga_uint from, const ga_uint to, const ga_uint count, const ga_uint padded,
-                      const ga_uint all_rows, const ga_uint shift, const ga_uint is_last) {
+KERNEL void add_rows_sort(ARRAY($(index), index), GLOBAL_MEM ga_uint *lists, const ga_uint from, const ga_uint to,
+                          const ga_uint count, const ga_uint padded, const ga_uint all_rows, const ga_uint shift,
+                          const ga_uint is_last) {
     LOCAL_MEM ga_uint smaller[THREADS], equal[THREADS];
     const ga_uint thread = LID_0, digit = GID_0, each = padded / THREADS;
     ga_uint less = 0, same = 0, next = 0;
@@ -71,10 +68,10 @@ KERNEL void add_rows_sort(GLOBAL_MEM $(index) *index, const ga_size index_offset
 #section add
 // Adds the increments of one piece of the list, for one column, to x. If the piece begins with a row that has increments
 // in the piece before, their sum is stored in `sums`, (pieces, columns), because another thread writes this row of x.
-KERNEL void add_rows_add(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_float *y, const ga_size y_offset,
-                       GLOBAL_MEM ga_uint *lists, const ga_uint from, GLOBAL_MEM ga_float *sums, const ga_uint count,
-                       const ga_uint padded, const ga_uint columns, const ga_uint all_rows, const ga_uint y_row,
-                       const ga_uint y_column, GLOBAL_MEM ga_int *error) {
+KERNEL void add_rows_add(ARRAY(ga_float, x), ARRAY(ga_float, y), GLOBAL_MEM ga_uint *lists, const ga_uint from,
+                         GLOBAL_MEM ga_float *sums, const ga_uint count, const ga_uint padded, const ga_uint columns,
+                         const ga_uint all_rows, const ga_uint y_row, const ga_uint y_column,
+                         GLOBAL_MEM ga_int *error) {
     const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0, begin = number / columns * PIECE, column = number % columns;
     GLOBAL_MEM ga_uint *rows = lists + from, *positions = lists + from + padded;
     if (begin >= count) return;
@@ -102,8 +99,8 @@ KERNEL void add_rows_add(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_
 #section join
 // Adds the `sums` of a row whose increments are in several pieces, for one column. The thread of the second of these
 // pieces does this.
-KERNEL void add_rows_join(GLOBAL_MEM ga_float *x, const ga_size x_offset, GLOBAL_MEM ga_uint *lists, const ga_uint from,
-                        GLOBAL_MEM ga_float *sums, const ga_uint count, const ga_uint columns, const ga_uint all_rows) {
+KERNEL void add_rows_join(ARRAY(ga_float, x), GLOBAL_MEM ga_uint *lists, const ga_uint from, GLOBAL_MEM ga_float *sums,
+                          const ga_uint count, const ga_uint columns, const ga_uint all_rows) {
     const ga_size number = (ga_size)GID_0 * LDIM_0 + LID_0, begin = number / columns * PIECE, column = number % columns;
     GLOBAL_MEM ga_uint *rows = lists + from;
     if (begin == 0 || begin >= count) return;

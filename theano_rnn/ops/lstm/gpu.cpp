@@ -154,10 +154,6 @@ struct problem {
 // number of components for which all but the last have arguments.
 struct kernels { size_t slots; GpuKernel *step, *whole, *pack, *sum; };
 
-enum { THREADS = 256 };                          // of a block, unless it computes all time steps
-
-static size_t blocks_of(size_t threads) { return (threads + THREADS - 1) / THREADS; }
-
 // The calls of a kernel for all components: each is for as many as the kernel has arguments for.
 class launches {
     struct part {
@@ -192,7 +188,7 @@ public:
         for (part& p : parts) {
             *p.numbers[0] = t;
             *p.numbers[1] = t_before;
-            if (!p.call.run(kernel, blocks_of(q.rows * p.units), THREADS, NAME)) return false;
+            if (!p.call.run_threads(kernel, q.rows * p.units, NAME)) return false;
         }
         return true;
     }
@@ -205,9 +201,9 @@ public:
     }
     // For each component, one thread for each weight of the largest one.
     bool run_pack(GpuKernel* kernel) {
-        const size_t blocks = blocks_of(4 * q.most_units * q.most_units);
+        const size_t threads = 256, blocks = (4 * q.most_units * q.most_units + threads - 1) / threads;
         for (part& p : parts)
-            if (!p.call.run(kernel, blocks * slots, THREADS, NAME)) return false;
+            if (!p.call.run(kernel, blocks * slots, threads, NAME)) return false;
         return true;
     }
 };
@@ -291,7 +287,7 @@ static bool sum_rows(const problem& q, GpuKernel* kernel, array* rows, size_t wi
     sum.give(to);
     sum.give((unsigned)q.rows);
     sum.give((unsigned)width);
-    return sum.run(kernel, blocks_of(width), THREADS, NAME);
+    return sum.run_threads(kernel, width, NAME);
 }
 
 static bool run_gradient(PyGpuContextObject* context, const kernels& code, bool hard, const arguments& in,

@@ -78,10 +78,10 @@ class _GpuRecurrenceOp(GpuOp):
         """Return the source of a kernel with the arguments of the components and the code that selects one."""
         def choose(condition):
             return "".join(
-                ("if (" + condition + ") {{ MOVE(part_{0}) part = part_{0}; begin = begin_{0}; "
+                ("if (" + condition + ") {{ MOVE_FLOATS(part_{0}) part = part_{0}; begin = begin_{0}; "
                  "units = {1} - begin_{0}; }} ").format(c, "begin_%d" % (c + 1) if c + 1 < self.slots else "end")
                 for c in range(self.slots))
-        arguments = "".join("ARRAY(part_{0}) const ga_uint begin_{0}, ".format(c) for c in range(self.slots))
+        arguments = "".join("FLOATS(part_{0}) const ga_uint begin_{0}, ".format(c) for c in range(self.slots))
         return self.kernel_source(
             *sections, components=arguments, number_of_components=self.slots,
             choose_component_of_unit=choose("unit >= begin_{0}"), choose_component_of_block=choose("component == {0}"))

@@ -62,11 +62,11 @@ WITHIN_KERNEL void step_unit_gradient(ga_float *a, ga_float z_hid, ga_uint optio
     *d_c *= forget;
 }
 
-// The arguments of the kernels, in the order of gpu.cpp. LIST(ARRAY) declares arrays, and LIST(MOVE) adds their offsets
-// in bytes to the pointers. Each kernel of the recurrence takes one more array: all W_hid if it computes all time
+// The arguments of the kernels, in the order of gpu.cpp. LIST(FLOATS) declares arrays, and LIST(MOVE_FLOATS) lets them
+// point to their first elements. Each kernel of the recurrence takes one more array: all W_hid if it computes all time
 // steps, otherwise the array that goes to the product of a time step or comes from it.
-#define ARRAY(p) GLOBAL_MEM ga_float *p, const ga_size p##_offset,
-#define MOVE(p) p = (GLOBAL_MEM ga_float *)(((GLOBAL_MEM char *)p) + p##_offset);
+#define FLOATS(p) ARRAY(ga_float, p),
+#define MOVE_FLOATS(p) MOVE(ga_float, p);
 #define FORWARD(X) X(b) X(hid_init) X(cell_init) X(mask) X(z_gates) X(z_hid) X(hid) X(cell)
 #define GRADIENT(X) X(b) X(cell_init) X(mask) X(z_gates) X(z_hid) X(cell) X(g_hid) X(g_cell) X(d_hid) X(d_cell) \
     X(d_a) X(d_z_gates) X(d_z_hid)
@@ -108,8 +108,9 @@ WITHIN_KERNEL void step_unit_gradient(ga_float *a, ga_float z_hid, ga_uint optio
 #section forward
 // part: the preactivation. products (rows, 4 all_units): h W_hid, with h the preceding hidden state. t_before < 0: the
 // initial state.
-KERNEL void lstm_forward($(components) FORWARD(ARRAY) ARRAY(products) const ga_int t, const ga_int t_before, NUMBERS) {
-    FORWARD(MOVE) MOVE(products)
+KERNEL void lstm_forward($(components) FORWARD(FLOATS) FLOATS(products) const ga_int t, const ga_int t_before,
+                         NUMBERS) {
+    FORWARD(MOVE_FLOATS) MOVE_FLOATS(products)
     THIS_UNIT
     const ga_float hid_before = t_before < 0 ? hid_init[before] : hid[before];
     const ga_float cell_before = t_before < 0 ? cell_init[before] : cell[before];
@@ -133,8 +134,8 @@ KERNEL void lstm_forward($(components) FORWARD(ARRAY) ARRAY(products) const ga_i
 // part: the preactivation plus h W_hid, which is overwritten by the gradient of the preactivation. d_x (rows, 4
 // all_units): the latter at this time step. d_hid and d_cell hold the gradient of the current state, which is
 // propagated back to the initial one. d_a and d_z_gates (rows, 4 all_units), and d_z_hid are sums over the time steps.
-KERNEL void lstm_gradient($(components) GRADIENT(ARRAY) ARRAY(d_x) const ga_int t, const ga_int t_before, NUMBERS) {
-    GRADIENT(MOVE) MOVE(d_x)
+KERNEL void lstm_gradient($(components) GRADIENT(FLOATS) FLOATS(d_x) const ga_int t, const ga_int t_before, NUMBERS) {
+    GRADIENT(MOVE_FLOATS) MOVE_FLOATS(d_x)
     THIS_UNIT
     ga_float d_h = d_hid[state], d_c = d_cell[state];
     if (options & G_HID) d_h += g_hid[here];
@@ -165,9 +166,9 @@ KERNEL void lstm_gradient($(components) GRADIENT(ARRAY) ARRAY(d_x) const ga_int 
 
 #section sum
 // The sum of `rows` rows.
-KERNEL void lstm_sum_rows(ARRAY(x) ARRAY(y) const ga_uint rows, const ga_uint width) {
+KERNEL void lstm_sum_rows(FLOATS(x) FLOATS(y) const ga_uint rows, const ga_uint width) {
     const ga_uint column = GID_0 * LDIM_0 + LID_0;
-    MOVE(x) MOVE(y)
+    MOVE_FLOATS(x) MOVE_FLOATS(y)
     if (column >= width) return;
     ga_float sum = 0.f;
     for (ga_uint row = 0; row < rows; row++) sum += x[(ga_size)row * width + column];
@@ -231,12 +232,12 @@ WITHIN_KERNEL ga_float dot(const ga_float *w, GLOBAL_MEM const ga_float *weights
 
 #section whole_forward
 // W is (most units of a component, 4 all_units).
-KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward($(components) FORWARD(ARRAY) ARRAY(W) const ga_int steps,
+KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward($(components) FORWARD(FLOATS) FLOATS(W) const ga_int steps,
                                                   const ga_int backwards, NUMBERS) {
     LOCAL_MEM float4 h_four[MOST_UNITS / 4];
     LOCAL_MEM ga_float sums[4 * MOST_UNITS];
     LOCAL_MEM_ARG ga_float *h = (LOCAL_MEM_ARG ga_float *)h_four;
-    FORWARD(MOVE) MOVE(W)
+    FORWARD(MOVE_FLOATS) MOVE_FLOATS(W)
     THIS_BLOCK
     const ga_uint stride = 4 * all_units;
     GLOBAL_MEM const ga_float *weights = W + 4 * begin + (active ? thread : 0);
@@ -279,12 +280,12 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_forward($(components) FORWARD(ARRAY) A
 
 #section whole_gradient
 // The arguments are those of lstm_gradient, but W, transposed: (4 times the most units of a component, all_units).
-KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient($(components) GRADIENT(ARRAY) ARRAY(W) const ga_int steps,
+KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient($(components) GRADIENT(FLOATS) FLOATS(W) const ga_int steps,
                                                    const ga_int backwards, NUMBERS) {
     LOCAL_MEM float4 d_x_four[MOST_UNITS];       // the gradient of the preactivations of one gate after the other
     LOCAL_MEM ga_float products[4 * MOST_UNITS];
     LOCAL_MEM_ARG ga_float *d_x = (LOCAL_MEM_ARG ga_float *)d_x_four;
-    GRADIENT(MOVE) MOVE(W)
+    GRADIENT(MOVE_FLOATS) MOVE_FLOATS(W)
     THIS_BLOCK
     // This thread multiplies the gradients of one gate by its weights from one unit.
     const ga_uint of_gate = active ? thread / units : 0, from_unit = active ? thread % units : 0;
@@ -346,13 +347,12 @@ KERNEL void BLOCK_OF_ALL_GATES lstm_whole_gradient($(components) GRADIENT(ARRAY)
 #section pack
 // Copies the W_hid of each component, (units, 4 units), to the matrix of all components: to (most units, 4 all_units)
 // or, transposed, to (4 times the most units, all_units). The blocks of the components alternate.
-KERNEL void lstm_pack($(components) ARRAY(all) const ga_uint all_units, const ga_uint transposed,
-                      const ga_uint end) {
+KERNEL void lstm_pack($(components) FLOATS(all) const ga_uint all_units, const ga_uint transposed, const ga_uint end) {
     const ga_uint component = GID_0 % $(number_of_components), block = GID_0 / $(number_of_components);
     const ga_uint number = block * LDIM_0 + LID_0;
     GLOBAL_MEM ga_float *part;
     ga_uint begin, units;
-    MOVE(all)
+    MOVE_FLOATS(all)
     $(choose_component_of_block)
     if (number >= 4 * units * units) return;
     const ga_uint unit = number / (4 * units), column = number % (4 * units);

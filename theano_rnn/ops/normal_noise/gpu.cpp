@@ -4,8 +4,6 @@ namespace normal_noise_gpu {
 
 using namespace theano_rnn;
 
-enum { THREADS = 256 };                          // of a block
-
 // Returns false if a Python exception is set.
 static bool run(PyGpuContextObject* context, GpuKernel* kernel, gpu_array* uniform, const std::vector<long>& lengths,
                 gpu_array** samples) {
@@ -20,7 +18,7 @@ static bool run(PyGpuContextObject* context, GpuKernel* kernel, gpu_array* unifo
     call.give(uniform);
     call.give(*samples);
     call.give(count);
-    return call.run(kernel, (pairs + THREADS - 1) / THREADS, THREADS, "normal_noise");
+    return call.run_threads(kernel, pairs, "normal_noise");
 }
 
 }  // namespace normal_noise_gpu

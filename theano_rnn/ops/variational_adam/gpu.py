@@ -113,12 +113,10 @@ class _GpuVariationalOp(GpuOp):
         arguments, choices, types = "", "", []
         for k, group in enumerate(part):
             arrays = self._arrays(group)
-            arguments += "".join("GLOBAL_MEM {} *{}_{}, const ga_size {}_{}_offset, ".format(
-                "ga_long" if array == "rows" else "ga_float", array, k, array, k) for array in arrays)
+            arguments += "".join("ARRAY({}, {}_{}), ".format(_type(array), array, k) for array in arrays)
             arguments += "const ga_size size_{0}, const ga_uint first_block_{0}, ".format(k)
             types += [POINTER, SIZE] * len(arrays) + [SIZE, UINT]
-            choice = "".join("{0} = {1}({0}_{2}); ".format(array, "INDICES" if array == "rows" else "FLOATS", k)
-                             for array in arrays)
+            choice = "".join("{0} = START({1}, {0}_{2}); ".format(array, _type(array), k) for array in arrays)
             choice += "size = size_{0}; first_block = first_block_{0}; prior = {1}; ".format(k, PRIORS[group.prior])
             if group.rows:
                 arguments += "const ga_uint columns_{0}, const ga_uint given_{0}, ".format(k)
@@ -144,6 +142,11 @@ class _GpuVariationalOp(GpuOp):
 def _count(group):
     """Return the number of parameters of a group."""
     return 1 if group.prior is None else 2
+
+
+def _type(array):
+    """Return the type of the elements of an array in the kernel."""
+    return "ga_long" if array == "rows" else "ga_float"
 
 
 def _kernel(source, types, section, number):

@@ -13,11 +13,6 @@
 #define NORMAL 1
 #define LOG_UNIFORM 2
 
-// Adds an offset in bytes to a pointer.
-#define FLOATS(p) ((GLOBAL_MEM ga_float *)((GLOBAL_MEM char *)(p) + p##_offset))
-#define INDICES(p) ((GLOBAL_MEM ga_long *)((GLOBAL_MEM char *)(p) + p##_offset))
-#define BYTES(p) ((GLOBAL_MEM ga_byte *)(p) + p##_offset)
-
 // ------------------------------------------------------------------------------------------ divergence from the prior
 
 // The divergence of one weight, and its derivatives with respect to mean and log sigma. See `log_uniform` in fused.cpp.
@@ -96,11 +91,10 @@ WITHIN_KERNEL ga_int position_of(ga_long wanted, GLOBAL_MEM const ga_long *numbe
 
 #section norms
 // Writes for each block: the divergence, and the squared norms of the gradients for the mean and log sigma.
-KERNEL void variational_norms($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga_size kl_weight_offset,
-                              GLOBAL_MEM ga_float *sums, const ga_size sums_offset) {
+KERNEL void variational_norms($(arrays) ARRAY(ga_float, kl_weight), ARRAY(ga_float, sums)) {
     GLOBAL_MEM ga_float *mean = 0, *log_sigma = 0, *g_mean = 0, *g_log_sigma = 0;
     LOCAL_MEM ga_float kl[THREADS], square_mean[THREADS], square_log_sigma[THREADS];
-    const ga_float weight = FLOATS(kl_weight)[0];
+    const ga_float weight = START(ga_float, kl_weight)[0];
     ga_float kl_here = 0.f, square_here = 0.f, square_log_sigma_here = 0.f;
     THIS_PIECE
     for (ga_size k = begin + LID_0; k < end; k += THREADS) {
@@ -121,7 +115,7 @@ KERNEL void variational_norms($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga
     SUM_OF_BLOCK(square_mean)
     SUM_OF_BLOCK(square_log_sigma)
     if (LID_0 == 0) {
-        GLOBAL_MEM ga_float *to = FLOATS(sums) + 3 * (ga_size)GID_0;
+        GLOBAL_MEM ga_float *to = START(ga_float, sums) + 3 * (ga_size)GID_0;
         to[0] = kl[0];
         to[1] = square_mean[0];
         to[2] = square_log_sigma[0];
@@ -131,21 +125,22 @@ KERNEL void variational_norms($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga
 #section sums
 // Adds the sums of the blocks of each group; one block per group. first_group, first_parameter: positions of the results
 // of the first group.
-KERNEL void variational_sums($(blocks) GLOBAL_MEM ga_float *sums, const ga_size sums_offset,
-                             GLOBAL_MEM ga_float *kl, const ga_size kl_offset,
-                             GLOBAL_MEM ga_float *squares, const ga_size squares_offset, const ga_uint all_blocks,
-                             const ga_uint first_group, const ga_uint first_parameter) {
+KERNEL void variational_sums($(blocks) ARRAY(ga_float, sums), ARRAY(ga_float, kl), ARRAY(ga_float, squares),
+                             const ga_uint all_blocks, const ga_uint first_group, const ga_uint first_parameter) {
     LOCAL_MEM ga_float total[3][THREADS];
     ga_uint first_block = 0, last_block = 0, parameter = 0, parameters = 0, number;
+    MOVE(ga_float, sums);
+    MOVE(ga_float, kl);
+    MOVE(ga_float, squares);
     $(choose_blocks)
     total[0][LID_0] = total[1][LID_0] = total[2][LID_0] = 0.f;
     for (ga_uint block = first_block + LID_0; block < last_block; block += THREADS)
-        for (ga_uint k = 0; k < 3; k++) total[k][LID_0] += FLOATS(sums)[3 * (ga_size)block + k];
+        for (ga_uint k = 0; k < 3; k++) total[k][LID_0] += sums[3 * (ga_size)block + k];
     SUM_OF_BLOCK(total[0])
     SUM_OF_BLOCK(total[1])
     SUM_OF_BLOCK(total[2])
-    if (LID_0 == 0) FLOATS(kl)[first_group + GID_0] = total[0][0];
-    if (LID_0 < parameters) FLOATS(squares)[first_parameter + parameter + LID_0] = total[1 + LID_0][0];
+    if (LID_0 == 0) kl[first_group + GID_0] = total[0][0];
+    if (LID_0 < parameters) squares[first_parameter + parameter + LID_0] = total[1 + LID_0][0];
 }
 
 #section adam
@@ -157,15 +152,14 @@ WITHIN_KERNEL void adam(ga_float gradient, ga_float step_size, ga_float *value, 
     *value -= step_size * *mean / (sqrt(*square) + $(epsilon));
 }
 
-KERNEL void variational_adam($(arrays) GLOBAL_MEM ga_float *kl_weight, const ga_size kl_weight_offset,
-                             GLOBAL_MEM ga_float *factor, const ga_size factor_offset,
-                             GLOBAL_MEM ga_float *step_size, const ga_size step_size_offset,
-                             GLOBAL_MEM ga_byte *finite, const ga_size finite_offset) {
+KERNEL void variational_adam($(arrays) ARRAY(ga_float, kl_weight), ARRAY(ga_float, factor),
+                             ARRAY(ga_float, step_size), ARRAY(ga_byte, finite)) {
     GLOBAL_MEM ga_float *mean = 0, *log_sigma = 0, *m_mean = 0, *m_log_sigma = 0, *v_mean = 0, *v_log_sigma = 0;
     GLOBAL_MEM ga_float *g_mean = 0, *g_log_sigma = 0;
-    const ga_float weight = FLOATS(kl_weight)[0], scale = FLOATS(factor)[0], step = FLOATS(step_size)[0];
+    const ga_float weight = START(ga_float, kl_weight)[0], scale = START(ga_float, factor)[0];
+    const ga_float step = START(ga_float, step_size)[0];
     THIS_PIECE
-    if (!BYTES(finite)[0]) return;
+    if (!START(ga_byte, finite)[0]) return;
     for (ga_size k = begin + LID_0; k < end; k += THREADS) {
         PLACE_OF_GRADIENT
         // All numbers are read before the first is written, because the kernel would wait for each read after a write.
