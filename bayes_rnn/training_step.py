@@ -10,7 +10,7 @@ from theano_rnn.network import named_layers, named_parameters
 from theano_rnn.ops.backend import use_fused
 from theano_rnn.ops.expressions import clipping_factor, number_like, zeros_like
 from theano_rnn.ops.finite_guard import guarded, is_finite
-from theano_rnn.ops.variational_adam import BETA_1, BETA_2, AdamState, Group, adam_updates, objective_norms
+from theano_rnn.ops.variational_adam import AdamState, Group, adam_updates, corrected_learning_rate, objective_norms
 
 import numpy as np
 import theano
@@ -168,7 +168,7 @@ def training_step(network, data_loss, train_size, learning_rate, clip=None, back
     finite = is_finite(loss, norm)
     state = AdamState(*[OrderedDict((parameter, _moment(parameter, "adam.%s.%s" % (name, moment)))
                                     for name, parameter in parameters.items()) for moment in ("mean", "square")])
-    step_size = _step_size(learning_rate, number + 1)
+    step_size = corrected_learning_rate(learning_rate, number + 1)
     if rate_schedule is not None:
         step_size = step_size * interpolated(rate_schedule, number)
     updates = adam_updates(passed, gradients, state, kl_weight, factor, step_size, finite, backend, log_sigma_rate)
@@ -214,12 +214,6 @@ def _moment(parameter, name):
     moment = zeros_like(parameter, "%s")
     moment.name = name
     return moment
-
-
-def _step_size(learning_rate, number):
-    """Return the learning rate, corrected for moments that start at zero. `number`: of the step, from 1."""
-    return number_like(learning_rate, number) * T.sqrt(1 - number_like(BETA_2, number) ** number) \
-        / (1 - number_like(BETA_1, number) ** number)
 
 
 def interpolated(pairs, position):

@@ -2,20 +2,58 @@
 
 As in `lasagne.updates`, each function returns an OrderedDict of shared variable to new value. Keys that are not
 parameters are the state of the optimiser. They are named after their parameter (``"sgd.decoder.b.velocity"``).
+
+On a GPU, the norms and Adam of all parameters are one operation each (:mod:`theano_rnn.ops.variational_adam.gpu`),
+because a small network would spend more time on launches of kernels for each parameter than on its arithmetic.
 """
 
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.ops.backend import on_gpu, use_fused
 from theano_rnn.ops.expressions import clipping_factor, number_like, shared_like, zeros_like
+from theano_rnn.ops.finite_guard import guarded
+from theano_rnn.ops.variational_adam import AdamState, Group, adam_updates, corrected_learning_rate
+from theano_rnn.ops.variational_adam.fused import VariationalNorms
 
+import numpy as np
+import theano
 import theano.tensor as T
 
-__all__ = ["total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
+__all__ = ["squared_norms", "total_norm", "clip_by_total_norm", "sgd", "average", "make_averages", "adam"]
 
 #: Added to the norm in the denominator of `clip_by_total_norm`.
 CLIP_EPSILON = 1e-6
+
+#: The weight of the KL divergence, which the operation for all parameters takes.
+_NO_KL = np.float32(0)
+
+
+def squared_norms(gradients):
+    """Return the sum of the squared elements of each gradient.
+
+    Parameters
+    ----------
+    gradients : list of symbolic tensors
+
+    Returns
+    -------
+    list of symbolic scalars
+
+    Examples
+    --------
+    >>> import theano
+    >>> import theano.tensor as T
+    >>> from sparse_seq_theano.optimizers import squared_norms
+    >>> squares = squared_norms([T.constant([3., 0.]), T.constant(4.)])
+    >>> [float(square) for square in theano.function([], squares, mode="FAST_COMPILE")()]
+    [9.0, 16.0]
+    """
+    if not _in_one_operation(gradients):
+        return [T.sum(gradient ** 2) for gradient in gradients]
+    # Without a prior, the operation reads no parameters: the gradients stand in for them.
+    return [VariationalNorms(prior=None)(gradient, gradient, _NO_KL)[1][0] for gradient in gradients]
 
 
 def total_norm(gradients):
@@ -38,7 +76,7 @@ def total_norm(gradients):
     >>> float(theano.function([], norm, mode="FAST_COMPILE")())
     5.0
     """
-    return T.sqrt(sum(T.sum(gradient ** 2) for gradient in gradients))
+    return T.sqrt(sum(squared_norms(gradients)))
 
 
 def clip_by_total_norm(gradients, max_norm):
@@ -201,7 +239,7 @@ def average(parameters, averages, step):
     return updates
 
 
-def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
+def adam(gradients, parameters, learning_rate=0.001, weight_decay=0., finite=None):
     """Return the updates of a step of Adam with an L2 penalty: weight decay is added to the gradient.
 
     Parameters
@@ -210,6 +248,8 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
     parameters : list of shared variables
     learning_rate : float or symbolic scalar
     weight_decay : float
+    finite : symbolic bool scalar, optional
+        If it is false, nothing changes; see `theano_rnn.ops.finite_guard.is_finite`.
 
     Returns
     -------
@@ -236,12 +276,31 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0.):
     """
     decayed = [_with_weight_decay(gradient, parameter, weight_decay)
                for gradient, parameter in _pairs(gradients, parameters)]
+    if _in_one_operation(parameters):
+        return _adam_in_one_operation(decayed, parameters, learning_rate, finite)
     updates = lasagne.updates.adam(decayed, parameters, learning_rate)
     unnamed = [variable for variable in updates if variable not in set(parameters)]
     names = ["adam.%s.%s" % (parameter.name, moment) for parameter in parameters for moment in ("mean", "square")]
     for variable, name in zip(unnamed, names + ["adam.step"]):
         variable.name = name
+    return updates if finite is None else guarded(updates, finite)
+
+
+def _adam_in_one_operation(gradients, parameters, learning_rate, finite):
+    state = AdamState(*[OrderedDict((parameter, zeros_like(parameter, "adam.%s." + moment)) for parameter in parameters)
+                        for moment in ("mean", "square")])
+    number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
+    updates = adam_updates([Group(None, [parameter]) for parameter in parameters],
+                           OrderedDict(zip(parameters, gradients)), state, _NO_KL, None,
+                           corrected_learning_rate(learning_rate, number + 1), True if finite is None else finite)
+    next_number = OrderedDict([(number, number + 1)])
+    updates.update(next_number if finite is None else guarded(next_number, finite))
     return updates
+
+
+def _in_one_operation(variables):
+    """Return whether one operation processes all parameters or gradients: on a GPU, in single precision."""
+    return on_gpu() and use_fused(None, variables, serves_gpu=True)
 
 
 def _pairs(gradients, parameters):

@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from helpers.backends import needs_fused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from sparse_seq_theano.optimizers import adam, average, clip_by_total_norm, make_averages, sgd, total_norm
+from sparse_seq_theano import optimizers
+from sparse_seq_theano.optimizers import (
+    adam,
+    average,
+    clip_by_total_norm,
+    make_averages,
+    sgd,
+    squared_norms,
+    total_norm,
+)
 
 CHEAP = theano.Mode(linker="py", optimizer=None)
 
@@ -120,6 +130,38 @@ def test_optimizers_learn_and_name_their_state(optimizer, options, state):
     shared = theano.shared(np.float64(0.1))
     for variable, value in sgd([T.fvector(), T.fmatrix()], parameters, shared, 0.1, 0.9).items():
         assert value.type == variable.type and variable.dtype == "float32"
+
+
+def take_steps():
+    """Take steps of Adam, of which the third changes nothing; return the squared norms and the states after each."""
+    random, finite = np.random.RandomState(2), T.bscalar()
+    parameters = [theano.shared(random.randn(*shape).astype("float32"), name)
+                  for name, shape in (("encoder.W", (3, 4)), ("decoder.b", (5,)))]
+    gradients = [parameter.type() for parameter in parameters]
+    updates = adam(gradients, parameters, 0.1, 0.01, finite)
+    step = theano.function(gradients + [finite], squared_norms(gradients), updates=updates, mode=CHEAP)
+    norms, states = [], []
+    for wanted in (1, 1, 0):
+        norms += step(*([random.randn(*p.get_value().shape).astype("float32") for p in parameters] + [wanted]))
+        states.append([(variable.name, variable.get_value().copy()) for variable in updates])
+    return norms, states
+
+
+@needs_fused
+def test_one_operation_for_all_parameters_takes_the_same_steps(monkeypatch):
+    """The operations of a GPU, by their counterparts on the CPU."""
+    norms, states = take_steps()
+    monkeypatch.setattr(optimizers, "on_gpu", lambda: True)
+    found_norms, found_states = take_steps()
+    np.testing.assert_allclose(found_norms, norms, rtol=1e-6)
+    for found, expected in zip(found_states, states):
+        assert [name for name, _ in found if name.startswith("adam.")] == [
+            name for name, _ in expected if name.startswith("adam.")]
+        expected = dict(expected)
+        for name, array in found:
+            np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-6, err_msg=name)
+    for (_, before), (name, after) in zip(found_states[1], found_states[2]):
+        np.testing.assert_array_equal(after, before, err_msg=name)
 
 
 def test_momentum_with_weight_decay(float64):

@@ -15,7 +15,7 @@ import theano
 import theano.tensor as T
 
 from sparse_seq_theano.awd_lstm import AWDLanguageModel
-from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd
+from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd, squared_norms
 
 from ..checkpoints import check_shapes, load_checkpoint
 from ..config import Setting, non_negative_integer
@@ -163,7 +163,7 @@ class AWDTask(NetworkTask):
         updates = sgd(clipped, parameters, learning_rate, self.settings.wdecay, self.settings.momentum)
         self._keep_optimiser_state(updates)
         updates.update(zip(self._carried.values(), final_state))
-        diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
+        diagnostics = stacked([loss] + squared_norms(gradients))
         return [norm, diagnostics], guarded_updates(updates, loss, norm)
 
     def _make_step(self, profile=False):

@@ -4,14 +4,13 @@ import time
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.ops.finite_guard import guarded_updates
+from theano_rnn.ops.finite_guard import guarded, is_finite
 from theano_rnn.step_function import stacked, step_function
 
 import numpy as np
 import theano
-import theano.tensor as T
 
-from sparse_seq_theano.optimizers import adam, sgd, total_norm
+from sparse_seq_theano.optimizers import adam, sgd, squared_norms, total_norm
 from sparse_seq_theano.tagger import Tagger
 
 from ..checkpoints import check_rows, load_checkpoint
@@ -83,15 +82,16 @@ class TaggingTask(NetworkTask):
         parameters = list(self.network.parameters().values())
         gradients = theano.grad(loss, parameters)
         rate, decay = self.settings.lr, self.settings.l2
-        if self.settings.optimizer == "adam":
-            updates = adam(gradients, parameters, rate, decay)
-        else:
-            updates = sgd(gradients, parameters, rate, decay, self.settings.momentum)
-        self._keep_optimiser_state(updates)
         norm = total_norm(gradients)
-        diagnostics = stacked([loss] + [T.sum(gradient ** 2) for gradient in gradients])
+        finite = is_finite(loss, norm)
+        if self.settings.optimizer == "adam":
+            updates = adam(gradients, parameters, rate, decay, finite)
+        else:
+            updates = guarded(sgd(gradients, parameters, rate, decay, self.settings.momentum), finite)
+        self._keep_optimiser_state(updates)
+        diagnostics = stacked([loss] + squared_norms(gradients))
         return step_function([self.network.tokens, self.network.tags, self.network.mask], [loss, norm, diagnostics],
-                             guarded_updates(updates, loss, norm), profile=profile)
+                             updates, profile=profile)
 
     def _make_evaluation(self):
         return theano.function([self.network.tokens, self.network.tags, self.network.mask], self.network.evaluation())

@@ -22,12 +22,15 @@ References
 
 from collections import namedtuple
 
+import theano.tensor as T
+
 from ..backend import use_fused
+from ..expressions import number_like
 from .fused import fused_norms, fused_updates
 from .reference import BETA_1, BETA_2, log_alpha, log_uniform_kl, normal_kl, reference_norms, reference_updates
 
-__all__ = ["BETA_1", "BETA_2", "AdamState", "Group", "adam_updates", "log_alpha", "log_uniform_kl", "normal_kl",
-           "objective_norms"]
+__all__ = ["BETA_1", "BETA_2", "AdamState", "Group", "adam_updates", "corrected_learning_rate", "log_alpha",
+           "log_uniform_kl", "normal_kl", "objective_norms"]
 
 #: Parameters that are processed together: mean and log sigma of a random variable with its prior (``"normal"`` or
 #: ``"log_uniform"``), or one deterministic parameter with prior None. `parameters` is a list.
@@ -86,6 +89,35 @@ def adam_updates(groups, gradients, state, kl_weight, factor, step_size, finite,
     """
     updates = fused_updates if _use_fused(backend, groups) else reference_updates
     return updates(groups, gradients, state, kl_weight, factor, step_size, finite, log_sigma_rate)
+
+
+def corrected_learning_rate(learning_rate, number):
+    r"""Return the step size of `adam_updates`: the learning rate, corrected for moments that start at zero.
+
+    It is :math:`\eta \sqrt{1 - 0.999^t} / (1 - 0.9^t)`.
+
+    Parameters
+    ----------
+    learning_rate : float or symbolic scalar
+        :math:`\eta`.
+    number : symbolic scalar
+        Number t of the step, from 1.
+
+    Returns
+    -------
+    symbolic scalar
+        In the precision of `number`.
+
+    Examples
+    --------
+    >>> import theano.tensor as T
+    >>> from theano_rnn.ops.variational_adam import corrected_learning_rate
+    >>> number = T.dscalar()
+    >>> round(float(corrected_learning_rate(0.1, number).eval({number: 1.})), 5)
+    0.03162
+    """
+    return number_like(learning_rate, number) * T.sqrt(1 - number_like(BETA_2, number) ** number) \
+        / (1 - number_like(BETA_1, number) ** number)
 
 
 def _use_fused(backend, groups):
