@@ -33,6 +33,22 @@ def begin(libraries):
         ctypes.CDLL(library)
     from theano_rnn.runtime import configuration
     configuration.configure()
+    import theano
+    if theano.config.device.startswith("opencl"):
+        _spell_for_opencl()
+
+
+def _spell_for_opencl():
+    """Theano writes C that CUDA takes and OpenCL refuses: nan("") where that takes a number, floats as conditions."""
+    from theano import scalar
+    for operation, theirs, ours in ((scalar.Maximum, 'nan("")', "NAN"), (scalar.Minimum, 'nan("")', "NAN"),
+                                    (scalar.Switch, " ? ", " != 0 ? ")):
+        def c_code(self, *arguments, before=operation.c_code, theirs=theirs, ours=ours):
+            return before(self, *arguments).replace(theirs, ours)
+
+        def c_code_cache_version(self, before=operation.c_code_cache_version):
+            return before(self) + ("opencl",)       # not the compiled modules of other devices
+        operation.c_code, operation.c_code_cache_version = c_code, c_code_cache_version
 
 
 def run_script(name, arguments, device, flags="", **environment):

@@ -79,7 +79,7 @@ def test_every_kernel_compiles_and_the_step_stays_on_the_gpu(network, gpu, stand
                     STANDIN_PTXAS=PTXAS, STANDIN_FOLDER=kernels, STANDIN_LAUNCHES=str(launches))
     assert not glob.glob(os.path.join(kernels, "*.failed"))
     assert len(glob.glob(os.path.join(kernels, "sm_%s_*.ok" % capability))) > 100
-    assert seen["on_host"] == seen["row_by_row"] == seen["atomic"] == seen["double"] == []
+    assert seen["on_host"] == seen["row_by_row"] == seen["atomic"] == seen["double"] == seen["uncached"] == []
     assert seen["recurrence"] == ["GpuLSTMRecurrence", "GpuLSTMRecurrenceGradient"]
     # The host knows the lengths of arrays on the GPU, and kernels may need them.
     brought = set(name.rstrip("0123456789 ") for name in seen["to_gpu"]) - {"lengths"}

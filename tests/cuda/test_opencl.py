@@ -8,6 +8,7 @@ from theano_rnn.runtime.configuration import EXCLUDED
 
 import numpy as np
 import pytest
+from helpers import prepared_corpora, running
 from run_scripts import compile_library, run_script, train
 from train import NETWORKS
 
@@ -72,6 +73,20 @@ def test_another_process_continues_with_the_same_bits(trained, plain_names, tmp_
         assert sorted(found) == sorted(expected)
         for name in found:
             assert found[name].tobytes() == expected[name].tobytes(), name
+
+
+def test_main_resumes_a_killed_run_and_ends_with_the_same_bits(plain_names, tmp_path):
+    data, whole, killed = [str(tmp_path / name) for name in ("data", "whole", "killed")]
+    prepared_corpora.prepare("Word_PTB", data)
+    settings = dict(NETWORKS["Word_PTB"][1], checkpoint_minutes=1e-6)
+    config = settings.pop("config")
+
+    def run(*arguments, **environment):
+        run_script("experiment.py", ("Word_PTB", ":".join(plain_names)) + arguments, "opencl0:0", FLAGS, **environment)
+    run(config, "--data-dir", data, "--out", whole, "--epochs", "2", *running.set_arguments(**settings), COPY_TO=killed)
+    assert running.position(os.path.join(killed, "last.npz")) == (2, 2)
+    run(config, "--out", killed, "--resume")
+    running.assert_same_end(killed, whole)
 
 
 def test_the_recurrence_and_its_gradient_are_those_of_the_cpu(plain_names, tmp_path):

@@ -54,11 +54,12 @@ def seen_in(function):
         ``to_gpu``, the names of the variables copied to the GPU; ``from_gpu``, the types of the fetched results;
         ``on_host``, operations on the host; ``row_by_row``, operations that launch a kernel for each row;
         ``atomic``, operations that add with atomics, in an undetermined order;
-        ``double``, operations with a result in double precision; ``recurrence`` and ``adam``, the operations of these
+        ``double``, operations with a result in double precision; ``uncached``, sums that every process compiles;
+        ``recurrence`` and ``adam``, the operations of these
         names. All lists are sorted, inner functions of scans included.
     """
     seen = dict((kind, set()) for kind in (
-        "to_gpu", "on_host", "row_by_row", "atomic", "double", "recurrence", "adam"))
+        "to_gpu", "on_host", "row_by_row", "atomic", "double", "uncached", "recurrence", "adam"))
     from_gpu = []
     for node in _nodes(function.maker.fgraph):
         name = type(node.op).__name__
@@ -72,6 +73,8 @@ def seen_in(function):
             seen["row_by_row"].add(_describe(node))
         elif name == "GpuAdvancedIncSubtensor1_dev20":
             seen["atomic"].add(_describe(node))
+        if name == "GpuCAReduceCuda" and not node.op.c_code_cache_version_apply(node):
+            seen["uncached"].add(_describe(node))
         if name == "Scan" or "Recurrence" in name:
             seen["recurrence"].add(name)
         if name == "GpuVariationalAdam":
@@ -124,19 +127,6 @@ def _describe(node):
     return "%s -> %s" % (name, ", ".join(str(output.type) for output in node.outputs))
 
 
-def _spell_for_opencl():
-    """Theano writes C that CUDA takes and OpenCL refuses: nan("") where that takes a number, floats as conditions."""
-    from theano import scalar
-    for operation, theirs, ours in ((scalar.Maximum, 'nan("")', "NAN"), (scalar.Minimum, 'nan("")', "NAN"),
-                                    (scalar.Switch, " ? ", " != 0 ? ")):
-        def c_code(self, *arguments, before=operation.c_code, theirs=theirs, ours=ours):
-            return before(self, *arguments).replace(theirs, ours)
-
-        def c_code_cache_version(self, before=operation.c_code_cache_version):
-            return before(self) + ("opencl",)       # not the compiled modules of other devices
-        operation.c_code, operation.c_code_cache_version = c_code, c_code_cache_version
-
-
 def train(task, steps):
     """Train for a number of minibatches from the beginning of an epoch, and return the losses."""
     endless = itertools.chain.from_iterable(task.minibatches(epoch) for epoch in itertools.count(1))
@@ -151,9 +141,6 @@ def copied_state(task):
 def main(network, folder, steps="0", *standins):
     """Run the command line."""
     begin(standins)
-    import theano
-    if theano.config.device.startswith("opencl"):
-        _spell_for_opencl()
     task = make_task(network)
     function = task.compile()
     seen = seen_in(function)
