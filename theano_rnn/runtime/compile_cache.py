@@ -56,6 +56,7 @@ def keep_compiled_modules():
     operation whose C code is in a file (`DimShuffle`) is the hash of a string, which differs from process to process.
     The version of a sum on a GPU has the number 0 as an element, which makes it count as unversioned, too.
     """
+    import theano.sandbox.rng_mrg  # noqa: F401  (which is imported later otherwise, and has such an operation)
     from theano.gof import COp, Op
     classes = [Op]
     while classes:

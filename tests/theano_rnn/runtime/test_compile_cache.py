@@ -11,9 +11,11 @@ from theano_rnn.runtime.flags import flag
 
 import pytest
 import theano
+import theano.tensor as T
 from helpers import compile_cache, running
 from helpers.compile_cache import ODD
 from theano.gof import cmodule
+from theano.sandbox.rng_mrg import DotModulo
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="needs a C++ compiler")
 
@@ -141,6 +143,13 @@ def test_a_kill_while_the_headers_are_compiled_leaves_nothing_behind(without_hea
     left = sorted(os.listdir(headers))
     assert left == [left[0], left[0] + ".gch"] and not left[0].startswith("building")
     assert not os.path.exists(old)
+
+
+def test_the_operation_of_the_random_streams_has_a_version():
+    """Otherwise every process would compile it again."""
+    inputs = [T.lmatrix(), T.ivector(), T.iscalar()] * 2
+    graph = theano.gof.FunctionGraph(inputs, [DotModulo()(*inputs)], clone=True)
+    assert theano.gof.CLinker().accept(graph).cmodule_key()[0]
 
 
 def test_a_killed_process_leaves_no_lock(home):
