@@ -78,7 +78,8 @@ def test_another_process_continues_with_the_same_bits(trained, plain_names, tmp_
 def test_main_resumes_a_killed_run_and_ends_with_the_same_bits(plain_names, tmp_path):
     data, whole, killed = [str(tmp_path / name) for name in ("data", "whole", "killed")]
     prepared_corpora.prepare("Word_PTB", data)
-    settings = dict(NETWORKS["Word_PTB"][1], checkpoint_minutes=1e-6)
+    # Few minibatches, which are long: PoCL takes its time for launches of kernels.
+    settings = dict(NETWORKS["Word_PTB"][1], length=20, streams=10, checkpoint_minutes=1e-6, evaluate_every=2)
     config = settings.pop("config")
 
     def run(*arguments, **environment):
