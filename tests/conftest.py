@@ -34,12 +34,14 @@ _configure()
 def pytest_collection_modifyitems(items):
     """Tell ``pytest -n 2 --dist loadgroup`` which tests one process must run, because they share compiled functions.
 
-    Each file is a group. The files that use the fixture `finished`, which trains the tiny runs, are one group.
+    Each file is a group. The files that use the fixture `finished`, which trains the tiny runs, are one group. Each
+    example is one: groups of few tests come last, and three long tests in one process would keep the others waiting.
     """
     sharing = {item.location[0] for item in items if "finished" in getattr(item, "fixturenames", ())}
     for item in items:
         file_name = item.location[0]
-        item.add_marker(pytest.mark.xdist_group("finished runs" if file_name in sharing else file_name))
+        group = item.nodeid if file_name.startswith("tests/examples/") else file_name
+        item.add_marker(pytest.mark.xdist_group("finished runs" if file_name in sharing else group))
 
 
 def pytest_addoption(parser):
