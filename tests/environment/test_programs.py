@@ -199,21 +199,13 @@ def test_scan_gradient_agrees_with_finite_differences(self_test):
         assert abs(gradient[index] - difference) < 1e-9
 
 
-@pytest.fixture
-def in_python():
-    """Functions of Theano are not compiled: `setup_env.sh` ran the self-test with the compiler."""
-    import theano
-    with theano.configparser.change_flags(linker="py", optimizer="fast_compile"):
-        yield
-
-
-def test_self_test_reports_the_versions(self_test, in_python):
+def test_self_test_reports_the_versions(self_test):
     import theano
     line = self_test.self_test()
     assert line.startswith("Theano %s, Lasagne " % theano.__version__) and "; BLAS: " in line and "\n" not in line
 
 
-def test_self_test_reports_a_wrong_result(self_test, in_python, monkeypatch):
+def test_self_test_reports_a_wrong_result(self_test, monkeypatch):
     monkeypatch.setattr(self_test, "scan_gradient", lambda values: np.ones_like(values))
     with pytest.raises(RuntimeError, match="^self-test failed: the gradient of theano.scan differs from NumPy$"):
         self_test.self_test()
