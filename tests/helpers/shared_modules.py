@@ -1,8 +1,9 @@
 """Libraries of Theano's modules that the processes of pytest-xdist share: each has a compile cache of its own."""
 
-import hashlib
 import os
 import shutil
+
+from theano_rnn.runtime.parallel_compilation import module_identity, module_paths
 
 __all__ = ["share_modules"]
 
@@ -21,10 +22,13 @@ def share_modules(folder):
     os.makedirs(folder, exist_ok=True)
 
     def compile_or_copy(command, **options):
-        if "-shared" not in command:
+        paths = module_paths(command)
+        if paths is None:
             return compile_module(command, **options)
-        library, source = command[command.index("-o") + 1:command.index("-o") + 3]
-        stored = os.path.join(folder, _identity(command, source, theano.config.compiledir))
+        source, library = paths
+        # The options name files in the cache of the process.
+        name = module_identity([part.replace(theano.config.compiledir, "") for part in command], source)
+        stored = os.path.join(folder, name)
         if os.path.exists(stored):
             shutil.copy(stored, library)
             return b"", b"", 0
@@ -35,10 +39,3 @@ def share_modules(folder):
             os.rename(temporary, stored)
         return output
     cmodule.output_subprocess_Popen = compile_or_copy
-
-
-def _identity(command, source, cache):
-    """Return what a module has in common with one of another process: its source code, and options without folders."""
-    options = [part.replace(cache, "") for part in command if not part.startswith(os.path.dirname(source))]
-    with open(source, "rb") as stream:
-        return hashlib.sha1("\n".join(options).encode("utf-8", "surrogateescape") + stream.read()).hexdigest()

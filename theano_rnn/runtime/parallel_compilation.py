@@ -17,7 +17,7 @@ import subprocess
 from theano_rnn.errors import ReportedError
 from theano_rnn.folder_lock import folder_lock
 
-__all__ = ["compile_in_parallel"]
+__all__ = ["compile_in_parallel", "module_identity", "module_paths"]
 
 #: In Theano's cache: where modules are compiled, and the lock of the process that does so.
 FOLDER, LOCK_FILE = "ahead", "ahead.lock"
@@ -51,7 +51,7 @@ def compile_in_parallel(processes):
 
     def run_or_wait(command, **options):
         compilers = _Compilers.of_function[-1] if _Compilers.of_function else None
-        if compilers is None or not _paths(command):
+        if compilers is None or not module_paths(command):
             return run(command, **options)
         return compilers.result(command) or run(command, **options)
     VM_Linker.make_all, cmodule.output_subprocess_Popen = make_all_ahead, run_or_wait
@@ -99,8 +99,8 @@ class _Compilers(object):
         -------
         tuple of (bytes, bytes, int), or None if the command must be run
         """
-        source, library = _paths(command)
-        name = _identity(command, source)
+        source, library = module_paths(command)
+        name = module_identity(command, source)
         if self._recording:
             self._start(name, command, library)
             raise _Started
@@ -170,7 +170,7 @@ def _compile(node, folder):
         linker.compile_cmodule(folder)
 
 
-def _paths(command):
+def module_paths(command):
     """Return the paths of source and library in a command that compiles a module; None for another command."""
     if "-shared" not in command or "-o" not in command:
         return None
@@ -178,10 +178,10 @@ def _paths(command):
     return command[position + 2], command[position + 1]
 
 
-def _identity(command, source):
+def module_identity(command, source):
     """Return what two commands have in common that compile the same module in different folders: str."""
     with io.open(source, "rb") as f:
         text = f.read()
-    paths = _paths(command)
+    paths = module_paths(command)
     flags = [part for part in command if part not in paths]
     return hashlib.sha1("\n".join(flags).encode("utf-8", "surrogateescape") + text).hexdigest()
