@@ -168,37 +168,30 @@ def _raise_storage_problem(record):
     return True
 
 
-def use_precompiled_headers(compiler_flags):
+def use_precompiled_headers():
     """Let g++ read the headers of all modules from one precompiled file, which the first compilation creates.
 
     The headers are most of the text that g++ reads. ``benchmarks/README.md`` has the time that this saves with an
     empty cache. The file is in the folder ``headers`` of Theano's cache and takes 50 MB. Its name contains a hash of
-    all that it depends on.
-
-    Parameters
-    ----------
-    compiler_flags : str
-        The flags that `configure` sets. If ``gcc.cxxflags`` differs, the user chose it, and nothing is done.
+    all that it depends on. If g++ cannot precompile it, for example with invalid flags of the user, modules are
+    compiled without it.
     """
-    import numpy
     import theano
     from theano.gof import cmodule
-    if theano.config.gcc.cxxflags != compiler_flags or not theano.config.cxx:
+    if not theano.config.cxx:
         return
-    compiler = cmodule.GCC_compiler
-    flags = compiler.compile_args()
-    versions = [theano.__version__, numpy.__version__, platform.python_version(), cmodule.gcc_version_str]
-    digest = hashlib.sha1("\n".join(flags + versions + [HEADERS]).encode("utf-8", "surrogateescape")).hexdigest()
-    header = _PrecompiledHeader(
-        os.path.join(theano.config.compiledir, "headers", digest[:16] + ".hpp"),
-        [theano.config.cxx, "-g"] + flags + ["-I" + folder for folder in cmodule.std_include_dirs()])
+    compiler, headers = cmodule.GCC_compiler, {}
     compile_module = compiler.compile_str
 
     def compile_str(module_name, src_code, location=None, include_dirs=None, lib_dirs=None, libs=None, preargs=None,
                     *args, **kwargs):
+        # gcc.cxxflags may change, and g++ 12 can crash if a header was precompiled with another level of optimisation.
+        flags = tuple(compiler.compile_args())
+        if flags not in headers:
+            headers[flags] = _PrecompiledHeader.for_flags(list(flags))
         # Not part of gcc.cxxflags: Theano splits these at spaces, which the path may contain.
         return compile_module(module_name, src_code, location, include_dirs, lib_dirs, libs,
-                              header.flags() + list(preargs or ()), *args, **kwargs)
+                              headers[flags].options() + list(preargs or ()), *args, **kwargs)
     compiler.compile_str = staticmethod(compile_str)
 
 
@@ -218,8 +211,20 @@ class _PrecompiledHeader(object):
     def __init__(self, path, command):
         self.path, self.command, self.failed = path, command, False
 
-    def flags(self):
-        """Return the flags with which a module uses the header: none if g++ cannot precompile it."""
+    @classmethod
+    def for_flags(cls, flags):
+        """Return the header of modules that are compiled with some flags (list of str)."""
+        import numpy
+        import theano
+        from theano.gof import cmodule
+        versions = [theano.__version__, numpy.__version__, platform.python_version(), cmodule.gcc_version_str]
+        digest = hashlib.sha1("\n".join(flags + versions + [HEADERS]).encode("utf-8", "surrogateescape")).hexdigest()
+        return cls(os.path.join(theano.config.compiledir, "headers", digest[:16] + ".hpp"),
+                   # As in Theano's commands, -O3 precedes the flags: they need not contain a level of optimisation.
+                   [theano.config.cxx, "-g", "-O3"] + flags + ["-I" + folder for folder in cmodule.std_include_dirs()])
+
+    def options(self):
+        """Return the options with which a module uses the header: none if g++ cannot precompile it."""
         if not os.path.exists(self.path) and not self.failed:
             with lock_ctx():
                 self.failed = not os.path.exists(self.path) and not self._compile()

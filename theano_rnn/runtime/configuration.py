@@ -23,7 +23,8 @@ from .compiler import refuse_missing_compiler, warn_of_missing_compiler
 from .flags import flags_of_user, settings_in_theanorc
 from .parallel_compilation import compile_in_parallel
 
-__all__ = ["configure", "ensure_configured", "resolve_device", "EXCLUDED", "can_link_openblas", "openblas_coretype"]
+__all__ = ["configure", "ensure_configured", "resolve_device", "COMPILER_FLAGS", "EXCLUDED", "can_link_openblas",
+           "openblas_coretype"]
 
 # Vectorised exp, log and tanh for the elementwise code (8 times faster with AVX-512). With __FAST_MATH__ defined, the
 # headers of glibc declare their vector variants. -ffast-math itself would also let the compiler assume that there is
@@ -214,7 +215,7 @@ def _prepare_theano():
     compile_cache.keep_compiled_modules()
     compile_cache.protect_from_other_processes()
     compile_cache.report_full_disk()
-    compile_cache.use_precompiled_headers(COMPILER_FLAGS)
+    compile_cache.use_precompiled_headers()
     compile_in_parallel(_threads())
 
 

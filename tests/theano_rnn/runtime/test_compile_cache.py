@@ -113,6 +113,15 @@ def test_without_the_headers_everything_compiles(without_headers):
     assert os.listdir(os.path.join(compiledir(without_headers), "headers")) == []
 
 
+def test_the_headers_are_compiled_with_the_flags_of_the_module(without_headers):
+    """g++ 12 can crash if headers were precompiled with another level of optimisation."""
+    change = "theano.config.gcc.cxxflags = '-march=native'\n"      # then Theano's -O3 applies
+    lines = python(OTHER_OPERATION + change + GATHER, HOME=without_headers)
+    assert lines == ["[[1.]]", "[[[2.0], [1.0]]]"]
+    assert len([name for name in os.listdir(os.path.join(compiledir(without_headers), "headers"))
+                if name.endswith(".gch")]) == 2
+
+
 HANGING_COMPILER = """#!/bin/sh
 for argument; do
     case $before in -o) output=$argument ;; esac
