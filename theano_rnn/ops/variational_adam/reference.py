@@ -40,6 +40,23 @@ def log_alpha(mean, log_sigma):
     return 2 * log_sigma - log(mean ** 2)
 
 
+def log_uniform_kl_in_numpy(mean, log_sigma):
+    """`log_uniform_kl` of NumPy arrays."""
+    with np.errstate(divide="ignore"):
+        value = np.clip(log_alpha(np.asarray(mean), log_sigma), -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
+    return 0.5 * np.log1p(np.exp(-value)) - 0.03 - 0.64 / (1 + np.exp(-1.5 * (value + 1.3)))
+
+
+def log_uniform_kl_slope_in_numpy(mean, log_sigma):
+    """Derivative of `log_uniform_kl` with respect to log alpha, of NumPy arrays; zero where log alpha is clipped."""
+    with np.errstate(divide="ignore"):
+        value = log_alpha(np.asarray(mean), log_sigma)
+    inside = np.abs(value) <= LOG_ALPHA_RANGE
+    value = np.clip(value, -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
+    sigmoid = 1 / (1 + np.exp(-1.5 * (value + 1.3)))
+    return inside * (-0.5 / (1 + np.exp(value)) - 0.96 * sigmoid * (1 - sigmoid))
+
+
 class _LogUniformKL(scalar.BinaryScalarOp):
     """KL(N(mu, sigma^2) || log-uniform) of one weight: the approximation of [1]_, equation 14.
 
@@ -47,10 +64,9 @@ class _LogUniformKL(scalar.BinaryScalarOp):
     mu = 0, the gradient is zero instead of 0 * infinity. Each weight needs only two exponentials and one logarithm.
     """
 
-    def impl(self, mean, log_sigma):
-        with np.errstate(divide="ignore"):
-            value = np.clip(log_alpha(np.asarray(mean), log_sigma), -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
-        return 0.5 * np.log1p(np.exp(-value)) - 0.03 - 0.64 / (1 + np.exp(-1.5 * (value + 1.3)))
+    # Without a C++ compiler, Theano looks up this function of whole arrays, as it does with those of NumPy and SciPy.
+    nfunc_spec = (__name__ + ".log_uniform_kl_in_numpy", 2, 1)
+    impl = staticmethod(log_uniform_kl_in_numpy)
 
     def grad(self, inputs, output_gradients):
         mean, log_sigma = inputs
@@ -72,13 +88,8 @@ class _LogUniformKL(scalar.BinaryScalarOp):
 class _LogUniformKLSlope(scalar.BinaryScalarOp):
     """Derivative of `_LogUniformKL` with respect to log alpha; zero where log alpha is clipped."""
 
-    def impl(self, mean, log_sigma):
-        with np.errstate(divide="ignore"):
-            value = log_alpha(np.asarray(mean), log_sigma)
-        inside = np.abs(value) <= LOG_ALPHA_RANGE
-        value = np.clip(value, -LOG_ALPHA_RANGE, LOG_ALPHA_RANGE)
-        sigmoid = 1 / (1 + np.exp(-1.5 * (value + 1.3)))
-        return inside * (-0.5 / (1 + np.exp(value)) - 0.96 * sigmoid * (1 - sigmoid))
+    nfunc_spec = (__name__ + ".log_uniform_kl_slope_in_numpy", 2, 1)
+    impl = staticmethod(log_uniform_kl_slope_in_numpy)
 
     def c_code(self, node, name, inputs, outputs, sub):
         return """{
