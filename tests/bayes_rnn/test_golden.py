@@ -11,6 +11,7 @@ import os
 import numpy as np
 import pytest
 import theano
+from helpers.backends import UNOPTIMISED
 
 from bayes_rnn.config import parse_config
 from bayes_rnn.models import LanguageModel, TextClassifier
@@ -20,7 +21,7 @@ GATES = ("ingate", "forgetgate", "cell", "outgate")
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 #: A network for each gate nonlinearity, with all group variables; one of them has a mask, the other a carried state.
 FUSED = ("classification_LLLLLL_4", "lm_word_LLLL")
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("flags_of_the_project")]
 
 
 def pytest_generate_tests(metafunc):
@@ -88,7 +89,7 @@ def test_golden(path, float64, request):
         network.inputs + [network.targets],
         [network.data_loss(), network.data_loss(deterministic=True), loss, network.prediction(deterministic=True),
          network.prediction(pruned=True)] + [kl[name] / 100. for name in kl] + sum(states, []) + gradients,
-        mode="FAST_COMPILE", on_unused_input="ignore")
+        mode=UNOPTIMISED, on_unused_input="ignore")
     values = iter(function(*(inputs + [golden["target"]])))
 
     np.testing.assert_allclose(next(values), golden["data_loss"], **TOLERANCE)

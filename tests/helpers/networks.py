@@ -8,6 +8,8 @@ import numpy as np
 import theano
 import theano.tensor as T
 
+from .backends import UNOPTIMISED
+
 __all__ = ["Ones", "compiled", "floatx", "randomise", "token_input"]
 
 
@@ -26,7 +28,7 @@ def token_input():
 def compiled(inputs, outputs, **options):
     """Compile a function with Python code only, because these tests check results and not speed."""
     options.setdefault("on_unused_input", "ignore")
-    return theano.function(inputs, outputs, mode="FAST_COMPILE", **options)
+    return theano.function(inputs, outputs, mode=UNOPTIMISED, **options)
 
 
 def randomise(network, seed=0, low=-1., high=1., log_sigma=None):

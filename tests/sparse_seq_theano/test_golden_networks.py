@@ -22,7 +22,7 @@ from sparse_seq_theano.layers import SparseLSTMLayer
 from sparse_seq_theano.tagger import Tagger
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
-pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("flags_of_the_project", "float64")]
 #: An LSTM with several components and an initial state, a training step with everything sparse, a masked bidirectional
 #: network.
 FUSED = ("sparse_lstm_blocks", "awd_lstm_sparse_all", "pos_tagger_two_layers")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import HAVE_FUSED, OPTIMISED, assert_close, both, needs_fused
+from helpers.backends import HAVE_FUSED, OPTIMISED, UNOPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ def loss_function(dtype, with_bias, backend):
         nll, most_probable = softmax_cross_entropy(*arguments, backend=backend)
         gradients = T.grad(None, [arguments[0]] + arguments[2:], known_grads={nll: g})
         COMPILED[key] = theano.function(arguments + [g], [nll, most_probable] + gradients,
-                                        mode="FAST_COMPILE" if backend == "reference" else OPTIMISED)
+                                        mode=UNOPTIMISED if backend == "reference" else OPTIMISED)
     return COMPILED[key]
 
 
@@ -221,7 +221,7 @@ def test_loss_and_accuracy_of_the_language_model_are_one_operation():
     assert not any(isinstance(node.op, T.MaxAndArgmax) for node in nodes)
     tokens, targets = np.random.RandomState(0).randint(20, size=(2, 3, 5)).astype("int32")
     loss, right, d_bias = function(*([tokens] + network.initial_state(3) + [targets]))
-    log_p = theano.function(network.inputs, network.log_probabilities(outputs), mode="FAST_COMPILE",
+    log_p = theano.function(network.inputs, network.log_probabilities(outputs), mode=UNOPTIMISED,
                             on_unused_input="ignore")(*([tokens] + network.initial_state(3)))
     assert abs(loss + log_p[np.arange(15), targets.ravel()].mean()) < 1e-5
     assert right == (log_p.argmax(axis=1) == targets.ravel()).sum()
@@ -233,7 +233,7 @@ def test_loss_and_accuracy_of_the_language_model_are_one_operation():
 def test_a_target_that_is_no_column_is_named(bad):
     scores, targets, g = values("float32", False, 30, 45)
     x, y = T.fmatrix(), T.lvector()
-    function = theano.function([x, y], softmax_cross_entropy(x, y, backend="fused")[0], mode="FAST_COMPILE")
+    function = theano.function([x, y], softmax_cross_entropy(x, y, backend="fused")[0], mode=UNOPTIMISED)
     targets = targets.astype("int64")
     targets[12] = bad
     with pytest.raises(IndexError, match=r"target 12 must be in \[0, 45\), the columns of the scores, got %d" % bad):
@@ -257,7 +257,7 @@ def test_integers_of_any_type(backend, dtype):
     scores, targets, g = values("float64", False, 5, 9)
     x, y = T.dmatrix(), T.vector(dtype=dtype)
     nll, _ = softmax_cross_entropy(x, y, backend=backend)
-    function = theano.function([x, y], nll, mode="FAST_COMPILE")
+    function = theano.function([x, y], nll, mode=UNOPTIMISED)
     expected = loss_function("float64", False, "reference")(scores, targets, g)[0]
     np.testing.assert_allclose(function(scores, targets.astype(dtype)), expected, rtol=1e-12)
 

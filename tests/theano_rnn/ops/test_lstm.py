@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import OPTIMISED, assert_close, both, needs_fused
+from helpers.backends import OPTIMISED, UNOPTIMISED, assert_close, both, needs_fused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +99,7 @@ class compiled_as(object):
 def build(v, backend, connected=(True, True), **options):
     """Return a function of the arguments and the gradients of hid and cell: hid, cell, gradients of the arguments."""
     # In C, the scan takes most of a minute to compile; in Python, a second.
-    with compiled_as("FAST_COMPILE" if backend == "reference" else OPTIMISED):
+    with compiled_as(UNOPTIMISED if backend == "reference" else OPTIMISED):
         hid, cell = recurrence_of(v, backend=backend, **options)
         upstream = [T.TensorType(v["b"].dtype, (False,) * 3)() for _ in range(2)]
         known = OrderedDict((state, g) for state, g, there in zip((hid, cell), upstream, connected) if there)
@@ -225,7 +225,7 @@ def test_components_are_separate_recurrences(cases, backend):
 def test_one_matrix_in_a_list_is_the_matrix(cases, backend):
     case = cases["plain"]
     v = case.variables
-    with compiled_as("FAST_COMPILE"):
+    with compiled_as(UNOPTIMISED):
         lists = dict((name, [v[name]]) for name in PER_COMPONENT)
         hid, _ = lstm_recurrence(backend=backend, **dict(v, **dict(lists, **case.options)))
         f = theano.function(list(v.values()), hid)
@@ -419,7 +419,7 @@ def test_symbolic_shape_is_actual_shape(cases, name, units):
 def test_runs_in_every_mode(cases):
     case = cases["plain"]
     hid, _ = lstm_recurrence(backend="fused", **dict(case.variables, **case.options))
-    f = theano.function(list(case.variables.values()), hid, mode="FAST_COMPILE")
+    f = theano.function(list(case.variables.values()), hid, mode=UNOPTIMISED)
     arrays, upstream = values(case.variables, 3, 4, 5, 0)
     np.testing.assert_array_equal(f(*arrays), case("fused", arrays + upstream)["hid"])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from helpers.backends import OPTIMISED, needs_fused
+from helpers.backends import OPTIMISED, UNOPTIMISED, needs_fused
 from helpers.networks import compiled
 from helpers.variational import reference_kl
 from hypothesis import HealthCheck, example, given, settings
@@ -42,7 +42,7 @@ class KLFunctions(object):
     """Functions of the KL divergence of vectors and its gradients: `python` (float64), `c64` and `c32` (C code)."""
 
     def __init__(self):
-        self.python = self.build("float64", "FAST_COMPILE")
+        self.python = self.build("float64", UNOPTIMISED)
         if theano.config.cxx:
             self.c64, self.c32 = self.build("float64", "FAST_RUN"), self.build("float32", "FAST_RUN")
 
