@@ -16,6 +16,8 @@ model_file           writes that file, on request with fewer bytes; needs NumPy 
 predictor            prediction with a compressed model or a model of the project; needs NumPy only
 predict              command line of prediction; needs NumPy only
 export_c             a compressed model as C code; needs NumPy only
+c_tables             tables of that code: matrices, characters, words
+c_compiler           the compiler of that code
 c_library            prediction with the compiled C code
 ===================  ==================================================================================
 

@@ -11,7 +11,8 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from .export_c import file_digest, identifier, is_built_here
+from .c_compiler import file_digest, is_built_here
+from .export_c import identifier
 
 __all__ = ["load_library", "is_built_here", "CompiledClassifier", "CompiledLanguageModel"]
 

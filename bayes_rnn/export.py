@@ -145,7 +145,8 @@ def main(argv=None):
 
 def _export_to_c(model, out, arguments):
     """Write the C code of a model, and compile it on request. Return the paths of the files."""
-    from .export_c import build, c_files, file_digest, identifier
+    from .c_compiler import build, file_digest
+    from .export_c import c_files, identifier
     name, paths = os.path.basename(out), [out + ".c", out + ".h"]
     for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(arguments.model))):
         with io.open(path, "w", encoding="ascii", newline="\n") as stream:

@@ -39,9 +39,9 @@ from theano_rnn.errors import ReportedError, reported_errors
 
 import numpy as np
 
+from bayes_rnn.c_compiler import compiler
 from bayes_rnn.export import main as export
 from bayes_rnn.export import save_model
-from bayes_rnn.export_c import compiler
 from bayes_rnn.predictor import ClassPredictor, find_model, load_model
 from benchmarks.command_line import add_peers_option, new_parser
 from benchmarks.generated_data import generated_tokens

@@ -24,9 +24,10 @@ from helpers.compressed_models import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bayes_rnn.c_compiler import build, file_digest
 from bayes_rnn.c_library import load_library
 from bayes_rnn.export import save_model
-from bayes_rnn.export_c import build, c_files, file_digest, identifier
+from bayes_rnn.export_c import c_files, identifier
 from bayes_rnn.predictor import load_model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
