@@ -67,7 +67,8 @@ def build(source):
 def is_built_here(library):
     """Return whether `build` created a library for this user.
 
-    A library is machine code. One that came with a model from elsewhere must not run because it lies beside the model.
+    A library is machine code: one that this user did not build is not loaded only because it is in the folder of a
+    model.
     """
     try:
         with open(_built_libraries()) as stream:

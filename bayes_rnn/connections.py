@@ -7,7 +7,8 @@ kept reads it (arXiv:1810.10927, section 3; arXiv:1812.05692, section 3):
 * An LSTM reads an input if its group variable z_in and a weight of W_in are kept, and its own hidden unit if a weight
   of W_hid is kept. A fully connected layer reads an input if one of its weights is kept.
 * Dropout, reshaping, slicing and concatenation pass units on if they leave the last axis as it is.
-* Every other layer counts as one that reads all units and whose units are all needed. So do the output layers.
+* Every other layer counts as one that reads all units and whose units are all needed. This also applies to
+  the output layers.
 
 A layer of your own whose unit k depends on unit k of its input only, and linearly, such as the mean over time, can say
 so by an attribute ``passes_units = True``.

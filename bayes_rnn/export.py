@@ -107,7 +107,7 @@ def _activated_bias(lstm, bias):
 
 
 def main(argv=None):
-    """Run the command line ``python -m bayes_rnn.export MODEL --to c``."""
+    """Run the command line ``python -m bayes_rnn.export MODEL --to {c,onnx,html,npz}``."""
     parser = ArgumentParser(prog="python -m bayes_rnn.export",
                             description="Export a compressed model. Needs NumPy only.")
     parser.add_argument("model", metavar="MODEL", help="compressed.npz of a run, or the name of a model of the project")

@@ -1,4 +1,4 @@
-"""Pruning of a trained network: keep masks, the compression report, the kept words, and pruning for good.
+"""Pruning of a trained network: keep masks, the compression report, the kept words, and permanent pruning.
 
 The networks are those of `bayes_rnn.models`, and any Lasagne network with layers of `bayes_rnn.layers`, given by its
 output layer or layers. Individual weights and whole units are pruned together. A unit is pruned if its group variable
@@ -264,7 +264,7 @@ _PARTS = {"W": "w", "z_voc": "z_voc", "W_in": "w_x", "W_hid": "w_h", "z_in": "z_
 
 
 def prune(network):
-    """Set all pruned weights and group variables of a network to zero, for good.
+    """Set all pruned weights and group variables of a network to zero permanently.
 
     The means of the pruned elements become exactly zero: as many weights are left as `compression_report` counts. The
     predictions stay those of the pruned network (``pruned=True``), and ``deterministic=True`` then has the same result.

@@ -66,7 +66,7 @@ def main():
         if epoch % 10 == 9:
             print("epoch %d: objective %.3f" % (epoch + 1, np.mean(losses)))
 
-    # Prune for good, and build the network of what is left.
+    # Prune permanently, and build the network of what is left.
     report = compression_report(network)
     print(report.text())
     print("kept words:", " ".join(word for word, _ in kept_words(network, VOCABULARY)))

@@ -54,8 +54,8 @@ def _on_one_line(message):
 def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
 
-    So do lack of memory, a full disk, a file system that cannot be written, and files that the user may not use,
-    wherever they are noticed: also in a library and in the compiler. Ctrl-C exits with status 130.
+    Lack of memory, a full disk, a read-only file system and missing permissions are reported in the same way, also if a
+    library or the compiler detects them. Ctrl-C exits with status 130.
 
     Examples
     --------

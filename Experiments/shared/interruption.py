@@ -1,4 +1,4 @@
-"""What must not end training by accident: Ctrl-C, SIGTERM, a closed terminal, standard output that nobody reads."""
+"""Interruptions during training: Ctrl-C, SIGTERM, a closed terminal, and standard output that cannot be written."""
 
 import contextlib
 import os
