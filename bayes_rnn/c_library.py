@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import re
 import threading
 
 from theano_rnn.errors import ReportedError
@@ -16,6 +17,8 @@ from .export_c import identifier
 
 __all__ = ["load_library", "is_built_here", "CompiledClassifier", "CompiledLanguageModel"]
 
+#: The libraries that are loaded: path and digest to functions.
+_LOADED = {}
 #: Number of texts from which more than one thread classifies them.
 _MANY = 256
 
@@ -44,7 +47,7 @@ def load_library(path, model):
     if not os.path.exists(library):
         raise ReportedError("compiled model not found: %s%s" % (library, how))
     try:
-        functions = ctypes.CDLL(library)
+        functions = _loaded(library)
         digest = getattr(functions, name + "_digest")
     except (OSError, AttributeError) as error:
         raise ReportedError("%s cannot be loaded (%s)%s" % (library, error, how)) from None
@@ -53,6 +56,16 @@ def load_library(path, model):
         raise ReportedError("%s was built from another model than %s%s" % (library, path, how))
     kind = CompiledClassifier if model.metadata["kind"] == "text" else CompiledLanguageModel
     return kind(functions, name, model)
+
+
+def _loaded(library):
+    """Return the functions of a library, which may have been compiled again since it was loaded."""
+    key = library, file_digest(library)
+    if key not in _LOADED:
+        folder, name = os.path.split(library)
+        # For a path that it knows, the loader returns the library that it has loaded.
+        _LOADED[key] = ctypes.CDLL(os.path.join(folder, *["."] * len(_LOADED) + [name]))
+    return _LOADED[key]
 
 
 class CompiledClassifier(object):
@@ -150,6 +163,6 @@ class CompiledLanguageModel(object):
 
 def _threads():
     """Return the number of threads: that of OMP_NUM_THREADS, which also limits NumPy, else the number of cores."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    limit = re.match(r"\d+", os.environ.get("OMP_NUM_THREADS", ""))         # "4", or "4,2" for nested loops
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(limit)) if limit.isdigit() else cores
+    return max(1, int(limit.group())) if limit else cores

@@ -186,7 +186,7 @@ def _padded(count):
 def _with_all_gates(arrays, hard):
     """Return the arrays of a network, in which gates with constant values are computed too: from their biases."""
     computed, constants = arrays["gate_is_computed"] != 0, arrays["gate_constants"].astype(float)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):            # constants of cells can be negative
         of_gates = (constants - 0.5) / 0.2 if hard else 2 * np.arctanh(2 * constants - 1)
         of_cells = np.arctanh(constants)
     is_cell = np.arange(len(computed)) // (len(computed) // 4) == 2

@@ -20,10 +20,10 @@ or a web page, which also needs the package jinja2::
     python -m bayes_rnn.export compressed.npz --to html          # writes compressed.html
 """
 
-import io
 import os
+import re
 
-from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors, storage_problem
 from theano_rnn.npz_store import write_atomically
 from theano_rnn.tokens import OUTSIDE_WORD
 
@@ -139,7 +139,14 @@ def main(argv=None):
         arguments.model = find_model(arguments.model)
         if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):
             raise ReportedError("--out must be a name in an existing folder, got %s" % out)
-        for path in _EXPORTS[arguments.to](model, out, arguments):
+        try:
+            paths = _EXPORTS[arguments.to](model, out, arguments)
+        except OSError as error:
+            if storage_problem(error):
+                raise
+            raise ReportedError("the export cannot be written: %s (%s); choose another name with --out"
+                                % (error.filename, error.strerror)) from None
+        for path in paths:
             print("%s: %d bytes" % (path, os.path.getsize(path)))
 
 
@@ -148,9 +155,11 @@ def _export_to_c(model, out, arguments):
     from .c_compiler import build, file_digest
     from .export_c import c_files, identifier
     name, paths = os.path.basename(out), [out + ".c", out + ".h"]
+    if re.search(r'["\\\n]', name):
+        raise ReportedError("the name of the files must be without quotes, backslashes and line ends, got %r; choose "
+                            "another one with --out" % name)
     for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(arguments.model))):
-        with io.open(path, "w", encoding="ascii", newline="\n") as stream:
-            stream.write(code)
+        write_atomically(path, code.encode("utf-8", "surrogateescape"))     # ASCII, except the name of the header
     return paths + [build(paths[0])] if arguments.build else paths
 
 
@@ -158,8 +167,7 @@ def _export_to_onnx(model, out, arguments):
     """Write the ONNX graph of a model. Return the paths of the files."""
     from .export_onnx import onnx_model
     content = onnx_model(model).SerializeToString()
-    with open(out + ".onnx", "wb") as stream:
-        stream.write(content)
+    write_atomically(out + ".onnx", content)
     return [out + ".onnx"]
 
 

@@ -56,7 +56,7 @@ def onnx_model(model):
         raise ReportedError("the model cannot be exported to ONNX: it has no hidden units")
     units, is_classifier = model.num_units, isinstance(model, ClassPredictor)
     constants, hard = _lstm_weights(model), model.metadata["gate_nonlinearity"] == "hard_sigmoid"
-    constants.update(W_out=model.arrays["W_out"], b_out=model.arrays["b_out"])
+    constants.update((name, np.asarray(model.arrays[name], dtype=np.float32)) for name in ("W_out", "b_out"))
     activations = {"activations": ["HardSigmoid" if hard else "Sigmoid", "Tanh", "Tanh"]}
     if hard:
         activations.update(activation_alpha=[0.2], activation_beta=[0.5])

@@ -179,7 +179,8 @@ def _lines(path):
         try:
             for number, line in enumerate(stream, start=1):
                 try:
-                    yield line.decode("utf-8").rstrip("\r\n")
+                    # The first line may begin with a byte order mark.
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
                     raise ReportedError("--input must be UTF-8, but line %d of %s is not (%s)"
                                         % (number, path, error.reason)) from None

@@ -40,8 +40,7 @@ def write_atomically(path, content):
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        error.filename, error.filename2 = path, None        # the user does not know the temporary file
-        raise
+        raise OSError(error.errno, error.strerror, path) from error       # the user does not know the temporary file
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

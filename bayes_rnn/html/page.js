@@ -61,6 +61,7 @@
         const influences = new Map(), names = model.readWords(prediction);
         if (model.cost(prediction) > LARGEST_COST) {
             byId("status").textContent += " The text is too long to compute which words matter while you type.";
+            delete running.influences;                  // of the text before
             showWords(prediction, influences);
             return;
         }

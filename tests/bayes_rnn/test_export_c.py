@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from bayes_rnn.c_compiler import build, file_digest
 from bayes_rnn.c_library import load_library
+from bayes_rnn.export import main as export
 from bayes_rnn.export import save_model
 from bayes_rnn.export_c import c_files, identifier
 from bayes_rnn.predictor import load_model
@@ -250,6 +251,14 @@ def test_names_of_classes(library):
         None, '"W\xf6rld"', "???/\\", "Business", "Sci", None]
 
 
+def test_names_of_classes_that_look_like_names_of_the_code():
+    model = MODELS["reviews"]()
+    model.metadata["classes"] = ["model_a", "MODEL_LENGTH"]
+    source, header = c_files(model, "50% model_", "mine", "0")
+    assert '"model_a", "MODEL_LENGTH"' in source and '#include "50% model_.h"\n' in source
+    assert "model_predict" not in source + header and "int mine_predict(" in header
+
+
 # -- C -----------------------------------------------------------------------------------------------------------------
 
 def test_no_allocation_and_no_variables(folder, library):
@@ -349,6 +358,17 @@ def test_command_line_exports_and_the_predictor_uses_it(exported, without_theano
         0, by_numpy.describe("a good film") + "\n", "")
 
 
+def test_a_model_that_is_exported_again_gets_the_new_library(models, tmp_path):
+    path, texts = str(tmp_path / "m\xe8me.npz"), ["a good film"]
+    for factor in (1, -1):
+        model = models["reviews"][1]
+        model = type(model)(dict(model.arrays, W_out=factor * model.arrays["W_out"]), model.metadata)
+        save_model(path, model.arrays, model.metadata)
+        export([path, "--to", "c", "--build"])
+        compiled = load_model(path, "c")
+        np.testing.assert_allclose(compiled.predict(texts), model.predict(texts), rtol=0, atol=1e-5)
+
+
 def test_a_library_of_another_model_is_not_used(folder, models, tmp_path):
     path, library = str(tmp_path / "reviews.npz"), str(tmp_path / "reviews.so")
     how = "; python -m bayes_rnn.export %s --to c --build creates it" % path
@@ -375,6 +395,13 @@ def test_command_line_errors(exported, tmp_path):
             ([exported, "--to", "c", "--out", missing], "--out must be a name in an existing folder, got " + missing),
             ([missing, "--to", "c"], "compressed model not found: " + missing)):
         assert run("bayes_rnn.export", *arguments) == (2, "", "error: %s\n" % message)
+    (tmp_path / "folder.c").mkdir()
+    for name, message in (("folder", "the export cannot be written: %s (Is a directory); choose another name with --out"
+                           % (tmp_path / "folder.c")),
+                          ('a"b', "the name of the files must be without quotes, backslashes and line ends, got "
+                                  "'a\"b'; choose another one with --out")):
+        assert run("bayes_rnn.export", exported, "--to", "c", "--out", str(tmp_path / name)) == (
+            2, "", "error: %s\n" % message)
     status, _, err = run("bayes_rnn.export", exported, "--to", "c", "--build", CC="no-compiler")
     assert status == 2 and err.startswith("error: the C compiler no-compiler cannot be started (")
 

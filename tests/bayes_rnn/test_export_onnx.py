@@ -68,6 +68,8 @@ def test_language_models_carry_their_state():
     rows = model.rows(tokens)[:, None]
     expected = [log_softmax(model.scores(h)) for h, _ in model.run(rows.T)]
     state, got = [np.zeros((1, 1, 5), dtype=np.float32)] * 2, []
+    model.arrays.update((name, array.astype(np.float64)) for name, array in model.arrays.items())
+    assert onnx_model(model) == graph           # a network that was trained in float64
     for part in (rows[:3], rows[3:]):
         log_probabilities, h, c = run(graph, ["log_probabilities", "next_h", "next_c"], rows=part, h=state[0],
                                       c=state[1])

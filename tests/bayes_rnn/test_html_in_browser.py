@@ -22,15 +22,15 @@ def attacked_model():
                                              words=["good", ATTACK, "<start>"]))
 
 
-def sensitive_model():
+def sensitive_model(**metadata):
     """Return a classifier in which single words matter."""
     model = MODELS["reviews"]()
     return ClassPredictor(dict(model.arrays, W_out=4 * model.arrays["W_out"], embedding=8 * model.arrays["embedding"],
-                               b_out=0 * model.arrays["b_out"] - 1), model.metadata)
+                               b_out=0 * model.arrays["b_out"] - 1), dict(model.metadata, **metadata))
 
 
 PAGES = dict({name: MODELS[name] for name in ("reviews", "news", "characters", "words", "strict")},
-             attacked=attacked_model, sensitive=sensitive_model)
+             attacked=attacked_model, sensitive=sensitive_model, patient=lambda: sensitive_model(length=5000))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,25 @@ def test_words_after_the_length_of_the_model_are_grey(open_page):
     page.fill("#text", "good " * 20)
     assert "It reads the first 11 words only." in page.inner_text("#status")
     page.wait_for_function("document.querySelectorAll('#reading .ignored').length === 9")
+
+
+def test_words_of_an_earlier_text_are_not_marked_in_a_long_one(open_page):
+    """While the influences of the words of a text are computed, a text follows that is too long for that."""
+    page = open_page("patient")
+    page.evaluate("""texts => {
+        const box = document.getElementById("text"), clock = Date.now;
+        let time = 0;
+        Date.now = () => time += 20;            // one word in each part of the computation
+        for (const text of texts) {
+            box.value = text;
+            box.dispatchEvent(new Event("input"));
+        }
+        setTimeout(() => { Date.now = clock; }, 100);
+    }""", ["good bad film other nothing", "film good " * 2500])
+    assert "too long" in page.inner_text("#status")
+    page.wait_for_timeout(200)
+    assert page.locator("#reading mark").count() == 0
+    assert page.inner_text("#reading").split() == ["film", "good"] * 2500
 
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])

@@ -1,5 +1,6 @@
 """The command line ``python -m bayes_rnn.predict`` and its former names."""
 
+import codecs
 import json
 import os
 import subprocess
@@ -65,6 +66,7 @@ def test_texts_of_a_file_and_of_standard_input(models, paths, tmp_path, capsys):
     expected = "".join(models["text"].describe_prediction(row) + "\n" for row in models["text"].predict(TEXTS))
     assert called(capsys, paths["text"], "--input", str(tmp_path / "texts.txt")) == expected
     assert run("--input", "-", paths["text"], text=content) == (0, expected, "")
+    assert run("--input", "-", paths["text"], text=codecs.BOM_UTF8 + content) == (0, expected, "")
     explained = called(capsys, paths["text"], "--input", str(tmp_path / "texts.txt"), "--explain").splitlines()
     assert explained == [models["text"].describe(text) for text in TEXTS]
 
@@ -101,6 +103,8 @@ def test_a_language_model_reads_a_file_as_one_text(models, paths, tmp_path, caps
     (tmp_path / "text.txt").write_text("cat sat\ndog\n")
     expected = models["words"].describe("cat sat\ndog") + "\n"
     assert called(capsys, paths["words"], "--input", str(tmp_path / "text.txt")) == expected
+    (tmp_path / "marked.txt").write_bytes(codecs.BOM_UTF8 + b"cat sat\ndog\n")
+    assert called(capsys, paths["words"], "--input", str(tmp_path / "marked.txt")) == expected
 
 
 def test_command_line_measures(models, paths, capsys):
