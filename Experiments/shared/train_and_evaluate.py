@@ -299,6 +299,7 @@ def _set_later_best_aside(run, progress):
         later = True
     if later:
         os.replace(run.file("best.npz"), run.file("best_before.npz"))
+        progress.best = None
         run.log("The best checkpoint is of a later epoch; it is now best_before.npz")
 
 

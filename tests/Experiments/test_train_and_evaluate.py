@@ -347,8 +347,10 @@ def test_resume_from_a_checkpoint_before_the_best(run):
     best = running.read_bytes(run.file("best.npz"))
     train(Task(dict(scores)), run, 2, resume=run.file("epoch_2.npz"))
     assert running.read_bytes(run.file("best_before.npz")) == best and not run.has("best.npz")
-    train(Task(scores), run, 4, resume=True)
+    train(Task({3: 0.3, 4: 0.2}), run, 3, resume=True)       # epoch 1 was better, but its parameters no longer exist
     assert load_arrays(run.file("best.npz"))[1]["epoch"] == 3
+    train(Task(scores), run, 4, resume=True)
+    assert load_arrays(run.file("best.npz"))[1]["epoch"] == 4
 
 
 @pytest.mark.parametrize("field, value, message", [
