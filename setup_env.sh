@@ -328,7 +328,7 @@ clear_venv() {
     fi
     rm -f "$STAMP"
     touch "$MARK"
-    find "$VENV" -mindepth 1 ! -path "$MARK" -delete
+    find "$VENV/" -mindepth 1 ! -path "$MARK" -delete        # "/": the virtualenv may be a symbolic link
 }
 
 stage() {                                   # stage TITLE COMMAND...: print one line; the output goes to LOG

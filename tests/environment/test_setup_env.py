@@ -341,6 +341,17 @@ def test_an_incomplete_virtualenv_is_reported_and_recreated(ready):
     assert ready.run("--check")[0] == 0
 
 
+def test_a_virtualenv_behind_a_link_is_recreated(ready):
+    (ready.home / "elsewhere").mkdir()
+    link = ready.project / "venv"
+    link.symlink_to(ready.home / "elsewhere")
+    assert ready.run()[0] == 0
+    (link / "stale").touch()
+    (link / ".complete").write_text("outdated")
+    assert ready.run()[0] == 0
+    assert link.is_symlink() and not (link / "stale").exists() and (link / "bin" / "python").exists()
+
+
 def test_a_folder_with_other_files_is_not_changed(ready):
     precious = ready.home / "thesis"
     precious.mkdir()

@@ -211,6 +211,8 @@ def _add(part, text, label, place):
     label = " ".join(label.split())
     if not label:
         raise ReportedError("%s: the label is empty; add it or remove the text" % place)
+    if any("\ud800" <= character <= "\udfff" for character in label):
+        raise ReportedError("%s: the label %r contains half of a character; correct it" % (place, label))
     part.texts.append(checked_document(text, place))
     part.labels.append(label)
     part.places.append(place)
@@ -224,7 +226,7 @@ def _read_json_lines(text, path, columns):
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReportedError("%s: invalid JSON (%s); expected an object such as "
                                 "{\"text\": \"...\", \"label\": \"...\"}" % (place, error)) from error
         if not isinstance(record, dict):

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import importlib
 import os
+import sys
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.folder_lock import folder_lock
@@ -128,7 +129,8 @@ class DataSet(object):
                     os.remove(os.path.join(source, name) if os.path.isdir(source) else source)
             raise
         for line in self.write(corpus, folder or self.folder_of(source), self.details(source, options)):
-            print(line)
+            encoding = sys.stdout.encoding or "utf-8"
+            print(line.encode(encoding, "backslashreplace").decode(encoding))
 
     @property
     def _unverified(self):

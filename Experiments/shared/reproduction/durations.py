@@ -58,14 +58,14 @@ def _other_seeds(folder):
 
 
 def _seconds_of_run(folder):
-    """Return the median time of an epoch with its share of the evaluations; None without ``metrics.csv``."""
+    """Return the median time of an epoch with its share of the evaluations; None if its ``metrics.csv`` is missing."""
     path = os.path.join(folder, "metrics.csv")
     if not os.path.isfile(path):
         return None
     with open(path) as stream:
         rows = list(csv.DictReader(stream))[-LATEST:]
-    if not rows:
-        return None
+    if not rows or None in rows[-1].values() or not {"epoch", "train_seconds", "test_seconds"} <= set(rows[0]):
+        return None                     # of another program, or cut
     epochs = [int(row["epoch"]) for row in rows]
     interval = np.median(np.diff(epochs)) if len(rows) > 1 else epochs[0]
     return (float(np.median([float(row["train_seconds"]) for row in rows]))

@@ -85,7 +85,7 @@ def _read_log(folder):
     """Return the epochs done, and whether the run `is_complete`."""
     epoch, complete, stopped, path = 0, False, False, os.path.join(folder, "log.txt")
     if os.path.isfile(path):
-        with io.open(path, encoding="utf-8") as stream:
+        with io.open(path, encoding="utf-8", errors="replace") as stream:       # a kill can cut a character
             for line in stream:
                 if re.match(STARTED, line):
                     epoch, complete, stopped = 0, False, False

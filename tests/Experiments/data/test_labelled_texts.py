@@ -96,6 +96,8 @@ def test_tabs_without_quoting_and_a_long_text(tmp_path):
     ("a.tsv", 'label\ttext\na\tb\tc\n', "a.tsv, line 2: expected 2 columns"),
     ("a.csv.gz", b"x", "a.csv.gz is damaged"),
     ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": \n', "a.jsonl, line 2: invalid JSON .*expected an object such"),
+    ("a.jsonl", "[" * 100000, "a.jsonl, line 1: invalid JSON .*expected an object such"),
+    ("a.jsonl", '{"text": "a", "label": "\\ud83d"}\n', "a.jsonl, line 1: the label .* contains half of a character"),
     ("a.jsonl", '[1]\n', "a.jsonl, line 1: expected a JSON object"),
     ("a.jsonl", '{"text": "a", "label": "b"}\n\n{"text": "a"}\n', "a.jsonl, line 3: the key 'label' is missing"),
     ("a.jsonl", '{"text": ["a"], "label": "b"}\n', r"a.jsonl, line 1: the value of 'text' must be text, got \['a'\]"),

@@ -59,6 +59,9 @@ def test_a_damaged_run_is_left_to_the_training_program(tmp_path):
     write_log(folder, 4, run_folders.TAGGER_END)
     assert state(TAGGER, str(tmp_path)).name == FINISHED
     assert state(TAGGER._replace(epochs=9), str(tmp_path)).name == UNFINISHED
+    with open(os.path.join(folder, "log.txt"), "ab") as stream:
+        stream.write(b"\xe2\x82")                      # the disk was full
+    assert state(TAGGER, str(tmp_path)).name == FINISHED
 
 
 def test_commands_start_or_resume(tmp_path):
