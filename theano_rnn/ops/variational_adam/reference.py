@@ -9,6 +9,7 @@ References
 from collections import OrderedDict
 
 import numpy as np
+import theano
 import theano.tensor as T
 from theano import scalar
 
@@ -40,6 +41,14 @@ def log_alpha(mean, log_sigma):
     return 2 * log_sigma - log(mean ** 2)
 
 
+def _found_by_theano(name):
+    """Return what lets Theano compute an operation for whole arrays, by a function of this module, without a compiler.
+
+    Theano 0.9.0 looks for such functions in NumPy only; there, the operation computes one element after the other.
+    """
+    return (__name__ + "." + name, 2, 1) if theano.__version__ >= "1" else None
+
+
 def log_uniform_kl_in_numpy(mean, log_sigma):
     """`log_uniform_kl` of NumPy arrays."""
     with np.errstate(divide="ignore"):
@@ -64,8 +73,7 @@ class _LogUniformKL(scalar.BinaryScalarOp):
     mu = 0, the gradient is zero instead of 0 * infinity. Each weight needs only two exponentials and one logarithm.
     """
 
-    # Without a C++ compiler, Theano looks up this function of whole arrays, as it does with those of NumPy and SciPy.
-    nfunc_spec = (__name__ + ".log_uniform_kl_in_numpy", 2, 1)
+    nfunc_spec = _found_by_theano("log_uniform_kl_in_numpy")
     impl = staticmethod(log_uniform_kl_in_numpy)
 
     def grad(self, inputs, output_gradients):
@@ -88,7 +96,7 @@ class _LogUniformKL(scalar.BinaryScalarOp):
 class _LogUniformKLSlope(scalar.BinaryScalarOp):
     """Derivative of `_LogUniformKL` with respect to log alpha; zero where log alpha is clipped."""
 
-    nfunc_spec = (__name__ + ".log_uniform_kl_slope_in_numpy", 2, 1)
+    nfunc_spec = _found_by_theano("log_uniform_kl_slope_in_numpy")
     impl = staticmethod(log_uniform_kl_slope_in_numpy)
 
     def c_code(self, node, name, inputs, outputs, sub):
