@@ -7,8 +7,8 @@ from theano_rnn.runtime import configuration, flags
 import pytest
 from helpers.shared_modules import share_modules
 
-#: Compiling Theano's own operations takes a third less time. tests/theano_rnn/ops and the tests of golden values use
-#: the flags of the project.
+#: Compiling Theano's own operations takes a third less time. tests/theano_rnn/ops, tests/cuda and the tests of golden
+#: values use the flags of the project.
 FASTER_TO_COMPILE = configuration.COMPILER_FLAGS.replace("-O3", "-O1")
 
 

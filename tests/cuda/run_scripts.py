@@ -52,9 +52,12 @@ def _spell_for_opencl():
 
 
 def run_script(name, arguments, device, flags="", **environment):
-    """Run a script of this folder with Python, on a device; it must succeed."""
+    """Run a script of this folder with Python, on a device, with the compiler flags of the project; it must succeed."""
+    from theano_rnn.runtime.configuration import COMPILER_FLAGS
+    from theano_rnn.runtime.flags import flag
     # Theano takes the last of several flags of one name.
-    flags = ",".join([os.environ["THEANO_FLAGS"], "device=" + device] + ([flags] if flags else []))
+    flags = ",".join([os.environ["THEANO_FLAGS"], flag("gcc.cxxflags", COMPILER_FLAGS), "device=" + device]
+                     + ([flags] if flags else []))
     process = subprocess.run(
         [sys.executable, os.path.join(HERE, name)] + [str(argument) for argument in arguments],
         env=dict(os.environ, THEANO_FLAGS=flags, PYTHONPATH=ROOT, **environment), stdout=subprocess.PIPE,
