@@ -19,8 +19,7 @@ EXPERIMENT = bayesian_experiment(
     recipes={
         "quick": dict(words_kept=3000, embedding_units=100, hidden_units=32, length=60, vectors="none", epochs=15,
                       evaluate_every=5),
-        "fast": dict(clip=5., rate_schedule="0:1,10:1,30:8,55:8,80:0.2", log_sigma_rate=2., epochs=80,
-                     evaluate_every=2),
+        "fast": dict(clip=5., rate_schedule="0:1,5:1,10:5,60:5,80:0.3", epochs=80, evaluate_every=2),
     },
     examples=("A wonderful film, the best I have seen this year.",
               "What a boring film. The plot is dull and the ending is terrible."),
