@@ -17,7 +17,7 @@ from .export_c import identifier
 
 __all__ = ["load_library", "is_built_here", "CompiledClassifier", "CompiledLanguageModel"]
 
-#: The libraries that are loaded: path and digest to functions.
+#: The libraries that are loaded: path and inode, which is not used again while the library is loaded, to functions.
 _LOADED = {}
 #: Number of texts from which more than one thread classifies them.
 _MANY = 256
@@ -60,7 +60,7 @@ def load_library(path, model):
 
 def _loaded(library):
     """Return the functions of a library, which may have been compiled again since it was loaded."""
-    key = library, file_digest(library)
+    key = library, os.stat(library).st_ino
     if key not in _LOADED:
         folder, name = os.path.split(library)
         # For a path that it knows, the loader returns the library that it has loaded.

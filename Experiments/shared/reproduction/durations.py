@@ -5,8 +5,11 @@ import fnmatch
 import glob
 import os
 
+from theano_rnn.errors import ReportedError
+
 import numpy as np
 
+from ..run_folder import RunFolder
 from .runs import state
 
 __all__ = ["remaining_seconds", "duration_text"]
@@ -58,18 +61,18 @@ def _other_seeds(folder):
 
 
 def _seconds_of_run(folder):
-    """Return the median time of an epoch with its share of the evaluations; None if its ``metrics.csv`` is missing."""
-    path = os.path.join(folder, "metrics.csv")
-    if not os.path.isfile(path):
+    """Return the median time of an epoch with its share of the evaluations; None if it was not measured."""
+    try:
+        rows = RunFolder(folder).read_metrics()
+    except ReportedError:               # damaged
         return None
-    with open(path) as stream:
-        rows = list(csv.DictReader(stream))[-LATEST:]
-    if not rows or None in rows[-1].values() or not {"epoch", "train_seconds", "test_seconds"} <= set(rows[0]):
-        return None                     # of another program, or cut
-    epochs = [int(row["epoch"]) for row in rows]
+    rows = [row for row in rows if {"epoch", "train_seconds", "test_seconds"} <= set(row)][-LATEST:]
+    if not rows:
+        return None
+    epochs = [row["epoch"] for row in rows]
     interval = np.median(np.diff(epochs)) if len(rows) > 1 else epochs[0]
-    return (float(np.median([float(row["train_seconds"]) for row in rows]))
-            + float(np.median([float(row["test_seconds"]) for row in rows])) / float(max(1, interval)))
+    return float(np.median([row["train_seconds"] for row in rows])
+                 + np.median([row["test_seconds"] for row in rows]) / max(1, interval))
 
 
 def duration_text(seconds):
