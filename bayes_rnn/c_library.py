@@ -5,10 +5,10 @@
 
 import ctypes
 import os
-import re
 import threading
 
 from theano_rnn.errors import ReportedError
+from theano_rnn.threads import number_of_threads
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class CompiledClassifier(object):
     def predict(self, texts):
         """Return the probabilities of the classes: float32 ``(len(texts), classes)``. Many texts use all cores."""
         result = np.empty((len(texts), self._classes), dtype=np.float32)
-        workers = _threads() if len(texts) >= _MANY else 1
+        workers = number_of_threads() if len(texts) >= _MANY else 1
         bounds = [len(texts) * worker // workers for worker in range(workers + 1)]
         threads = [threading.Thread(target=self._predict, args=(texts[begin:end], result[begin:end]))
                    for begin, end in zip(bounds[1:-1], bounds[2:])]
@@ -159,10 +159,3 @@ class CompiledLanguageModel(object):
         for token in tokens:
             self._advance(state, token)
         return lambda random: self._sample(state, random, temperature)
-
-
-def _threads():
-    """Return the number of threads: that of OMP_NUM_THREADS, which also limits NumPy, else the number of cores."""
-    limit = re.match(r"\d+", os.environ.get("OMP_NUM_THREADS", ""))         # "4", or "4,2" for nested loops
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(limit.group())) if limit else cores

@@ -16,6 +16,7 @@ import warnings
 
 from theano_rnn import interrupts
 from theano_rnn.errors import ReportedError, UnsupportedInterpreter
+from theano_rnn.threads import number_of_threads
 
 from . import compile_cache
 from .compile_lock import replace_lock_of_theano
@@ -159,6 +160,11 @@ def _import_theano():
         raise ReportedError(
             "the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one with "
             "THEANO_FLAGS=base_compiledir=FOLDER" % _FOLDER.search(str(error)).group(1)) from error
+    except TypeError as error:
+        if "OMP_NUM_THREADS" not in str(error):
+            raise
+        raise ReportedError("the environment variable OMP_NUM_THREADS must be one whole number, got %r; Theano accepts "
+                            "no other value" % os.environ["OMP_NUM_THREADS"]) from error
 
 
 def _configure_imported_theano():
@@ -190,9 +196,9 @@ def _settings_of_theano():
 
 
 def _use_all_cores():
-    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    # OpenBLAS ignores OMP_NUM_THREADS if it finds its own variable.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, cores)
+        os.environ.setdefault(variable, str(number_of_threads()))
     # After a product, the threads of OpenBLAS wait for the next one in a busy loop of 2^26 cycles by default. They
     # occupy cores that our operations and other processes could use.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
@@ -216,12 +222,7 @@ def _prepare_theano():
     compile_cache.protect_from_other_processes()
     compile_cache.report_full_disk()
     compile_cache.use_precompiled_headers()
-    compile_in_parallel(_threads())
-
-
-def _threads():
-    number = re.match(r"\d+", os.environ.get("OMP_NUM_THREADS", ""))      # "4", or "4,2" for nested loops
-    return int(number.group()) if number else 1
+    compile_in_parallel(number_of_threads())
 
 
 def resolve_device(device):

@@ -52,9 +52,21 @@ def test_the_memory_of_freed_arrays_is_used_again():
     assert int(python(code)[-1]) < 10       # 64 MB are 16,384 pages, or 32 huge ones
 
 
-def test_threads_of_the_user_win():
+@pytest.mark.parametrize("of_user, expected", [
+    (dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3"), "1 3"),
+    (dict(OMP_NUM_THREADS="1"), "1 1"),
+])
+def test_threads_of_the_user_win_also_in_products(of_user, expected):
     assert python(CONFIGURED + "print(os.environ['OMP_NUM_THREADS'], os.environ['OPENBLAS_NUM_THREADS'])",
-                  OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="3") == ["1 3"]
+                  **of_user) == [expected]
+
+
+def test_threads_that_theano_refuses_are_reported():
+    code = ("from theano_rnn.errors import reported_errors\nwith reported_errors():\n    configuration.configure()")
+    process = running.start_python("from theano_rnn.runtime import configuration\n" + code, OMP_NUM_THREADS="4,2")
+    ended, _, errors = running.wait(process)
+    assert ended == 2 and errors.startswith(
+        "error: the environment variable OMP_NUM_THREADS must be one whole number, got '4,2'")
 
 
 def test_only_the_processors_it_may_use_count():
