@@ -3,15 +3,14 @@
 As in `lasagne.updates`, each function returns an OrderedDict of shared variable to new value. Keys that are not
 parameters are the state of the optimiser. They are named after their parameter (``"sgd.decoder.b.velocity"``).
 
-On a GPU, the norms and Adam of all parameters are one operation each (:mod:`theano_rnn.ops.variational_adam.gpu`),
-because a small network would spend more time on launches of kernels for each parameter than on its arithmetic.
+The norms and Adam are those of :mod:`theano_rnn.ops.variational_adam` for parameters without a prior: one operation for
+each parameter and, on a GPU, for all of them.
 """
 
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
-from theano_rnn.lasagne_compat import lasagne
-from theano_rnn.ops.backend import on_gpu, use_fused
+from theano_rnn.ops.backend import use_fused
 from theano_rnn.ops.expressions import clipping_factor, number_like, shared_like, zeros_like
 from theano_rnn.ops.finite_guard import guarded
 from theano_rnn.ops.variational_adam import AdamState, Group, adam_updates, corrected_learning_rate
@@ -25,9 +24,6 @@ __all__ = ["squared_norms", "total_norm", "clip_by_total_norm", "sgd", "average"
 
 #: Added to the norm in the denominator of `clip_by_total_norm`.
 CLIP_EPSILON = 1e-6
-
-#: The weight of the KL divergence, which the operation for all parameters takes.
-_NO_KL = np.float32(0)
 
 
 def squared_norms(gradients):
@@ -50,10 +46,11 @@ def squared_norms(gradients):
     >>> [float(square) for square in theano.function([], squares, mode="FAST_COMPILE")()]
     [9.0, 16.0]
     """
-    if not _in_one_operation(gradients):
+    if not use_fused(None, gradients, serves_gpu=True):
         return [T.sum(gradient ** 2) for gradient in gradients]
     # Without a prior, the operation reads no parameters: the gradients stand in for them.
-    return [VariationalNorms(prior=None)(gradient, gradient, _NO_KL)[1][0] for gradient in gradients]
+    norms = VariationalNorms(prior=None)
+    return [norms(gradient, gradient, number_like(0, gradient))[1][0] for gradient in gradients]
 
 
 def total_norm(gradients):
@@ -272,35 +269,19 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0., finite=Non
     >>> from sparse_seq_theano.optimizers import adam
     >>> p = theano.shared(1., "p")
     >>> [variable.name for variable in adam([2 * p], [p])]
-    ['adam.p.mean', 'adam.p.square', 'p', 'adam.step']
+    ['p', 'adam.p.mean', 'adam.p.square', 'adam.step']
     """
     decayed = [_with_weight_decay(gradient, parameter, weight_decay)
                for gradient, parameter in _pairs(gradients, parameters)]
-    if _in_one_operation(parameters):
-        return _adam_in_one_operation(decayed, parameters, learning_rate, finite)
-    updates = lasagne.updates.adam(decayed, parameters, learning_rate)
-    unnamed = [variable for variable in updates if variable not in set(parameters)]
-    names = ["adam.%s.%s" % (parameter.name, moment) for parameter in parameters for moment in ("mean", "square")]
-    for variable, name in zip(unnamed, names + ["adam.step"]):
-        variable.name = name
-    return updates if finite is None else guarded(updates, finite)
-
-
-def _adam_in_one_operation(gradients, parameters, learning_rate, finite):
     state = AdamState(*[OrderedDict((parameter, zeros_like(parameter, "adam.%s." + moment)) for parameter in parameters)
                         for moment in ("mean", "square")])
     number = theano.shared(np.asarray(0, dtype=theano.config.floatX), "adam.step")
+    finite = np.int8(1) if finite is None else finite
     updates = adam_updates([Group(None, [parameter]) for parameter in parameters],
-                           OrderedDict(zip(parameters, gradients)), state, _NO_KL, None,
-                           corrected_learning_rate(learning_rate, number + 1), True if finite is None else finite)
-    next_number = OrderedDict([(number, number + 1)])
-    updates.update(next_number if finite is None else guarded(next_number, finite))
+                           OrderedDict(zip(parameters, decayed)), state, number_like(0, parameters[0]), None,
+                           corrected_learning_rate(learning_rate, number + 1), finite)
+    updates.update(guarded(OrderedDict([(number, number + 1)]), finite))
     return updates
-
-
-def _in_one_operation(variables):
-    """Return whether one operation processes all parameters or gradients: on a GPU, in single precision."""
-    return on_gpu() and use_fused(None, variables, serves_gpu=True)
 
 
 def _pairs(gradients, parameters):
