@@ -22,7 +22,7 @@ from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 
-__all__ = ["RunFolder", "versions"]
+__all__ = ["RunFolder", "make_folder", "versions"]
 
 #: Types of the values in ``config.json`` that are not settings.
 CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),
@@ -51,6 +51,14 @@ def _git_commit():
         return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def make_folder(path, name, option):
+    """Create a folder if it does not exist; raise a `ReportedError`, with its name and its option, if that fails."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ReportedError("cannot make %s: %s; choose another with %s" % (name, error, option)) from error
 
 
 class RunFolder(object):
@@ -112,11 +120,7 @@ class RunFolder(object):
 
     def make(self, out="--out"):
         """Create the folder if it does not exist; raise a `ReportedError`, which names the option, if that fails."""
-        try:
-            os.makedirs(self.path, exist_ok=True)
-        except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another with %s"
-                                % (error, out)) from error
+        make_folder(self.path, "the folder of the run", out)
 
     def start(self, config, vocabulary):
         """Write the files of the start of a run, and remove incomplete files that a killed run left behind.
