@@ -11,7 +11,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from ..cli import add_device_option
 from ..config import Setting, experiment_folder, positive_integer
 from ..data.demo import prepare_demo
-from ..run_folder import PROJECT
+from ..run_folder import PROJECT, make_folder
 from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
 from .runs import CONFIG_EXPERIMENTS, FINISHED, command, state
@@ -56,6 +56,9 @@ def main(argv=None):
         if options.publish:
             _publish(make_table(options.table, options.corpus), runs, root, seeds[0], options)
             return
+        for folder, name, option in ((root, "the root of the runs", "--runs"),
+                                     (options.out or root, "the folder of the table", "--out")):
+            make_folder(folder, name, option)           # before training
         if options.demo and not options.table_only:
             _prepare_demo_data(table, options)
         try:

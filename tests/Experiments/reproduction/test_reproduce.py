@@ -59,6 +59,14 @@ def test_mistakes_are_one_line(arguments, message, capsys):
     assert line.startswith("error: " + message)
 
 
+@pytest.mark.parametrize("option, name", [("--runs", "root of the runs"), ("--out", "folder of the table")])
+def test_a_folder_that_cannot_be_made_is_one_line_before_training(option, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "run_all", lambda *arguments: pytest.fail("trained"))
+    (tmp_path / "file").write_text("")
+    assert call("conll-3", "--runs", tmp_path, option, tmp_path / "file" / "folder") == 2
+    assert capsys.readouterr().err.startswith("error: cannot make the %s: " % name)
+
+
 def test_the_program_needs_no_theano_for_its_plan(without_theano):
     status, output, errors = running.run(os.path.join(EXPERIMENTS, "reproduce.py"), ["--list"],
                                          PYTHONPATH=without_theano)
