@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
@@ -21,6 +20,7 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
+from .monitoring import write_line
 
 __all__ = ["RunFolder", "make_folder", "versions"]
 
@@ -188,8 +188,7 @@ class RunFolder(object):
 
     def log(self, text):
         """Print a line, and append it to the log of the run."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        write_line(text)
         self.append_to_log(text)
 
     def append_to_log(self, text):
