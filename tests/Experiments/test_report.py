@@ -212,7 +212,7 @@ def parsed(command, program):
 def test_the_command_gives_the_settings(program):
     experiment = running.load_experiment(program)
     numbers = {"epochs": st.integers(1, 99), "seed": st.integers(0, 9), "learning_rate": st.floats(1e-5, 1.),
-               "clip": st.none() | st.floats(0.5, 9.), "rate_schedule": st.sampled_from([None, "0:1,2.5:0.125"]),
+               "clip": st.none() | st.floats(0.5, 9.), "rate_schedule": st.sampled_from([None, "0:1,2.5:0.125", "0:0.123456789"]),
                "vectors": st.sampled_from(["train", "none"]), "recipe": st.sampled_from([None, "fast"]),
                "data_dir": st.just("/tmp/a folder"), "lr": st.floats(1e-3, 9.), "l2": st.sampled_from([0., 1e-5]),
                "optimizer": st.sampled_from(["adam", "sgd"]), "tensorboard": st.booleans(),
