@@ -17,8 +17,8 @@ DEFAULT_COLUMNS = ("val", "test", "compression", "val_perplexity", "train_accura
 LABELS = {"val": "validation", "val_perplexity": "validation perplexity", "train_accuracy": "training accuracy",
           "compression": "compression (times)"}
 #: Metric of the columns ``val`` and ``test`` of an experiment.
-METRICS = {"IMDB": "accuracy", "AGNews": "accuracy", "Char_PTB": "bits per character", "Word_PTB": "perplexity",
-           "language_modeling": "nats", "sequence_labeling": "accuracy"}
+METRICS = {"IMDB": "accuracy", "AGNews": "accuracy", "Text": "accuracy", "Char_PTB": "bits per character",
+           "Word_PTB": "perplexity", "language_modeling": "nats", "sequence_labeling": "accuracy"}
 TABLE_COLUMNS = ("val", "test", "compression")
 TABLE_ROWS = 12
 
