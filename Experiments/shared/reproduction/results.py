@@ -109,10 +109,11 @@ def _measure(section, row, seed, root, limit):
     if config:
         _check_run(runs[0], folder, config)
     last = min(limit or row.epochs, row.epochs)
+    is_limited = last < row.epochs
     rows = [values for values in RunFolder(folder).read_metrics() if values["epoch"] <= last]
     if not rows:
         return None
-    finished = rows[-1]["epoch"] >= row.epochs or not limit and state(runs[0], root).name == FINISHED
+    finished = rows[-1]["epoch"] >= row.epochs or not is_limited and state(runs[0], root).name == FINISHED
     chosen = _chosen(section, row, rows, finished)
     commit = config.get("versions", {}).get("git_commit", "")
     return _Measured(seed, finished, int(chosen["epoch"]), int(rows[-1]["epoch"]),

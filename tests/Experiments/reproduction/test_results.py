@@ -131,7 +131,9 @@ def test_fine_tuning_has_its_own_column(tmp_path):
         write_log(path, 3, "| End of training | test loss 4.0")
         with open(os.path.join(path, "test.json"), "w") as stream:
             stream.write('{"epoch": 2, "test_loss": 4.0, "test_perplexity": %s}' % perplexity)
-    result, = results_of("conll-1", "awd-lstm", tmp_path).results
+    for limit in (None, 500):                   # the epochs due: no limit
+        result, = results_of("conll-1", "awd-lstm", tmp_path, limit=limit).results
+        assert result.finished
     assert result.finished and (result.ours["test"].mean, result.ours["fine-tuned"].mean) == (60., 58.)
 
 
