@@ -217,7 +217,10 @@ class RunFolder(object):
             return []
         with io.open(self.file("metrics.csv"), encoding="utf-8-sig") as stream:
             try:
-                return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+                rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+                if not all("epoch" in row for row in rows):
+                    raise ValueError("a line has no epoch")
+                return rows
             except (ValueError, TypeError, AttributeError, csv.Error) as error:
                 raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
 

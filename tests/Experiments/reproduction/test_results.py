@@ -184,9 +184,10 @@ def test_a_tagger_with_other_options_is_refused(row, changes, message, tmp_path)
         results_of("conll-3", row, tmp_path, [1982])
 
 
-def test_a_damaged_file_is_named(tmp_path):
+@pytest.mark.parametrize("line", ["x,y\n", ",,0.5\n"])
+def test_a_damaged_file_is_named(line, tmp_path):
     folder = text_run(tmp_path, 0, 40)
     with open(os.path.join(folder, "metrics.csv"), "a") as stream:
-        stream.write("x,y\n")
+        stream.write(line)
     with pytest.raises(ReportedError, match="metrics.csv is damaged"):
         results_of("emnlp-1", IMDB, tmp_path)
