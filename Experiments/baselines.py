@@ -14,6 +14,7 @@ from Experiments.shared.baselines import (
     write_baselines,
 )
 from Experiments.shared.config import experiment_folder, positive_integer
+from Experiments.shared.run_folder import make_folder
 
 
 def _positive_integer(text):
@@ -39,9 +40,12 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     with reported_errors():
         require_packages()
+        out = arguments.out or os.path.join(experiment_folder(arguments.experiment), "Results", "baselines.csv")
+        make_folder(os.path.dirname(os.path.abspath(out)), "the folder of the csv file", "--out")     # before training
+        if os.path.isdir(out):
+            raise ReportedError("--out must be a file, but %s is a folder" % out)
         texts = read_texts(arguments.experiment, arguments.data_dir)
         rows = baselines(texts, sorted(set(arguments.words or default_words(arguments.experiment))))
-        out = arguments.out or os.path.join(experiment_folder(arguments.experiment), "Results", "baselines.csv")
         write_baselines(out, rows)
         print("wrote " + out)
 

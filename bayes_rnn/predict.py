@@ -12,10 +12,9 @@
 
 import io
 import json
-import os
 import sys
 
-from theano_rnn.errors import EXIT_ERROR, ArgumentParser, ReportedError, reported_errors
+from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.numpy_predictor import BATCH, SMALLEST_CHANGE
 
 import numpy as np
@@ -31,25 +30,20 @@ LARGEST_SAMPLE = 10 ** 9
 def main(argv=None):
     """Run the command line ``python -m bayes_rnn.predict MODEL TEXT``."""
     arguments = _parse(argv)
-    try:
-        with reported_errors():
-            if arguments.list:
-                print("\n".join(model_names()))
-                return
-            model = load_model(arguments.model, arguments.backend)
-            _check(model, arguments)
-            if arguments.sample is not None:
-                _sample(model, arguments)
-            elif arguments.input is None and not arguments.texts:
-                print(_description(model))
-            elif isinstance(model, ClassPredictor):
-                _classify(model, arguments)
-            else:
-                _measure(model, arguments)
-            sys.stdout.flush()
-    except BrokenPipeError:                         # the reader, for example head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_ERROR)
+    with reported_errors():
+        if arguments.list:
+            print("\n".join(model_names()))
+            return
+        model = load_model(arguments.model, arguments.backend)
+        _check(model, arguments)
+        if arguments.sample is not None:
+            _sample(model, arguments)
+        elif arguments.input is None and not arguments.texts:
+            print(_description(model))
+        elif isinstance(model, ClassPredictor):
+            _classify(model, arguments)
+        else:
+            _measure(model, arguments)
 
 
 def _parse(argv):

@@ -55,7 +55,9 @@ def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
 
     Lack of memory, a full disk, a read-only file system and missing permissions are reported in the same way, also if a
-    library or the compiler detects them. Ctrl-C exits with status 130.
+    library or the compiler detects them. Ctrl-C exits with status 130. If the reader of a pipe has read enough
+    (``| head -1``), the program ends without a message, with status 2. A closed stream (``>&-``) is replaced by the
+    null device.
 
     Examples
     --------
@@ -63,9 +65,13 @@ def reported_errors():
     ...     raise ReportedError("batch_size must be at least 1, got 0")
     error: batch_size must be at least 1, got 0
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))       # noqa: SIM115
     try:
         with raising():
             yield
+            sys.stdout.flush()
     except ReportedError as error:
         sys.stderr.write("error: %s\n" % _on_one_line(error))
         sys.exit(EXIT_ERROR)
@@ -76,6 +82,11 @@ def reported_errors():
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY)             # for what the stream still holds when the process ends
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+        sys.exit(EXIT_ERROR)
     except Exception as error:
         problem = storage_problem(error)
         if problem is None:

@@ -23,6 +23,7 @@ import scipy.sparse
 from .config import experiment_folder
 from .data.minibatches import START, model_words, text_split
 from .reproduction.published import published_numbers
+from .run_folder import RunFolder
 from .train_and_evaluate import load_data
 
 __all__ = ["COLUMNS", "EXPERIMENTS", "SIZES", "Texts", "read_texts", "default_words", "presence", "naive_bayes",
@@ -98,6 +99,9 @@ def default_words(name, folders=None):
               for config in ("LCLCCL", "LLLCCL")}
     for folder in folders:
         for path in glob.glob(os.path.join(folder, "kept_words.txt")):
+            run = RunFolder(os.path.dirname(path))
+            if run.has("config.json") and run.read_config().get("demo"):        # other texts
+                continue
             with io.open(path, encoding="utf-8") as stream:
                 counts.add(len(stream.readlines()))
     return sorted(counts - {0})

@@ -8,7 +8,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from .config import positive_integer
 from .plots import Curve, plot_curves
 from .reproduction.published import published_curve
-from .run_folder import RunFolder
+from .run_folder import RunFolder, make_folder
 
 __all__ = ["main", "Compared", "read_run", "curves_of", "panels_of", "curve_table"]
 
@@ -17,8 +17,8 @@ DEFAULT_COLUMNS = ("val", "test", "compression", "val_perplexity", "train_accura
 LABELS = {"val": "validation", "val_perplexity": "validation perplexity", "train_accuracy": "training accuracy",
           "compression": "compression (times)"}
 #: Metric of the columns ``val`` and ``test`` of an experiment.
-METRICS = {"IMDB": "accuracy", "AGNews": "accuracy", "Char_PTB": "bits per character", "Word_PTB": "perplexity",
-           "language_modeling": "nats", "sequence_labeling": "accuracy"}
+METRICS = {"IMDB": "accuracy", "AGNews": "accuracy", "Text": "accuracy", "Char_PTB": "bits per character",
+           "Word_PTB": "perplexity", "language_modeling": "nats", "sequence_labeling": "accuracy"}
 TABLE_COLUMNS = ("val", "test", "compression")
 TABLE_ROWS = 12
 
@@ -52,12 +52,14 @@ def main(argv=None):
         runs = []
         for folder in arguments.runs:
             run = read_run(folder)
+            run = run._replace(rows=run.rows if epochs is None else _until(run.rows, epochs))
             if run.rows:
                 runs.append(run)
             else:
-                print("%s has no evaluation yet" % folder)
+                print("%s has no evaluation %s" % (folder, "yet" if epochs is None else "up to epoch %d" % epochs))
         if not runs:
             return
+        make_folder(os.path.dirname(os.path.abspath(arguments.out)), "the folder of the figure", "--out")
         curves = curves_of(runs, arguments.published, epochs)
         plot_curves(curves, panels_of(runs, arguments.columns), arguments.out)
         if arguments.table:

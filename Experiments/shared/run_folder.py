@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
@@ -21,8 +20,9 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 from bayes_rnn import __version__
 
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
+from .monitoring import write_line
 
-__all__ = ["RunFolder", "versions"]
+__all__ = ["RunFolder", "make_folder", "versions"]
 
 #: Types of the values in ``config.json`` that are not settings.
 CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),
@@ -51,6 +51,14 @@ def _git_commit():
         return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def make_folder(path, name, option):
+    """Create a folder if it does not exist; raise a `ReportedError`, with its name and its option, if that fails."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ReportedError("cannot make %s: %s; choose another with %s" % (name, error, option)) from error
 
 
 class RunFolder(object):
@@ -112,11 +120,7 @@ class RunFolder(object):
 
     def make(self, out="--out"):
         """Create the folder if it does not exist; raise a `ReportedError`, which names the option, if that fails."""
-        try:
-            os.makedirs(self.path, exist_ok=True)
-        except OSError as error:
-            raise ReportedError("cannot make the folder of the run: %s; choose another with %s"
-                                % (error, out)) from error
+        make_folder(self.path, "the folder of the run", out)
 
     def start(self, config, vocabulary):
         """Write the files of the start of a run, and remove incomplete files that a killed run left behind.
@@ -184,8 +188,7 @@ class RunFolder(object):
 
     def log(self, text):
         """Print a line, and append it to the log of the run."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        write_line(text)
         self.append_to_log(text)
 
     def append_to_log(self, text):
@@ -214,7 +217,10 @@ class RunFolder(object):
             return []
         with io.open(self.file("metrics.csv"), encoding="utf-8-sig") as stream:
             try:
-                return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+                rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+                if not all("epoch" in row for row in rows):
+                    raise ValueError("a line has no epoch")
+                return rows
             except (ValueError, TypeError, AttributeError, csv.Error) as error:
                 raise ReportedError("%s is damaged (%s)" % (self.file("metrics.csv"), error)) from error
 

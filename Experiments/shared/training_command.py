@@ -63,5 +63,11 @@ def training_command(settings, run_folder, spelled_out=False):
 def _text(value):
     """Return the text from which a setting is read."""
     if isinstance(value, list):                     # a schedule of the learning rate
-        return ",".join("%g:%g" % tuple(pair) for pair in value)
+        return ",".join(":".join(map(_number, pair)) for pair in value)
     return "none" if value is None else str(value)
+
+
+def _number(value):
+    """Return the shortest text of a number that is read as the same number."""
+    short = "%g" % value
+    return short if float(short) == value else repr(value)

@@ -55,6 +55,9 @@ def test_default_numbers_of_words(tmp_path):
     for name, count in (("a", 3), ("b", 0), ("c", 4611)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "kept_words.txt").write_text("word\t1.0\n" * count)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "kept_words.txt").write_text("word\t1.0\n" * 60)
+    (tmp_path / "demo" / "config.json").write_text('{"demo": true, "settings": {}}')
     assert default_words("IMDB", [str(tmp_path / "*")]) == [3, 292, 4611]
     assert default_words("AGNews", ()) == [2444, 5727]
 
@@ -117,6 +120,18 @@ def test_the_command_writes_the_file_that_the_tables_read(data, tmp_path, monkey
     assert [row["name"] for row in rows] == ["Bernoulli naive Bayes", "L1 logistic regression, at most 2 words",
                                              "L2 logistic regression on the words of the L1 model, at most 2 words"]
     assert [found.name for found in results.baselines("IMDB", str(tmp_path))] == [row["name"] for row in rows]
+
+
+@pytest.mark.parametrize("out, message", [("", "--out must be a file, but "),
+                                          ("file/new.csv", "cannot make the folder of the csv file: ")])
+def test_a_file_that_cannot_be_written_is_reported_before_training(out, message, tmp_path, monkeypatch, capsys):
+    from Experiments import baselines as program
+    monkeypatch.setattr(program, "require_packages", lambda: None)
+    monkeypatch.setattr(program, "read_texts", lambda *arguments: pytest.fail("trains"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        program.main(["IMDB", "--out", str(tmp_path / out)])
+    assert capsys.readouterr().err.startswith("error: " + message)
 
 
 def test_missing_packages_are_reported(monkeypatch):

@@ -45,6 +45,18 @@ def test_runs_are_drawn_with_the_published_curve_of_their_config(write_run, tmp_
     assert "\n| 20 | 0.5 | 0.7365 | 0.5 | 0.7442 | 0.5 | 319.72 |\n" in output and output.endswith("wrote %s\n" % out)
     main([waiting, "--out", str(tmp_path / "nothing.png")])
     assert not (tmp_path / "nothing.png").exists()
+    with pytest.raises(SystemExit) as error:
+        main([first, "--out", str(out / "in_a_file.png")])
+    assert error.value.code == 2
+    assert capsys.readouterr().err.startswith("error: cannot make the folder of the figure: ")
+
+
+def test_runs_without_an_evaluation_up_to_the_chosen_epoch_are_left_out(write_run, tmp_path, capsys):
+    early, late = write_run("early", [1, 20], ("val",)), write_run("late", [20], dataset="IMDB", config="LLLCCL")
+    main([early, late, "--epochs", "5", "--out", str(tmp_path / "new" / "figure.png")])
+    assert (tmp_path / "new" / "figure.png").is_file()
+    main([late, "--epochs", "5", "--out", str(tmp_path / "nothing.png")])
+    assert capsys.readouterr().out.count("%s has no evaluation up to epoch 5\n" % late) == 2
 
 
 def test_published_curves_and_epochs_can_be_chosen(write_run):

@@ -58,6 +58,18 @@ def test_a_terminal_gets_a_bar():
     assert "Epoch 1" in stream.getvalue() and "\n" not in stream.getvalue()
 
 
+def test_a_line_of_the_log_is_not_appended_to_the_bar(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with ProgressDisplay("Epoch 1", 5) as display:
+        display.update([1.5])
+        RunFolder(str(tmp_path)).log("| epoch   1")
+        display.update([1.5])
+    shown = [line.split("\r")[-1] for line in terminal.getvalue().split("\n")]     # what overwrites the line
+    assert shown[0] == "| epoch   1" and len(shown) == 2
+
+
 # -- events ------------------------------------------------------------------------------------------------------------
 
 def test_events_have_the_metrics_of_an_epoch(tmp_path):

@@ -105,8 +105,8 @@ def test_the_report_in_a_browser(finished):
 
 # -- runs without training ---------------------------------------------------------------------------------------------
 
-def write_run(folder, rows=(), program="sequence_labeling/main.py"):
-    run_folders.write_config(folder, program)
+def write_run(folder, rows=(), program="sequence_labeling/main.py", **settings):
+    run_folders.write_config(folder, program, **settings)
     run_folders.write_log(folder, 3, run_folders.TAGGER_END)
     if rows:
         run_folders.write_metrics(folder, rows)
@@ -121,6 +121,12 @@ def test_a_run_of_the_tagger(tmp_path):
     assert texts[texts.index("best validation") + 1] == "0.75 (epoch 2)"
     assert texts[texts.index("training") + 1] == "8 s, 2.5 s per epoch"
     assert page.count("<img") == 2 and "model-data" not in page and "script-src" not in page
+
+
+def test_a_run_with_own_texts(tmp_path):
+    texts = texts_of(write_run(tmp_path, [dict(epoch=1, val=0.5, test=0.4), dict(epoch=2, val=0.25, test=0.6)],
+                               "Text/main.py", config="LLLCCL", seed=0))
+    assert texts[texts.index("best validation") + 1] == "0.5 (epoch 1)" and "test accuracy" in texts
 
 
 def test_a_run_of_the_language_model(tmp_path):
@@ -212,7 +218,8 @@ def parsed(command, program):
 def test_the_command_gives_the_settings(program):
     experiment = running.load_experiment(program)
     numbers = {"epochs": st.integers(1, 99), "seed": st.integers(0, 9), "learning_rate": st.floats(1e-5, 1.),
-               "clip": st.none() | st.floats(0.5, 9.), "rate_schedule": st.sampled_from([None, "0:1,2.5:0.125"]),
+               "clip": st.none() | st.floats(0.5, 9.),
+               "rate_schedule": st.sampled_from([None, "0:1,2.5:0.125", "0:0.123456789"]),
                "vectors": st.sampled_from(["train", "none"]), "recipe": st.sampled_from([None, "fast"]),
                "data_dir": st.just("/tmp/a folder"), "lr": st.floats(1e-3, 9.), "l2": st.sampled_from([0., 1e-5]),
                "optimizer": st.sampled_from(["adam", "sgd"]), "tensorboard": st.booleans(),

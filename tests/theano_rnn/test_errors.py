@@ -1,6 +1,9 @@
 """Errors of command lines: one line, and the exit status."""
 
 import errno
+import os
+import subprocess
+import sys
 
 from theano_rnn.errors import EXIT_ERROR, EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 
@@ -81,6 +84,23 @@ def test_without_an_error_nothing_happens(capsys):
     with reported_errors():
         print("result")
     assert capsys.readouterr() == ("result\n", "")
+
+
+def test_a_reader_that_ends_is_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    program = "from theano_rnn.errors import reported_errors\nwith reported_errors():\n    print('row')"
+    with os.fdopen(write, "w") as pipe:
+        ended = subprocess.run([sys.executable, "-c", program], stdout=pipe, stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (2, b"")
+
+
+def test_closed_streams_are_replaced(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert ending(raising(ReportedError("wrong"))) == 2
+    with reported_errors():
+        assert not sys.stderr.isatty() and sys.stdout.write("row\n")
 
 
 def test_a_reported_error_is_a_value_error():

@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import os
+import shlex
 import sys
 from collections import OrderedDict
 
@@ -11,7 +12,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from ..cli import add_device_option
 from ..config import Setting, experiment_folder, positive_integer
 from ..data.demo import prepare_demo
-from ..run_folder import PROJECT
+from ..run_folder import PROJECT, make_folder
 from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
 from .runs import CONFIG_EXPERIMENTS, FINISHED, command, state
@@ -56,6 +57,9 @@ def main(argv=None):
         if options.publish:
             _publish(make_table(options.table, options.corpus), runs, root, seeds[0], options)
             return
+        for folder, name, option in ((root, "the root of the runs", "--runs"),
+                                     (options.out or root, "the folder of the table", "--out")):
+            make_folder(folder, name, option)           # before training
         if options.demo and not options.table_only:
             _prepare_demo_data(table, options)
         try:
@@ -227,9 +231,18 @@ def planned_runs(table, seeds, options):
     """
     if options.epochs is not None:
         Setting("--epochs", None, positive_integer).checked(options.epochs)
-    further = options.arguments.split() + (["--device", options.device] if options.device != "cpu" else [])
+    further = _words("--arguments", options.arguments)
+    further += ["--device", options.device] if options.device != "cpu" else []
     return [run for seed in seeds for section in table.sections for row in section.rows
             for run in row.runs(seed, options.epochs, further, _data_option(row, options))]
+
+
+def _words(option, text):
+    """Return the words of a text as a shell separates them: quoted ones may have spaces."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ReportedError("%s has an open quotation mark or a backslash at its end: %s" % (option, text)) from error
 
 
 def _data_option(row, options):
@@ -262,6 +275,6 @@ def _print_plan(runs, options):
         else:
             total += seconds
             line += ", %s (%s)" % (duration_text(seconds), origin)
-        print("%s\n    %s" % (line, " ".join(command(run, root))))
+        print("%s\n    %s" % (line, " ".join(map(shlex.quote, command(run, root)))))
     print("%d of %d runs are to be trained%s: %s in total, one after the other" % (
         left, len(runs), ", %d of them without a measured time" % unknown if unknown else "", duration_text(total)))

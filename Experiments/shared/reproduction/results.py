@@ -1,6 +1,7 @@
 """Our runs beside the published numbers: what `Experiments.shared.reproduction.report` writes."""
 
 import csv
+import importlib
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..config import experiment_folder
 from ..run_folder import RunFolder
+from ..sparse_experiments import LANGUAGE_MODEL_SIZES, TAGGER_SIZES
 from .published import PublishedNumber, published_curve, published_numbers
 from .runs import FINISHED, is_complete, state
 
@@ -36,6 +38,10 @@ RowResults = namedtuple("RowResults", ["row", "references", "results", "is_choic
 
 #: A method for comparison: see ``Results/baselines.csv``.
 Baseline = namedtuple("Baseline", ["name", "test", "words", "bytes", "seconds"])
+
+#: Settings in which the models of a table differ. A row has options for some of them and the defaults of the others.
+COMPARED = {"language_modeling": LANGUAGE_MODEL_SIZES + ("ordering",),
+            "sequence_labeling": TAGGER_SIZES + ("vocab_order", "dropoute", "dropouti", "wdrop")}
 
 _Measured = namedtuple("_Measured", ["seed", "finished", "epoch", "done", "values", "commit"])
 
@@ -65,16 +71,27 @@ def _read_json(path):
             raise ReportedError("%s is damaged (%s)" % (path, error)) from error
 
 
+def _defaults(run, demo):
+    """Return the settings in which the models of a table differ, as they are without options: dict."""
+    experiment = run.experiment.split("/")[0]
+    if experiment not in COMPARED:
+        return {}
+    settings = importlib.import_module("Experiments.%s.main" % experiment).EXPERIMENT.make_settings(demo=demo)
+    return settings.select(COMPARED[experiment])
+
+
 def _check_run(run, folder, config):
     """Raise a `ReportedError` if the folder holds a run of another model than that of a row."""
-    settings = dict(config.get("settings", {}), **config)
-    expected = {"seed": int(run.arguments[run.arguments.index("--seed") + 1])}
+    settings = dict({"demo": False}, **dict(config.get("settings", {}), **config))
+    fixed = {"seed": int(run.arguments[run.arguments.index("--seed") + 1]), "demo": "--demo" in run.arguments}
     if not run.arguments[0].startswith("--"):
-        expected["config"] = run.arguments[0]
+        fixed["config"] = run.arguments[0]
+    expected = {name: value for name, value in _defaults(run, fixed["demo"]).items() if name in settings}
     for option, value in zip(run.arguments, run.arguments[1:]):
         name = option[2:].replace("-", "_")
-        if option.startswith("--") and isinstance(settings.get(name), (int, float)) and name not in expected:
+        if option.startswith("--") and isinstance(settings.get(name), (int, float, str)) and name not in fixed:
             expected[name] = type(settings[name])(value)
+    expected.update(fixed)
     experiment = config.get("dataset", config.get("experiment"))
     program = "%s/%s.py" % (experiment, config.get("entry", "main"))
     if program != run.experiment:
@@ -92,10 +109,11 @@ def _measure(section, row, seed, root, limit):
     if config:
         _check_run(runs[0], folder, config)
     last = min(limit or row.epochs, row.epochs)
+    is_limited = last < row.epochs
     rows = [values for values in RunFolder(folder).read_metrics() if values["epoch"] <= last]
     if not rows:
         return None
-    finished = rows[-1]["epoch"] >= row.epochs or not limit and state(runs[0], root).name == FINISHED
+    finished = rows[-1]["epoch"] >= row.epochs or not is_limited and state(runs[0], root).name == FINISHED
     chosen = _chosen(section, row, rows, finished)
     commit = config.get("versions", {}).get("git_commit", "")
     return _Measured(seed, finished, int(chosen["epoch"]), int(rows[-1]["epoch"]),

@@ -1,6 +1,7 @@
 """The command line of ``reproduce.py``: plans, messages, a small table from end to end, the tables in the READMEs."""
 
 import os
+import shlex
 import shutil
 import sys
 
@@ -52,11 +53,20 @@ def tagger_run(root, row, seed, epochs, due=50):
     (["conll-1", "--seeds", "one"], "argument --seeds: invalid int value: 'one'"),
     (["conll-1", "--epochs", "0"], "--epochs must be a positive integer, got 0"),
     (["conll-3", "--corpus", "brown"], "--corpus must be one of conll2000, ewt, wsj, got 'brown'"),
+    (["conll-3", "--arguments=--vectors 'a b"], "--arguments has an open quotation mark or a backslash at its end: "),
     (["conll-3", "--demo", "--publish"], "--publish takes neither --demo nor --epochs")])
 def test_mistakes_are_one_line(arguments, message, capsys):
     assert call(*arguments) == 2
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith("error: " + message)
+
+
+@pytest.mark.parametrize("option, name", [("--runs", "root of the runs"), ("--out", "folder of the table")])
+def test_a_folder_that_cannot_be_made_is_one_line_before_training(option, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "run_all", lambda *arguments: pytest.fail("trained"))
+    (tmp_path / "file").write_text("")
+    assert call("conll-3", "--runs", tmp_path, option, tmp_path / "file" / "folder") == 2
+    assert capsys.readouterr().err.startswith("error: cannot make the %s: " % name)
 
 
 def test_the_program_needs_no_theano_for_its_plan(without_theano):
@@ -92,6 +102,15 @@ def test_a_plan_names_what_is_left_and_how_long_it_takes(tmp_path, capsys):
     assert len(commands) == 5 and all("--batch_size 10 --epochs 50" in " ".join(command) for command in commands)
     assert [("--continue_train" in command) for command in commands] == [False, True, False, False, False]
     assert os.path.join(os.getcwd(), "prepared", "sequence_labeling", "conll2000") in commands[0]
+
+
+def test_further_arguments_and_folders_may_have_spaces(tmp_path, capsys):
+    assert call("emnlp-1", "--rows", "IMDB/LLLCCL", "--dry-run", "--runs", tmp_path / "my runs",
+                "--arguments=--vectors '/my vectors.txt'") == 0
+    line, = [line for line in capsys.readouterr().out.splitlines() if "main.py" in line]
+    words = shlex.split(line)
+    assert words[words.index("--vectors") + 1] == "/my vectors.txt"
+    assert words[-1] == str(tmp_path / "my runs" / "IMDB" / "LLLCCL" / "seed0")
 
 
 def test_a_plan_for_a_gpu_and_for_unknown_times(tmp_path, capsys, monkeypatch):

@@ -131,7 +131,9 @@ def test_fine_tuning_has_its_own_column(tmp_path):
         write_log(path, 3, "| End of training | test loss 4.0")
         with open(os.path.join(path, "test.json"), "w") as stream:
             stream.write('{"epoch": 2, "test_loss": 4.0, "test_perplexity": %s}' % perplexity)
-    result, = results_of("conll-1", "awd-lstm", tmp_path).results
+    for limit in (None, 500):                   # the epochs due: no limit
+        result, = results_of("conll-1", "awd-lstm", tmp_path, limit=limit).results
+        assert result.finished
     assert result.finished and (result.ours["test"].mean, result.ours["fine-tuned"].mean) == (60., 58.)
 
 
@@ -161,7 +163,8 @@ def test_the_csv_has_every_number_with_its_source(tmp_path):
 @pytest.mark.parametrize("changes, message", [
     (dict(program="AGNews/main.py"), "holds a run of AGNews/main.py, expected IMDB/main.py"),
     (dict(config="LCLCCL"), "holds a run with config LCLCCL, expected LLLCCL"),
-    (dict(seed=3), "holds a run with seed 3, expected 0")])
+    (dict(seed=3), "holds a run with seed 3, expected 0"),
+    (dict(demo=True), "holds a run with demo True, expected False")])
 def test_a_run_of_another_model_is_refused(tmp_path, changes, message):
     folder = text_run(tmp_path, 0, 40)
     write_config(folder, **dict(dict(program="IMDB/main.py", epochs=800, config="LLLCCL", seed=0), **changes))
@@ -169,16 +172,22 @@ def test_a_run_of_another_model_is_refused(tmp_path, changes, message):
         results_of("emnlp-1", IMDB, tmp_path)
 
 
-def test_a_tagger_with_other_options_is_refused(tmp_path):
-    folder = tagger_run(tmp_path, "sparse-20-0.25", 1982, [(50, 0.9, 0.9)])
-    write_config(folder, seed=1982, emsize=30)
-    with pytest.raises(ReportedError, match="holds a run with emsize 30, expected 20"):
-        results_of("conll-3", "sparse-20-0.25", tmp_path, [1982])
+@pytest.mark.parametrize("row, changes, message", [
+    ("sparse-20-0.25", dict(emsize=30), "emsize 30, expected 20"),
+    ("sparse-20-0.25", dict(emsize=20, vocab_order="down"), "vocab_order down, expected up"),
+    ("sparse-20-0.25-down", dict(emsize=20, vocab_order="up"), "vocab_order up, expected down"),
+    ("dense-20-rand", dict(emsize=20, vocab_order="rand", emb_density=0.25), "emb_density 0.25, expected 1.0")])
+def test_a_tagger_with_other_options_is_refused(row, changes, message, tmp_path):
+    folder = tagger_run(tmp_path, row, 1982, [(50, 0.9, 0.9)])
+    write_config(folder, seed=1982, **changes)
+    with pytest.raises(ReportedError, match="holds a run with " + message):
+        results_of("conll-3", row, tmp_path, [1982])
 
 
-def test_a_damaged_file_is_named(tmp_path):
+@pytest.mark.parametrize("line", ["x,y\n", ",,0.5\n"])
+def test_a_damaged_file_is_named(line, tmp_path):
     folder = text_run(tmp_path, 0, 40)
     with open(os.path.join(folder, "metrics.csv"), "a") as stream:
-        stream.write("x,y\n")
+        stream.write(line)
     with pytest.raises(ReportedError, match="metrics.csv is damaged"):
         results_of("emnlp-1", IMDB, tmp_path)
