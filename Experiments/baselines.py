@@ -13,7 +13,8 @@ from Experiments.shared.baselines import (
     require_packages,
     write_baselines,
 )
-from Experiments.shared.config import experiment_folder, positive_integer
+from Experiments.shared.config import experiment_folder
+from Experiments.shared.readers import positive_integer
 from Experiments.shared.run_folder import make_folder
 
 

@@ -3,9 +3,12 @@
 import os
 
 from Experiments.shared.cli import main
-from Experiments.shared.config import (
-    Experiment,
-    Setting,
+from Experiments.shared.config import Experiment, Setting
+from Experiments.shared.data.demo import prepare_demo
+from Experiments.shared.data.language_modeling import load_corpus
+from Experiments.shared.data.vocabulary import ORDERINGS
+from Experiments.shared.memory import language_model_memory
+from Experiments.shared.readers import (
     choice,
     layer_count,
     non_negative_integer,
@@ -19,10 +22,6 @@ from Experiments.shared.config import (
     seed,
     share,
 )
-from Experiments.shared.data.demo import prepare_demo
-from Experiments.shared.data.language_modeling import load_corpus
-from Experiments.shared.data.vocabulary import ORDERINGS
-from Experiments.shared.memory import language_model_memory
 from Experiments.shared.sparse_experiments import FREE, architecture_of_language_model
 from sparse_seq_theano.architecture import SPARSE_MODES
 

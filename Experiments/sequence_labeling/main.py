@@ -1,9 +1,12 @@
 """Part-of-speech tagging with a sparse embedding: ``python main.py``; see ``python main.py --help``."""
 
 from Experiments.shared.cli import main
-from Experiments.shared.config import (
-    Experiment,
-    Setting,
+from Experiments.shared.config import Experiment, Setting
+from Experiments.shared.data.demo import prepare_demo
+from Experiments.shared.data.tagged_sentences import TAGGED_CORPORA, default_tagged_folder, load_tagged
+from Experiments.shared.data.vocabulary import ORDERINGS
+from Experiments.shared.memory import tagger_memory
+from Experiments.shared.readers import (
     choice,
     layer_count,
     non_negative_number,
@@ -14,10 +17,6 @@ from Experiments.shared.config import (
     seed,
     share,
 )
-from Experiments.shared.data.demo import prepare_demo
-from Experiments.shared.data.tagged_sentences import TAGGED_CORPORA, default_tagged_folder, load_tagged
-from Experiments.shared.data.vocabulary import ORDERINGS
-from Experiments.shared.memory import tagger_memory
 from Experiments.shared.sparse_experiments import FREE, architecture_of_tagger
 
 EXPERIMENT = Experiment(

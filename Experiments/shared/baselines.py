@@ -20,7 +20,7 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 import numpy as np
 import scipy.sparse
 
-from .config import experiment_folder
+from .config import experiment_folder, load_experiment
 from .data.minibatches import START, model_words, text_split
 from .reproduction.published import published_numbers
 from .run_folder import RunFolder
@@ -64,7 +64,7 @@ def read_texts(name, data_dir=None):
     -------
     Texts
     """
-    experiment = importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
+    experiment = load_experiment(name)
     given = {} if data_dir is None else {"data_dir": data_dir}
     settings = experiment.make_settings(**given)
     data = load_data(settings)

@@ -7,10 +7,15 @@ from theano_rnn.errors import ReportedError
 
 from bayes_rnn.config import EXAMPLE_CONFIGS, describe_positions, parse_config
 
-from .config import (
-    CONFIG_DIALECT,
-    Experiment,
-    Setting,
+from .config import CONFIG_DIALECT, Experiment, Setting
+from .data.demo import prepare_demo
+from .data.language_modeling import load_language
+from .data.prepared_folder import PARTS
+from .data.prepared_vectors import ORIGINS, WordVectors, load_vectors, rescaled
+from .data.text_classification import SPLITS, load_text
+from .data.word_vectors import read_vectors
+from .memory import bayesian_memory
+from .readers import (
     non_negative_integer,
     open_share,
     path,
@@ -20,13 +25,6 @@ from .config import (
     rate_schedule,
     seed,
 )
-from .data.demo import prepare_demo
-from .data.language_modeling import load_language
-from .data.prepared_folder import PARTS
-from .data.prepared_vectors import ORIGINS, WordVectors, load_vectors, rescaled
-from .data.text_classification import SPLITS, load_text
-from .data.word_vectors import read_vectors
-from .memory import bayesian_memory
 
 __all__ = ["bayesian_experiment", "NETWORKS"]
 

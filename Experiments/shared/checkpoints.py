@@ -8,7 +8,7 @@ from theano_rnn.npz_store import load_arrays, load_metadata
 
 import numpy as np
 
-from .config import any_number, non_negative_integer, non_negative_number, number
+from .readers import any_number, non_negative_integer, non_negative_number, number
 
 __all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "load_progress", "check_shapes", "check_rows",
            "TRAINING_STATE"]

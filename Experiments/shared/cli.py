@@ -15,7 +15,8 @@ from collections import OrderedDict
 from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, reported_errors
 from theano_rnn.runtime import DURATION_IN_PYTHON, refuse_missing_compiler, resolve_device, work_without_compiler
 
-from .config import OPTION_DIALECT, path, read_assignments
+from .config import OPTION_DIALECT, read_assignments
+from .readers import path
 from .run_folder import RunFolder
 from .sparse_experiments import settings_for_fine_tuning
 from .train_and_evaluate import Interrupted, configure_theano, load_trained_data, restore_task, train_and_evaluate

@@ -5,8 +5,8 @@ from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
-from .config import positive_integer
 from .plots import Curve, plot_curves
+from .readers import positive_integer
 from .reproduction.published import published_curve
 from .run_folder import RunFolder, make_folder
 

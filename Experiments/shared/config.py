@@ -1,159 +1,21 @@
 """Experiments and the settings of their training runs: defaults, checks, ``config.json``, comparison.
 
-Nothing here imports Theano, so that wrong settings are reported at once. `Experiments.shared.cli` has the command
-lines, which read settings by the functions of this module.
+Nothing here imports Theano, so that wrong settings are reported at once. `Experiments.shared.readers` reads single
+values, and `Experiments.shared.cli` has the command lines.
 """
 
 import importlib
-import math
 import os
-import sys
 from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.interrupts import exit_at_once
 
+from .readers import choice, flag, number, path, positive_integer, shortened
+
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
-           "number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer", "layer_count",
-           "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "any_number", "probability", "probability_or_unset", "rate_schedule",
-           "read_assignments", "refuse_other_settings", "experiment_folder", "default_data_dir"]
+           "read_assignments", "refuse_other_settings", "experiment_folder", "load_experiment", "default_data_dir"]
 
-
-# -- readers: from text or a value to a checked value -----------------------------------------------------------------
-
-#: The largest numbers that are accepted: those of int64 and float64.
-LARGEST = {int: 2 ** 63 - 1, float: sys.float_info.max}
-
-
-def number(kind, is_valid, expected, none=False):
-    """Return a function that reads a number.
-
-    Parameters
-    ----------
-    kind : {int, float}
-    is_valid : callable
-        Whether a number of this kind is accepted.
-    expected : str
-        For the error message, after "must be".
-    none : bool
-        Whether None (as text, ``none``) is accepted.
-
-    Returns
-    -------
-    callable
-        Maps text or a number to a number of this kind. Raises a `ReportedError` for everything else.
-
-    Examples
-    --------
-    >>> read = number(int, lambda value: value > 0, "a positive integer")
-    >>> read("3"), read(3)
-    (3, 3)
-    """
-    def read(value):
-        if none and (value is None or str(value).lower() == "none"):
-            return None
-        try:
-            converted = kind(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ReportedError("must be %s, got %s" % (expected, _shortened(repr(value)))) from error
-        is_exact = isinstance(value, str) or not isinstance(value, bool) and converted == value
-        if not is_exact or not abs(converted) <= LARGEST[kind] or not is_valid(converted):
-            raise ReportedError("must be %s, got %s" % (expected, _shortened(value)))
-        return converted
-    return read
-
-
-def _shortened(value):
-    text = str(value)
-    return text if len(text) <= 40 else "%s... (%d characters)" % (text[:40], len(text))
-
-
-def choice(choices):
-    """Return a function that accepts only the given words, and None if it is among them; see `number`."""
-    def read(value):
-        if value not in choices:
-            raise ReportedError("must be one of %s, got %s"
-                                % (", ".join(filter(None, choices)), _shortened(repr(value))))
-        return value
-    return read
-
-
-def text(value):
-    """Return text as it is."""
-    if not isinstance(value, str) or "\0" in value:
-        raise ReportedError("must be text, got %s" % _shortened(repr(value)))
-    return value
-
-
-def rate_schedule(value):
-    """Return a schedule of the learning rate as it is stored, or None for a constant rate.
-
-    Parameters
-    ----------
-    value : str, sequence of (float, float) or None
-        Pairs of epochs done and factor of the learning rate, as text ``epoch:factor,epoch:factor``.
-
-    Returns
-    -------
-    list of [float, float] or None
-
-    Raises
-    ------
-    ReportedError
-        If an epoch is negative or not larger than the one before, or a factor is not positive.
-
-    Examples
-    --------
-    >>> from Experiments.shared.config import rate_schedule
-    >>> rate_schedule("0:1,10:8,80:0.5")
-    [[0.0, 1.0], [10.0, 8.0], [80.0, 0.5]]
-    """
-    if value is None or str(value).lower() == "none":
-        return None
-    try:
-        pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
-        pairs = [[float(epoch), float(factor)] for epoch, factor in pairs]
-    except (TypeError, ValueError):
-        pairs = []
-    epochs = [epoch for epoch, _ in pairs]
-    valid = pairs and epochs[0] >= 0 and all(before < after for before, after in zip(epochs, epochs[1:])) \
-        and all(0 < factor < math.inf for _, factor in pairs) and epochs[-1] < math.inf
-    if not valid:
-        raise ReportedError("must be none or epoch:factor,epoch:factor with increasing epochs and positive factors, "
-                            "got %s" % (value,))
-    return pairs
-
-
-def flag(value):
-    """Read True or False. On the command line, ``--name`` gives True and ``--no-name`` gives False."""
-    found = {"true": True, "false": False}.get(str(value).lower())
-    if found is None:
-        raise ReportedError("must be true or false, got %s" % _shortened(repr(value)))
-    return found
-
-
-def path(value):
-    """Return an absolute path; None stays None."""
-    return value if value is None else os.path.abspath(text(value))
-
-
-positive_integer = number(int, lambda value: value >= 1, "a positive integer")
-layer_count = number(int, lambda value: 1 <= value <= 100, "an integer in [1, 100]")      # each one is compiled
-non_negative_integer = number(int, lambda value: value >= 0, "a non-negative integer")
-positive_integer_or_unset = number(int, lambda value: value >= 1 or value == -1, "a positive integer or -1")
-seed = number(int, lambda value: 0 <= value < 2 ** 32, "an integer in [0, 2**32)")
-positive_number = number(float, lambda value: value > 0, "a positive number")
-positive_number_or_none = number(float, lambda value: value > 0, "a positive number or none", none=True)
-non_negative_number = number(float, lambda value: value >= 0, "a non-negative number")
-share = number(float, lambda value: 0 < value <= 1, "a number in (0, 1]")
-open_share = number(float, lambda value: 0 < value < 1, "a number in (0, 1)")
-probability = number(float, lambda value: 0 <= value < 1, "a number in [0, 1)")
-any_number = number(float, lambda value: True, "a finite number")
-probability_or_unset = number(float, lambda value: 0 <= value < 1 or value == -1, "a number in [0, 1), or -1")
-
-
-# -- settings ----------------------------------------------------------------------------------------------------------
 
 class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar", "added"])):
     """One setting of an experiment.
@@ -231,7 +93,7 @@ def fixed_setting(name, default):
 
     def read(value):
         if value != default:
-            raise ReportedError("must be %r, got %s" % (default, _shortened(repr(value))))
+            raise ReportedError("must be %r, got %s" % (default, shortened(repr(value))))
         return value
     return Setting(name, default, read)
 
@@ -584,6 +446,11 @@ def _recipe_setting(recipes):
 def experiment_folder(name):
     """Return the folder of an experiment under ``Experiments``, whatever the working directory is."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name)
+
+
+def load_experiment(name):
+    """Return the `Experiment` that ``main.py`` in the folder of this name defines."""
+    return importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
 
 
 def default_data_dir(name):

@@ -4,7 +4,6 @@ The card is in the metadata of the file and in ``models/NAME.md``. The table of 
 and in the README of the project.
 """
 
-import importlib
 import io
 import os
 import re
@@ -17,6 +16,7 @@ from theano_rnn.numpy_predictor import load_model
 from bayes_rnn.model_file import PRECISIONS, PRUNED_WORDS, save_model
 from bayes_rnn.predictor import model_names
 
+from .config import load_experiment
 from .run_folder import PROJECT, RunFolder
 from .train_and_evaluate import configure_theano, load_trained_data, restore_task
 from .training_command import training_command
@@ -91,7 +91,7 @@ def main(argv=None):
 def _experiment(run):
     name = run.read_config().get("dataset")
     try:
-        return importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
+        return load_experiment(name)
     except ImportError:
         raise ReportedError("%s is not a run with Bayesian compression" % run.path) from None
 

@@ -8,7 +8,8 @@ from theano_rnn.errors import ReportedError
 from sparse_seq_theano.architecture import language_model_architecture, tagger_architecture
 
 from .checkpoints import load_checkpoint
-from .config import path, refuse_other_settings
+from .config import refuse_other_settings
+from .readers import path
 from .run_folder import RunFolder
 
 __all__ = ["FREE", "LANGUAGE_MODEL_SIZES", "TAGGER_SIZES", "architecture_of_language_model",

@@ -11,11 +11,12 @@ from theano_rnn.runtime import resolve_device
 from theano_rnn.tokens import END_OF_LINE, word_tokens
 
 from .cli import add_device_option
-from .config import Setting, path, positive_integer, positive_number, seed
+from .config import Setting
 from .data.archives import decode, read_file
 from .data.own_language import separated_words
 from .data.prepared_folder import PARTS
 from .data.tagged_sentences import encode_sentences, parse_own_sentences
+from .readers import path, positive_integer, positive_number, seed
 from .run_folder import RunFolder
 from .tasks.base import perplexity
 from .train_and_evaluate import configure_theano, load_trained_data, restore_task

@@ -9,7 +9,7 @@ from theano_rnn.errors import ReportedError
 import pytest
 from helpers import running
 
-from Experiments.shared import config
+from Experiments.shared import readers
 from Experiments.shared.run_folder import RunFolder
 
 DATASETS = running.DATASETS + ("language_modeling", "sequence_labeling")
@@ -22,18 +22,18 @@ def settings_of(dataset, **given):
 
 
 @pytest.mark.parametrize("read, accepted, refused", [
-    (config.positive_integer, [("1", 1), (7, 7), (2.0, 2)], ["0", "1.5", "x", "", "nan", 0, 1.5, True, None]),
-    (config.positive_integer_or_unset, [("-1", -1), ("3", 3)], ["0", "-2"]),
-    (config.non_negative_integer, [("0", 0)], ["-1"]),
-    (config.seed, [("0", 0), (2 ** 32 - 1, 2 ** 32 - 1)], ["-1", 2 ** 32]),
-    (config.positive_number, [("1e-3", 1e-3), (2, 2.0)], ["0", "-1", "nan", "inf", "1e999", "none", math.nan, None]),
-    (config.positive_number_or_none, [("none", None), (None, None), ("2", 2.0)], ["0", "off"]),
-    (config.non_negative_number, [("0", 0.0)], ["-0.1"]),
-    (config.share, [("1", 1.0)], ["0", "1.1"]),
-    (config.open_share, [("0.5", 0.5)], ["0", "1"]),
-    (config.probability, [("0", 0.0), (0.9, 0.9)], ["1", "-0.1", "x"]),
-    (config.probability_or_unset, [("-1", -1.0), ("0", 0.0)], ["1", "-0.5"]),
-    (config.choice(("up", "down")), [("up", "up")], ["UP", 1]),
+    (readers.positive_integer, [("1", 1), (7, 7), (2.0, 2)], ["0", "1.5", "x", "", "nan", 0, 1.5, True, None]),
+    (readers.positive_integer_or_unset, [("-1", -1), ("3", 3)], ["0", "-2"]),
+    (readers.non_negative_integer, [("0", 0)], ["-1"]),
+    (readers.seed, [("0", 0), (2 ** 32 - 1, 2 ** 32 - 1)], ["-1", 2 ** 32]),
+    (readers.positive_number, [("1e-3", 1e-3), (2, 2.0)], ["0", "-1", "nan", "inf", "1e999", "none", math.nan, None]),
+    (readers.positive_number_or_none, [("none", None), (None, None), ("2", 2.0)], ["0", "off"]),
+    (readers.non_negative_number, [("0", 0.0)], ["-0.1"]),
+    (readers.share, [("1", 1.0)], ["0", "1.1"]),
+    (readers.open_share, [("0.5", 0.5)], ["0", "1"]),
+    (readers.probability, [("0", 0.0), (0.9, 0.9)], ["1", "-0.1", "x"]),
+    (readers.probability_or_unset, [("-1", -1.0), ("0", 0.0)], ["1", "-0.5"]),
+    (readers.choice(("up", "down")), [("up", "up")], ["UP", 1]),
 ])
 def test_readers(read, accepted, refused):
     for value, expected in accepted:
@@ -46,7 +46,7 @@ def test_readers(read, accepted, refused):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_defaults_are_accepted_by_their_readers(dataset):
     for setting in running.load_experiment(dataset).settings:
-        if setting.default is not None and setting.read is not config.path:
+        if setting.default is not None and setting.read is not readers.path:
             assert setting.read(setting.default) == setting.default
             assert type(setting.read(setting.default)) is type(setting.default)
 

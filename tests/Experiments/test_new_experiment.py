@@ -20,7 +20,8 @@ from collections import OrderedDict, namedtuple
 import numpy as np
 
 from Experiments.shared.cli import main
-from Experiments.shared.config import Experiment, Setting, path, positive_integer, positive_number, seed
+from Experiments.shared.config import Experiment, Setting
+from Experiments.shared.readers import path, positive_integer, positive_number, seed
 from Experiments.shared.data.vocabulary import Vocabulary
 from Experiments.shared.tasks.base import Task
 

@@ -5,7 +5,8 @@ import os
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens
 
-from ..config import Setting, experiment_folder, positive_integer
+from ..config import Setting, experiment_folder
+from ..readers import positive_integer
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
 from .own_language import OWN_CORPUS, is_own_source, read_own_text, separated_words, with_unknown_words

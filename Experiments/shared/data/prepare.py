@@ -10,7 +10,8 @@ import sys
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
-from ..config import Setting, default_data_dir, experiment_folder, number, positive_integer
+from ..config import Setting, default_data_dir, experiment_folder
+from ..readers import number, positive_integer
 from . import download
 from .archives import LARGEST_CONTENT, archive_limit, read_file
 from .prepared_folder import is_intact

@@ -8,7 +8,8 @@ from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
 
 import numpy as np
 
-from ..config import Setting, experiment_folder, positive_integer
+from ..config import Setting, experiment_folder
+from ..readers import positive_integer
 from .archives import progress
 from .demo import DEMO_SOURCE
 from .prepare import DataSet

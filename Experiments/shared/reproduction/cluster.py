@@ -20,8 +20,8 @@ from theano_rnn.runtime.flags import flag
 import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, environment_variables
 
-from ..config import choice, positive_integer
 from ..interruption import InterruptSwitch
+from ..readers import choice, positive_integer
 from .runs import FINISHED, command, environment, source, state
 
 __all__ = ["run_all", "add_options", "Failure", "TrainingJob", "EXECUTORS", "JOBS"]

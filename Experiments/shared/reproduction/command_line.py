@@ -10,8 +10,9 @@ from collections import OrderedDict
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
-from ..config import Setting, experiment_folder, positive_integer
+from ..config import Setting, experiment_folder
 from ..data.demo import prepare_demo
+from ..readers import positive_integer
 from ..run_folder import PROJECT, make_folder
 from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds

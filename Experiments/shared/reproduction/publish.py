@@ -29,6 +29,8 @@ BEGIN, END = "<!-- %s: written by reproduce.py -->", "<!-- end of %s -->"
 def copy_runs(runs, root, target, first_seed):
     """Copy the results of runs, without checkpoints, vocabulary and the folders in paths.
 
+    Files of an earlier copy that a run does not have are removed.
+
     Parameters
     ----------
     runs : list of Run
@@ -53,12 +55,16 @@ def copy_runs(runs, root, target, first_seed):
             continue
         os.makedirs(destination, exist_ok=True)
         has_plots = "seed%d" % first_seed in run.folder.split("/")
-        for name in sorted(os.listdir(source)):
+        names = [name for name in sorted(os.listdir(source))
+                 if name in TEXTS + OTHERS or name.endswith(PLOTS) and has_plots]
+        for name in set(os.listdir(destination)) - set(names):
+            os.remove(os.path.join(destination, name))
+        for name in names:
             path = os.path.join(source, name)
             if name in TEXTS:
                 with io.open(path, encoding="utf-8") as stream:
                     write_atomically(os.path.join(destination, name), FOLDERS.sub("", stream.read()))
-            elif name in OTHERS or name.endswith(PLOTS) and has_plots:
+            else:
                 shutil.copyfile(path, os.path.join(destination, name))
     return copied
 

@@ -1,7 +1,6 @@
 """Our runs beside the published numbers: what `Experiments.shared.reproduction.report` writes."""
 
 import csv
-import importlib
 import io
 import json
 import os
@@ -11,7 +10,7 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from ..config import experiment_folder
+from ..config import experiment_folder, load_experiment
 from ..run_folder import RunFolder
 from ..sparse_experiments import LANGUAGE_MODEL_SIZES, TAGGER_SIZES
 from .published import PublishedNumber, published_curve, published_numbers
@@ -76,7 +75,7 @@ def _defaults(run, demo):
     experiment = run.experiment.split("/")[0]
     if experiment not in COMPARED:
         return {}
-    settings = importlib.import_module("Experiments.%s.main" % experiment).EXPERIMENT.make_settings(demo=demo)
+    settings = load_experiment(experiment).make_settings(demo=demo)
     return settings.select(COMPARED[experiment])
 
 

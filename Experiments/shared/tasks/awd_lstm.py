@@ -18,8 +18,9 @@ from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd, squared_norms
 
 from ..checkpoints import check_shapes, load_checkpoint
-from ..config import Setting, non_negative_integer
+from ..config import Setting
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
+from ..readers import non_negative_integer
 from ..sparse_experiments import architecture_of_language_model
 from .base import perplexity
 from .network_task import NetworkTask
