@@ -92,7 +92,7 @@ resolve_paths() {
     fi
     [ -f "$LOCK" ] || die 2 "--theano must be $(known_theanos | sed 's/,/ or/'), got '$THEANO'"
     VENV=${VENV:-$HERE/$NAME}
-    case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
+    VENV=$(readlink -m -- "$VENV")          # one name for each folder: it is part of the fingerprint
     STAMP=$VENV/.complete                   # written last: its content must equal `fingerprint`
     MARK=$VENV/.made-by-setup_env           # written first: a folder with this file may be emptied
     LOG=$VENV/setup.log

@@ -294,6 +294,14 @@ def test_another_theano_and_another_folder(ready):
     assert (ready.home / "mine" / "bin" / "python").exists() and not (ready.project / "venv").exists()
 
 
+@pytest.mark.parametrize("name", ["mine/", "./mine", "link/mine"])
+def test_a_folder_is_the_same_under_another_name(ready, name):
+    (ready.home / "link").symlink_to(ready.home)
+    assert ready.run("--venv", "mine")[0] == 0
+    status, out, _ = ready.run("--venv", name)
+    assert status == 0 and "nothing to do" in out
+
+
 def test_spaces_quotes_and_other_letters_in_the_paths(tmp_path):
     folder = tmp_path / ODD
     folder.mkdir()
