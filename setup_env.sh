@@ -2,7 +2,7 @@
 # Create the virtualenv of this project. `./setup_env.sh --help` explains the options. Needs bash 4 and Linux.
 set -euo pipefail
 
-HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+HERE=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 DEFAULT_THEANO=1.0.5
 
 # pip is pinned because it builds Theano and Lasagne from source: 24.0 is the last release that builds such old packages
