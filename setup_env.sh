@@ -2,7 +2,7 @@
 # Create the virtualenv of this project. `./setup_env.sh --help` explains the options. Needs bash 4 and Linux.
 set -euo pipefail
 
-HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+HERE=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 DEFAULT_THEANO=1.0.5
 
 # pip is pinned because it builds Theano and Lasagne from source: 24.0 is the last release that builds such old packages
@@ -92,7 +92,7 @@ resolve_paths() {
     fi
     [ -f "$LOCK" ] || die 2 "--theano must be $(known_theanos | sed 's/,/ or/'), got '$THEANO'"
     VENV=${VENV:-$HERE/$NAME}
-    case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
+    VENV=$(readlink -m -- "$VENV")          # one name for each folder: it is part of the fingerprint
     STAMP=$VENV/.complete                   # written last: its content must equal `fingerprint`
     MARK=$VENV/.made-by-setup_env           # written first: a folder with this file may be emptied
     LOG=$VENV/setup.log

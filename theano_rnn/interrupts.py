@@ -14,7 +14,7 @@ import threading
 
 __all__ = ["begin", "exit_at_once", "exit_program", "raising"]
 
-PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROJECT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 #: Folders whose programs use `reported_errors`.
 PROGRAMS = ("Experiments", "bayes_rnn", "theano_rnn")
 
@@ -27,7 +27,7 @@ def begin():
 
 def _is_program():
     path = getattr(sys.modules.get("__main__"), "__file__", None)
-    return bool(path) and os.path.relpath(os.path.abspath(path), PROJECT).split(os.sep)[0] in PROGRAMS
+    return bool(path) and os.path.relpath(os.path.realpath(path), PROJECT).split(os.sep)[0] in PROGRAMS
 
 
 @contextlib.contextmanager

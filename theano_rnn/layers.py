@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
 
 import theano.tensor as T
@@ -41,6 +42,9 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         self.optional_inputs = [name for name, layer in optional if layer is not None]
         incomings = [incoming] + [layer for _, layer in optional if layer is not None]
         super(RecurrentLayer, self).__init__(incomings, **kwargs)
+        if len(self.input_shapes[0]) != 3:
+            raise ReportedError("the input of %s must have the shape (batch, time, features), got %s"
+                                % (self.name or type(self).__name__, self.input_shapes[0]))
         self.num_units, self.num_inputs = num_units, self.input_shapes[0][2]
         self.only_return_final, self.backwards = only_return_final, backwards
 

@@ -2,7 +2,7 @@
 # Prepare data/penn, data/wikitext-2 and own text; see `./getdata.sh --help`.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+here=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 for python in "$root"/venv/bin/python "$root"/venv-theano-*/bin/python python3; do

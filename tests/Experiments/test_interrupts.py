@@ -1,5 +1,6 @@
 """Ctrl-C at chosen moments of real programs: a module on PYTHONPATH sends SIGINT at a certain import."""
 
+import os
 import signal
 import sys
 
@@ -63,6 +64,14 @@ def test_a_script_of_the_user_keeps_its_handler(tmp_path):
     script.write_text(u"import theano_rnn.errors, signal\n"
                       u"print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n")
     assert running.run(str(script), []) == (0, "True\n", "")
+
+
+def test_a_program_behind_a_symbolic_link_is_one_of_the_project(tmp_path, monkeypatch):
+    from theano_rnn import interrupts
+    (tmp_path / "project").symlink_to(interrupts.PROJECT)
+    program = os.path.join("Experiments", "IMDB", "main.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "project" / program), raising=False)
+    assert interrupts._is_program()
 
 
 PROGRAM = """

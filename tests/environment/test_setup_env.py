@@ -294,6 +294,21 @@ def test_another_theano_and_another_folder(ready):
     assert (ready.home / "mine" / "bin" / "python").exists() and not (ready.project / "venv").exists()
 
 
+@pytest.mark.parametrize("name", ["mine/", "./mine", "link/mine"])
+def test_a_folder_is_the_same_under_another_name(ready, name):
+    (ready.home / "link").symlink_to(ready.home)
+    assert ready.run("--venv", "mine")[0] == 0
+    status, out, _ = ready.run("--venv", name)
+    assert status == 0 and "nothing to do" in out
+
+
+def test_cdpath_does_not_change_where_the_project_is(ready):
+    process = subprocess.run(["bash", "project/setup_env.sh", "--check"], cwd=str(ready.home.parent),
+                             env=ready.environment(CDPATH=str(ready.home.parent)), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, universal_newlines=True)
+    assert process.stderr == "" and "project/venv: does not exist" in process.stdout
+
+
 def test_spaces_quotes_and_other_letters_in_the_paths(tmp_path):
     folder = tmp_path / ODD
     folder.mkdir()

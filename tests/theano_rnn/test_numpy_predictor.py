@@ -44,6 +44,18 @@ def test_a_copy_of_the_file_alone_predicts(tmp_path):
     assert message == "compressed model not found: missing.npz"
 
 
+@pytest.mark.parametrize("context", [None, "dog sat"])
+def test_the_scores_of_many_tokens_are_one_product(monkeypatch, context):
+    model = random_models()["words"]
+    text = "cat sat\ndog sat " * 6
+    expected, count = model.cross_entropy(text, context)
+    calls, scores = [], model.scores
+    monkeypatch.setattr(model, "scores", lambda h: calls.append(len(h)) or scores(h))
+    monkeypatch.setattr(numpy_predictor, "STEPS", 8)
+    np.testing.assert_allclose(model.cross_entropy(text, context)[0], expected, rtol=1e-6)
+    assert sum(calls) == count and len(calls) == -(-count // 8)
+
+
 def test_its_error_is_that_of_the_project():
     assert numpy_predictor.ReportedError is ReportedError
 

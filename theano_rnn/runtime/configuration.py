@@ -5,6 +5,7 @@
 Theano is already configured.
 """
 
+import configparser
 import ctypes
 import logging
 import os
@@ -154,9 +155,13 @@ def _import_theano():
     try:
         with interrupts.exit_at_once():
             import theano  # noqa: F401
-    except ValueError as error:
-        if "compiledir" not in str(error):
+    except (ValueError, configparser.Error) as error:
+        if not _is_of_settings(error):
             raise
+        if "compiledir" not in str(error):
+            message = error if isinstance(error, configparser.Error) else error.args[0]
+            raise ReportedError("Theano refuses a setting in THEANO_FLAGS or %s: %s" % (
+                os.environ.get("THEANORC", "~/.theanorc"), message)) from error
         raise ReportedError(
             "the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one with "
             "THEANO_FLAGS=base_compiledir=FOLDER" % _FOLDER.search(str(error)).group(1)) from error
@@ -165,6 +170,15 @@ def _import_theano():
             raise
         raise ReportedError("the environment variable OMP_NUM_THREADS must be one whole number, got %r; Theano accepts "
                             "no other value" % os.environ["OMP_NUM_THREADS"]) from error
+
+
+def _is_of_settings(error):
+    """Return whether an exception while Theano is imported is about a setting of the user."""
+    last = error.__traceback__
+    while last.tb_next:
+        last = last.tb_next
+    return isinstance(error, configparser.Error) or last.tb_frame.f_globals.get("__name__") in (
+        "theano.configparser", "theano.configdefaults")
 
 
 def _configure_imported_theano():

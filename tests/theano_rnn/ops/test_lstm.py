@@ -478,3 +478,12 @@ def test_preactivations_and_matrices_belong_together(preactivations, matrices, m
             v[name] = [v[name]] * count
     with pytest.raises(ValueError, match="^" + message):
         lstm_recurrence(**v)
+
+
+@both
+def test_the_preactivation_of_one_row_has_a_gradient(backend):
+    x, W_in, W_hid, state = T.matrix(), T.matrix(), T.matrix(), T.matrix()
+    preactivation = T.dot(x, W_in).dimshuffle(0, "x", 1)                # its type says that there is one row
+    hid, _ = lstm_recurrence(preactivation, W_hid, T.vector(), state, state, backend=backend)
+    assert T.grad(hid.sum(), preactivation).type == preactivation.type
+    assert T.grad(hid.sum(), W_in).type == W_in.type

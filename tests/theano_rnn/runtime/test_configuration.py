@@ -69,6 +69,20 @@ def test_threads_that_theano_refuses_are_reported():
         "error: the environment variable OMP_NUM_THREADS must be one whole number, got '4,2'")
 
 
+@pytest.mark.parametrize("flags, settings, message", [
+    ("floatX=float99", "", 'Invalid value ("float99") for configuration variable "floatX".'),
+    ("", "floatX = float64", "File contains no section headers."),
+])
+def test_settings_that_theano_refuses_are_reported(tmp_path, flags, settings, message):
+    (tmp_path / "theanorc").write_text(settings)
+    code = "from theano_rnn.errors import reported_errors\nwith reported_errors():\n    configuration.configure()"
+    process = running.start_python("from theano_rnn.runtime import configuration\n" + code, THEANO_FLAGS=flags,
+                                   THEANORC=str(tmp_path / "theanorc"))
+    ended, _, errors = running.wait(process)
+    assert ended == 2 and errors.count("\n") == 1
+    assert errors.startswith("error: Theano refuses a setting in THEANO_FLAGS or %s" % tmp_path) and message in errors
+
+
 def test_only_the_processors_it_may_use_count():
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("no processor affinity here")

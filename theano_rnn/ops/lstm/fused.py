@@ -130,8 +130,9 @@ class LSTMRecurrence(_RecurrenceOp):
 
     def make_node(self, *inputs):
         inputs = self._check(inputs)
-        states = self._type(inputs[0], (False,) * 3)
-        return gof.Apply(self, inputs, [states() for _ in self.output_names])
+        # The gradient of a preactivation has the type of its total, which must be that of the preactivation.
+        patterns = [(False,) * 3] * 2 + [x.broadcastable for x in inputs[:self.components]]
+        return gof.Apply(self, inputs, [self._type(inputs[0], pattern)() for pattern in patterns])
 
     def infer_shape(self, node, shapes):
         given = dict(zip(self.input_names, shapes))
