@@ -937,8 +937,8 @@ class NextTokenPredictor(Predictor):
         column = {token: index for index, token in enumerate(self.metadata["vocabulary"])}
         states = itertools.islice((h for h, _ in self.run(self.rows(tokens[:-1])[None])), begin - 1, None)
         total = 0.
-        for first in range(begin, len(tokens), STEPS):      # one product of many rows is faster than many of one row
-            targets = [column[token] for token in tokens[first:first + STEPS]]
+        for start in range(begin, len(tokens), STEPS):      # one product of many rows is faster than many of one row
+            targets = [column[token] for token in tokens[start:start + STEPS]]
             h = np.concatenate(list(itertools.islice(states, len(targets))))
             total -= float(log_softmax(self.scores(h))[np.arange(len(targets)), targets].sum(dtype=np.float64))
         return total / (len(tokens) - begin), len(tokens) - begin
