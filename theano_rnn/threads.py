@@ -22,7 +22,7 @@ def number_of_threads():
     >>> number_of_threads()                             # doctest: +SKIP
     4
     """
-    limit = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
+    limit = re.match(r"\s*\+?(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
     if limit and int(limit.group(1)):
         return int(limit.group(1))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
