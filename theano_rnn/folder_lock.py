@@ -81,7 +81,8 @@ def refuse_locked(path, title, advice):
     except OSError:         # removed meanwhile, or of another user: `folder_lock` reports what is wrong
         return
     try:
-        if not _locks(descriptor):
+        # A shared lock: two processes that look at the same moment do not take each other for the owner.
+        if not _locks(descriptor, fcntl.LOCK_SH):
             raise ReportedError(_refusal(path, title, advice))
     finally:
         os.close(descriptor)
@@ -106,10 +107,10 @@ def _acquire(path, title, advice, wait, say_waiting, patience):
         time.sleep(INTERVAL)
 
 
-def _locks(descriptor):
+def _locks(descriptor, kind=fcntl.LOCK_EX):
     """Lock an open file; return whether that succeeded."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in WITHOUT_LOCKS:
             _warn("warning: this file system has no locks (%s); do not start two processes in one folder\n"

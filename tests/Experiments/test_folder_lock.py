@@ -1,5 +1,6 @@
 """One process at a time writes a folder: runs, prepared data, compressed models."""
 
+import fcntl
 import json
 import os
 import re
@@ -62,6 +63,17 @@ def test_the_lock_of_a_killed_process_ends(tmp_path, elsewhere):
     with folder_lock(path, "run", "wait"):
         assert "process %d " % os.getpid() in running.read_text(path)
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_two_processes_that_look_at_the_lock_of_a_killed_one_do_not_refuse_each_other(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text(u"process 1 on elsewhere, started 2026-01-01 00:00:00")
+    with open(str(path), "r+") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)           # as `refuse_locked` in the other process
+        refuse_locked(str(path), "run", "wait")
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ReportedError, match="in use by process 1 on elsewhere"):
+            refuse_locked(str(path), "run", "wait")
 
 
 def test_waiting_for_a_lock(tmp_path, elsewhere):
