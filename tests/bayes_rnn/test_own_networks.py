@@ -385,6 +385,12 @@ def test_a_layer_of_ones_own_can_pass_units():
     np.testing.assert_allclose(actual, expected, rtol=1e-10)
 
 
+def test_a_recurrent_layer_of_lasagne_without_mask_reads_all_units():
+    lstm = layers.LSTMLayer(layers.InputLayer((None, 5, E)), H, name="reader")
+    report = compression_report(BayesianDenseLayer(lstm, CLASSES, name="dense", W=lasagne.init.Constant(1.)))
+    assert report.counts["reader.W_in_to_cell"] == (E * H, E * H) and report.counts["dense.w"] == (H * CLASSES,) * 2
+
+
 def test_errors_of_objective_and_training_step():
     plain = layers.DenseLayer((None, E), 2)
     for function in (kl, compression_report, prune, smaller_network):
