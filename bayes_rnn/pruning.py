@@ -104,7 +104,9 @@ def _parts(layer, units):
         mask = np.ones(parameter.get_value(borrow=True).shape, dtype=bool)
         if isinstance(layer, lasagne.layers.DenseLayer) and len(layer.input_shape) == 2 and parameter is layer.W:
             mask &= _units_below(layer, units)[:, None] & units[layer]
-        parts[(parameter.name or "w").split(".")[-1]] = mask
+        name, prefix = parameter.name or "w", "%s." % layer.name
+        name = (name[len(prefix):] if name.startswith(prefix) else name).replace(".", "_")
+        parts["%s_%d" % (name, len(parts) + 1) if name in parts else name] = mask
     return parts
 
 

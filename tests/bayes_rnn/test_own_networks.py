@@ -22,6 +22,7 @@ from bayes_rnn.models import TextClassifier
 from bayes_rnn.pruning import compression_report, kept_words, prune
 from bayes_rnn.smaller_network import smaller_network
 from bayes_rnn.training_step import kl, training_step
+from sparse_seq_theano.layers import SparseLSTMLayer
 
 layers = lasagne.layers
 V, E, H, CLASSES, TRAIN_SIZE = 9, 4, 3, 3, 50
@@ -389,6 +390,16 @@ def test_a_recurrent_layer_of_lasagne_without_mask_reads_all_units():
     lstm = layers.LSTMLayer(layers.InputLayer((None, 5, E)), H, name="reader")
     report = compression_report(BayesianDenseLayer(lstm, CLASSES, name="dense", W=lasagne.init.Constant(1.)))
     assert report.counts["reader.W_in_to_cell"] == (E * H, E * H) and report.counts["dense.w"] == (H * CLASSES,) * 2
+
+
+def test_weights_of_all_parts_of_a_layer_count():
+    """Their names have several words, or are equal."""
+    input = layers.InputLayer((None, 5, E))
+    counts = compression_report(BayesianDenseLayer(SparseLSTMLayer(input, 4, blocks=2, name="sparse"), 2)).counts
+    assert counts["sparse.component0_W_in"] == counts["sparse.component1_W_in"] == (E * 8, E * 8)
+    assert counts["sparse.component1_W_hid"] == (2 * 8, 2 * 8)
+    counts = compression_report(BayesianDenseLayer(layers.RecurrentLayer(input, H, name="reader"), 2)).counts
+    assert [count for name, count in counts.items() if name.startswith("reader")] == [(E * H,) * 2, (H * H,) * 2]
 
 
 def test_errors_of_objective_and_training_step():
