@@ -402,6 +402,25 @@ def test_weights_of_all_parts_of_a_layer_count():
     assert [count for name, count in counts.items() if name.startswith("reader")] == [(E * H,) * 2, (H * H,) * 2]
 
 
+def test_prune_also_removes_weights_of_layers_that_are_not_bayesian():
+    lstm = BayesianLSTMLayer((None, 5, E), H, hid_kind="L", only_return_final=True, W_in=np.ones((E, 4 * H)))
+    keep_only(lstm.z_hid, 1)
+    output = layers.DenseLayer(lstm, CLASSES, name="output", W=lasagne.init.Constant(1.))
+    report = compression_report(output)
+    prune(output)
+    assert report.counts["output.W"] == (CLASSES, H * CLASSES)
+    np.testing.assert_array_equal(output.W.get_value(), [[0] * CLASSES, [1] * CLASSES, [0] * CLASSES])
+
+
+def test_prune_keeps_shared_weights_that_one_layer_needs():
+    shared, input = theano.shared(np.ones((H, 2))), layers.InputLayer((None, 5, E))
+    below = [BayesianLSTMLayer(input, H, hid_kind="L", only_return_final=True, name=name) for name in ("a", "b")]
+    for lstm, unit in zip(below, (0, 1)):
+        keep_only(lstm.z_hid, unit)
+    prune(layers.ElemwiseSumLayer([BayesianDenseLayer(lstm, 2, W=shared, kind="D") for lstm in below]))
+    np.testing.assert_array_equal(shared.get_value(), [[1, 1], [1, 1], [0, 0]])
+
+
 def test_errors_of_objective_and_training_step():
     plain = layers.DenseLayer((None, E), 2)
     for function in (kl, compression_report, prune, smaller_network):
