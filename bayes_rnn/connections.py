@@ -41,11 +41,10 @@ def passes_units(layer):
         return False
     if getattr(layer, "passes_units", False):
         return True
-    last = len(layer.input_shape) - 1
     if isinstance(layer, lasagne.layers.ReshapeLayer):
         return number_of_units(layer) is not None and number_of_units(layer) == layer.input_shape[-1]
     if isinstance(layer, lasagne.layers.SliceLayer):
-        return layer.axis not in (-1, last)
+        return layer.axis not in (-1, len(layer.input_shape) - 1)
     return isinstance(layer, lasagne.layers.DropoutLayer)
 
 

@@ -14,7 +14,7 @@ import os
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import save_arrays
-from theano_rnn.numpy_predictor import FINGERPRINT_BITS, FORMAT, OUTSIDE_WORD, fingerprint
+from theano_rnn.numpy_predictor import END_OF_DOCUMENT, FINGERPRINT_BITS, FORMAT, OUTSIDE_WORD, fingerprint
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def with_fingerprints(metadata):
     """Return the metadata of a model with a fingerprint of each pruned word in place of the word.
 
     A word outside the vocabulary counts as pruned if it has the fingerprint of a pruned word. The probability is at
-    most 1/64. All other words are treated as before.
+    most 1/64. All other words are treated as before, and so is the end of a text, even if it is outside the vocabulary.
 
     Parameters
     ----------
@@ -117,8 +117,12 @@ def with_fingerprints(metadata):
         return metadata
     limit = len(words) << FINGERPRINT_BITS
     metadata = {name: value for name, value in metadata.items() if name != "pruned_words"}
-    values = sorted({fingerprint(word, limit) for word in words})
-    return dict(metadata, pruned_fingerprints={"range": limit, "values": values})
+    is_outside = END_OF_DOCUMENT not in words.union(metadata["words"])
+    values = {fingerprint(word, limit) for word in words}
+    while is_outside and fingerprint(END_OF_DOCUMENT, limit) in values:     # every text has it
+        limit += 1
+        values = {fingerprint(word, limit) for word in words}
+    return dict(metadata, pruned_fingerprints={"range": limit, "values": sorted(values)})
 
 
 def without_pruned_words(arrays, metadata):

@@ -23,7 +23,7 @@ import numpy as np
 
 from .connections import input_layers, kept_units
 from .layers import BayesianDenseLayer, BayesianEmbeddingLayer, BayesianLSTMLayer, OneHotLayer
-from .layers.base import bayesian_layers
+from .layers.base import BayesianLayer, bayesian_layers
 from .layers.lstm import GATES
 
 __all__ = ["KeepMasks", "keep_masks", "NetworkMasks", "network_masks", "CompressionReport", "compression_report",
@@ -104,7 +104,9 @@ def _parts(layer, units):
         mask = np.ones(parameter.get_value(borrow=True).shape, dtype=bool)
         if isinstance(layer, lasagne.layers.DenseLayer) and len(layer.input_shape) == 2 and parameter is layer.W:
             mask &= _units_below(layer, units)[:, None] & units[layer]
-        parts[(parameter.name or "w").split(".")[-1]] = mask
+        name, prefix = parameter.name or "w", "%s." % layer.name
+        name = (name[len(prefix):] if name.startswith(prefix) else name).replace(".", "_")
+        parts["%s_%d" % (name, len(parts) + 1) if name in parts else name] = mask
     return parts
 
 
@@ -266,9 +268,10 @@ _PARTS = {"W": "w", "z_voc": "z_voc", "W_in": "w_x", "W_hid": "w_h", "z_in": "z_
 def prune(network):
     """Set all pruned weights and group variables of a network to zero permanently.
 
-    The means of the pruned elements become exactly zero: as many weights are left as `compression_report` counts. The
-    predictions stay those of the pruned network (``pruned=True``), and ``deterministic=True`` then has the same result.
-    A report made afterwards can count fewer weights, because a unit whose last weight has become zero is pruned too.
+    The means of the pruned elements become exactly zero: as many weights are left as `compression_report` counts. Of
+    weights that several layers share, those are left that one of the layers needs. The predictions stay those of the
+    pruned network (``pruned=True``), and ``deterministic=True`` then has the same result. A report made afterwards can
+    count fewer weights, because a unit whose last weight has become zero is pruned too.
 
     The arrays keep their sizes; `bayes_rnn.smaller_network` makes them smaller. Training moves the weights away from
     zero again.
@@ -294,13 +297,18 @@ def prune(network):
     >>> dense.W.mean().get_value().tolist()
     [[1.0], [0.0]]
     """
-    masks = network_masks(network).layers
+    masks, kept = network_masks(network).layers, OrderedDict()
     for name, layer in named_layers(network).items():
-        for variable in getattr(layer, "random_variables", []):
-            if not variable.parameters() or (variable.name.startswith("z_") and not variable.prunable):
-                continue
-            mean = variable.parameters()[0]
-            mean.set_value(np.where(masks[name][_PARTS[variable.name]], mean.get_value(), 0).astype(mean.dtype))
+        if isinstance(layer, BayesianLayer):
+            parameters = [(variable.parameters()[0], masks[name][_PARTS[variable.name]])
+                          for variable in layer.random_variables
+                          if variable.parameters() and (variable.prunable or not variable.name.startswith("z_"))]
+        else:
+            parameters = zip(layer.get_params(trainable=True, regularizable=True), masks[name].values())
+        for parameter, mask in parameters:              # layers that share a parameter need what one of them needs
+            kept[parameter] = kept.get(parameter, False) | mask
+    for parameter, mask in kept.items():
+        parameter.set_value(np.where(mask, parameter.get_value(), 0).astype(parameter.dtype))
 
 
 def word_importance(network, layer=None):

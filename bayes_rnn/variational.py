@@ -234,7 +234,7 @@ def random_variable(layer, kind, spec, shape, name, **tags):
     layer : lasagne.layers.Layer
         Gets the parameter ``name`` (the mean) and, for kinds L and N, ``name.log_sigma``, tagged ``variational``.
     kind : {'L', 'N', 'D', 'C'}
-    spec : Theano shared variable, expression, numpy array or callable
+    spec : Theano shared variable, numpy array or callable
         Initial mean, as for `lasagne.layers.Layer.add_param`.
     shape : tuple of int
     name : str

@@ -144,9 +144,9 @@ def read_own(source, share):
     raw = parse_own_sentences(read_text(source), source)
     count = len(raw.offsets) - 1
     held_out = int(round(share * count))
-    if not held_out:
+    if not 0 < 2 * held_out < count:
         raise ReportedError("%s has only %d sentences (blank lines end sentences), too few to hold out %s for "
-                            "validation and test" % (source, count, share))
+                            "validation and as many for the test" % (source, count, share))
     order = np.random.RandomState(SPLIT_SEED).permutation(count)
     parts = {part: _joined(_sentences(raw, row, row + 1) for row in sorted(rows))
              for part, rows in zip(PARTS, (order[2 * held_out:], order[:held_out], order[held_out:2 * held_out]))}

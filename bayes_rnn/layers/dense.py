@@ -21,9 +21,9 @@ class BayesianDenseLayer(BayesianLayer, lasagne.layers.Layer):
     incoming : lasagne.layers.Layer or tuple
         Of shape ``(batch, features)`` or ``(batch, time, features)``.
     num_units : int
-    W : Theano shared variable, expression, numpy array or callable
+    W : Theano shared variable, numpy array or callable
         Initial weights, ``(features, num_units)``.
-    b : Theano shared variable, expression, numpy array or callable
+    b : Theano shared variable, numpy array or callable
         Biases, ``(num_units,)``.
     kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.

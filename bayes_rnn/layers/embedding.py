@@ -160,7 +160,7 @@ class BayesianEmbeddingLayer(BayesianLayer, _FactoredLayer):
         Vocabulary size V.
     output_size : int
         Embedding units E.
-    W : Theano shared variable, expression, numpy array or callable
+    W : Theano shared variable, numpy array or callable
         Initial weights, ``(V, E)``.
     kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.

@@ -68,7 +68,7 @@ class BayesianLSTMLayer(BayesianLayer, RecurrentLayer):
         are multiplied by W_in instead of its output.
     num_units : int
         Number of hidden units, H.
-    W_in, W_hid, b : Theano shared variable, expression, numpy array or callable
+    W_in, W_hid, b : Theano shared variable, numpy array or callable
         Gates stacked in the last axis: ``(features, 4H)``, ``(H, 4H)``, ``(4H,)``. `PerGate` is such an initializer.
     kind : {'L', 'N', 'D'}
         Kind of the weights; see `bayes_rnn.variational`.

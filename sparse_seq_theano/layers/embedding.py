@@ -158,7 +158,7 @@ class SparseDecoderLayer(lasagne.layers.Layer):
     incoming : lasagne.layers.Layer or tuple
         Of shape ``(N, dimensions)`` or ``(batch, time, dimensions)``.
     embedding : SparseEmbeddingLayer
-    b : Theano shared variable, expression, numpy array or callable
+    b : Theano shared variable, numpy array or callable
         Biases of the scores, ``(V,)``.
     **kwargs
         `name`.

@@ -111,6 +111,17 @@ def test_fingerprints_keep_the_predictions_of_known_words(path, tmp_path):
     assert load_model(again).metadata["words"] == ["good", "<start>"]
 
 
+def test_the_end_of_a_text_has_no_fingerprint_of_a_pruned_word(path):
+    """A large vocabulary ends before </s>; it then has the row of words outside the vocabulary."""
+    pruned = ["w%d" % number for number in range(322)]
+    assert fingerprint("</s>", 64 * len(pruned)) in {fingerprint(word, 64 * len(pruned)) for word in pruned}
+    model = ClassPredictor(random_arrays(2, 1, embedding=3), dict(WITH_OUTSIDE, pruned_words=pruned))
+    save_model(path, model.arrays, model.metadata, pruned_words="fingerprints")
+    loaded = load_model(path)
+    assert loaded.row("</s>") == loaded.row("<outside>")
+    np.testing.assert_array_equal(loaded.predict(["good w1"]), model.predict(["good w1"]))
+
+
 def test_fingerprints_are_those_of_the_format():
     """Files and exported code depend on these numbers: FNV-1a of the word in UTF-8."""
     assert [fingerprint(word, 2 ** 32) for word in ("", "a", "foobar", "\u00e9t\u00e9")] == [

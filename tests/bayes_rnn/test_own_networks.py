@@ -22,6 +22,7 @@ from bayes_rnn.models import TextClassifier
 from bayes_rnn.pruning import compression_report, kept_words, prune
 from bayes_rnn.smaller_network import smaller_network
 from bayes_rnn.training_step import kl, training_step
+from sparse_seq_theano.layers import SparseLSTMLayer
 
 layers = lasagne.layers
 V, E, H, CLASSES, TRAIN_SIZE = 9, 4, 3, 3, 50
@@ -383,6 +384,41 @@ def test_a_layer_of_ones_own_can_pass_units():
     input = layers.get_all_layers(output)[0].input_var
     expected, actual = compiled([input], [layers.get_output(output, pruned=True), layers.get_output(small)])(x)
     np.testing.assert_allclose(actual, expected, rtol=1e-10)
+
+
+def test_a_recurrent_layer_of_lasagne_without_mask_reads_all_units():
+    lstm = layers.LSTMLayer(layers.InputLayer((None, 5, E)), H, name="reader")
+    report = compression_report(BayesianDenseLayer(lstm, CLASSES, name="dense", W=lasagne.init.Constant(1.)))
+    assert report.counts["reader.W_in_to_cell"] == (E * H, E * H) and report.counts["dense.w"] == (H * CLASSES,) * 2
+
+
+def test_weights_of_all_parts_of_a_layer_count():
+    """Their names have several words, or are equal."""
+    input = layers.InputLayer((None, 5, E))
+    counts = compression_report(BayesianDenseLayer(SparseLSTMLayer(input, 4, blocks=2, name="sparse"), 2)).counts
+    assert counts["sparse.component0_W_in"] == counts["sparse.component1_W_in"] == (E * 8, E * 8)
+    assert counts["sparse.component1_W_hid"] == (2 * 8, 2 * 8)
+    counts = compression_report(BayesianDenseLayer(layers.RecurrentLayer(input, H, name="reader"), 2)).counts
+    assert [count for name, count in counts.items() if name.startswith("reader")] == [(E * H,) * 2, (H * H,) * 2]
+
+
+def test_prune_also_removes_weights_of_layers_that_are_not_bayesian():
+    lstm = BayesianLSTMLayer((None, 5, E), H, hid_kind="L", only_return_final=True, W_in=np.ones((E, 4 * H)))
+    keep_only(lstm.z_hid, 1)
+    output = layers.DenseLayer(lstm, CLASSES, name="output", W=lasagne.init.Constant(1.))
+    report = compression_report(output)
+    prune(output)
+    assert report.counts["output.W"] == (CLASSES, H * CLASSES)
+    np.testing.assert_array_equal(output.W.get_value(), [[0] * CLASSES, [1] * CLASSES, [0] * CLASSES])
+
+
+def test_prune_keeps_shared_weights_that_one_layer_needs():
+    shared, input = theano.shared(np.ones((H, 2))), layers.InputLayer((None, 5, E))
+    below = [BayesianLSTMLayer(input, H, hid_kind="L", only_return_final=True, name=name) for name in ("a", "b")]
+    for lstm, unit in zip(below, (0, 1)):
+        keep_only(lstm.z_hid, unit)
+    prune(layers.ElemwiseSumLayer([BayesianDenseLayer(lstm, 2, W=shared, kind="D") for lstm in below]))
+    np.testing.assert_array_equal(shared.get_value(), [[1, 1], [1, 1], [0, 0]])
 
 
 def test_errors_of_objective_and_training_step():

@@ -1,6 +1,7 @@
 """Own labelled texts: csv, tsv and JSON lines, folders of texts per class, and their split into three parts."""
 
 import collections
+import contextlib
 import csv
 import json
 import os
@@ -255,13 +256,8 @@ def _label(value):
 
 def _read_rows(text, path, kind, columns):
     """Read a table of comma-separated (also semicolon) or tab-separated values."""
-    try:
-        rows = _rows_of(text, path, delimiter=_delimiter(text, path) if kind == "csv" else "\t")
-    except ReportedError:
-        if kind == "csv":
-            raise
-        # Texts with quotes that do not enclose a field.
-        rows = _rows_of(text, path, delimiter="\t", quoting=csv.QUOTE_NONE)
+    rows = (_rows_of(text, path, delimiter=_delimiter(text, path)) if kind == "csv" else
+            _tab_separated_rows(text, path))
     part = LabelledTexts([], [], [])
     if not rows:
         return part
@@ -270,6 +266,20 @@ def _read_rows(text, path, kind, columns):
     for place, row in rows[1 if header else 0:]:
         _add(part, " ".join(row[index] for index in found.texts), row[found.label], place)
     return part
+
+
+def _tab_separated_rows(text, path):
+    """Return the result of `_rows_of` for tab-separated values, in which quotes may belong to the texts."""
+    as_texts = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    try:
+        rows = _rows_of(text, path, delimiter="\t")
+    except ReportedError:
+        return _rows_of(text, path, **as_texts)
+    if any("\n" in field for _, row in rows for field in row):
+        # The quotes enclose line feeds, or belong to different texts: then each line is a row in itself.
+        with contextlib.suppress(ReportedError):
+            return _rows_of(text, path, **as_texts)
+    return rows
 
 
 def _delimiter(text, path):

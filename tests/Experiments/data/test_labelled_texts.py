@@ -78,6 +78,11 @@ def test_columns_that_are_given(tmp_path):
 def test_tabs_without_quoting_and_a_long_text(tmp_path):
     path = write(tmp_path / "a.tsv", 'label\ttext\nham\t"quoted" and more\nspam\t"open\nham\tsay 5" tall\n')
     assert read(path).texts == ['"quoted" and more', '"open', 'say 5" tall']
+    # The first quote and the last one look as if they enclosed a text of two lines.
+    path = write(tmp_path / "b.tsv", 'text\tlabel\n"open\tham\nsay it"\tspam\n')
+    assert read(path).texts == ['"open', 'say it"'] and read(path).labels == ["ham", "spam"]
+    path = write(tmp_path / "c.tsv", 'text\tlabel\n"two\nlines"\tham\n"a ""word"""\tspam\n')
+    assert read(path).texts == ["two\nlines", 'a "word"']
     long = "word " * 50000
     assert read(write(tmp_path / "a.csv", table([("a", long), ("b", "x"), ("a", "y")]))).texts[0] == long
 

@@ -114,6 +114,8 @@ def test_own_tagged_sentences(tmp_path, separator):
     ("sequence_labeling", "a\tB\nc\n", [], "my.txt, line 2: expected 'token TAB tag', got 'c'"),
     ("sequence_labeling", "a B\nc D e\n", [], "my.txt, line 2: expected 'token tag', got 'c D e'"),
     ("sequence_labeling", "a B\n\nc D\n", [], "my.txt has only 2 sentences (blank lines end sentences), too few"),
+    ("sequence_labeling", "a B\n\n" * 4, ["--holdout", "0.4"], "too few to hold out 0.4 for validation and as many "
+                                                               "for the test"),
     ("Word_PTB", "a\n", [], "part of {} is empty; use a longer text"),
     ("Word_PTB", "a\nb \0 c\n", [], "{}, line 2: the file contains a null character, so it is not plain text; use a "
                                     "text file or an archive of the published corpus"),
