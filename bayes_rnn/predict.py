@@ -14,7 +14,7 @@ import io
 import json
 import sys
 
-from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.errors import ArgumentParser, ReportedError, print_text, reported_errors
 from theano_rnn.numpy_predictor import BATCH, SMALLEST_CHANGE
 
 import numpy as np
@@ -39,7 +39,7 @@ def main(argv=None):
         if arguments.sample is not None:
             _sample(model, arguments)
         elif arguments.input is None and not arguments.texts:
-            print(_description(model))
+            print_text(_description(model))
         elif isinstance(model, ClassPredictor):
             _classify(model, arguments)
         else:
@@ -122,7 +122,7 @@ def _sample(model, arguments):
     text = model.sample(arguments.sample, seed, prompt, temperature)
     if arguments.json:
         text = json.dumps({"prompt": prompt, "seed": seed, "temperature": temperature, "sample": text})
-    print(text)
+    print_text(text)
 
 
 def _classify(model, arguments):
@@ -132,8 +132,8 @@ def _classify(model, arguments):
     for batch in _batches(texts):
         for text, probabilities in zip(batch, model.predict(batch)):
             words = model.words_that_count(text) if explain else None
-            print(_as_json(model, text, probabilities, words) if arguments.json
-                  else model.describe_prediction(probabilities, words))
+            print_text(_as_json(model, text, probabilities, words) if arguments.json
+                       else model.describe_prediction(probabilities, words))
 
 
 def _as_json(model, text, probabilities, words):
@@ -160,7 +160,7 @@ def _measure(model, arguments):
             print(json.dumps({"text": text, "context": arguments.context, "tokens": count,
                               "nats_per_token": _rounded(nats)}))
         else:
-            print(model.describe(text, arguments.context))
+            print_text(model.describe(text, arguments.context))
 
 
 def _lines(path):

@@ -10,7 +10,7 @@ import sys
 from .interrupts import raising
 
 __all__ = ["ReportedError", "UnsupportedInterpreter", "ArgumentParser", "reported_errors", "storage_problem",
-           "EXIT_ERROR", "EXIT_INTERRUPTED"]
+           "print_text", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
@@ -48,6 +48,12 @@ def _on_one_line(message):
     """
     text = re.sub(u"[\0-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match.group())[1:-1], str(message))
     return text if len(text) <= LONGEST else "%s ... %s" % (text[:LONGEST // 2], text[-LONGEST // 2:])
+
+
+def print_text(text):
+    r"""Print a text; characters that standard output cannot represent are written as ``\xe9`` and so on."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ As in training, arguments and data are checked before Theano is imported.
 import json
 import sys
 
-from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.errors import ArgumentParser, ReportedError, print_text, reported_errors
 from theano_rnn.runtime import resolve_device
 from theano_rnn.tokens import END_OF_LINE, word_tokens
 
@@ -87,7 +87,8 @@ def sample(experiments, argv=None):
         words = [data.vocabulary[token] for token in prompt]
         task = _restored(settings, data, checkpoint, arguments)
         start = list(prompt) or [data.vocabulary.index(END_OF_LINE)]
-        print(_lines(words + [data.vocabulary[token] for token in task.sample(length, number, start, temperature)]))
+        generated = task.sample(length, number, start, temperature)
+        print_text(_lines(words + [data.vocabulary[token] for token in generated]))
 
 
 def evaluate_tagger(experiment, argv=None):
@@ -140,9 +141,10 @@ def tag(experiment, argv=None):
         task = _restored(settings, data, checkpoint, arguments)
         for words, tags in zip(sentences, task.tag(sentences)):
             if arguments.format == "json":
-                print(json.dumps({"words": words, "tags": tags}, ensure_ascii=False))
+                is_utf8 = (sys.stdout.encoding or "utf-8").lower() in ("utf-8", "utf8")
+                print(json.dumps({"words": words, "tags": tags}, ensure_ascii=not is_utf8))
             else:
-                print("".join("%s\t%s\n" % pair for pair in zip(words, tags)))
+                print_text("".join("%s\t%s\n" % pair for pair in zip(words, tags)))
 
 
 def _parser(description):

@@ -1,6 +1,7 @@
 """The command line ``python -m bayes_rnn.predict`` and its former names."""
 
 import codecs
+import io
 import json
 import os
 import subprocess
@@ -50,6 +51,15 @@ def test_words_that_count_change_the_prediction(models, paths, capsys, monkeypat
     assert called(capsys, paths["text"], text).endswith("; words that count: %s\n" % expected)
     monkeypatch.setattr(numpy_predictor, "SMALLEST_CHANGE", 2)
     assert called(capsys, paths["text"], text).endswith("; words that count: none\n")
+
+
+def test_a_terminal_without_the_letters_of_a_class(models, tmp_path, monkeypatch):
+    path, model = str(tmp_path / "model.npz"), models["text"]
+    save_model(path, model.arrays, dict(model.metadata, classes=[u"na\u00efve \u65e5", u"\u00e9t\u00e9"]))
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="ascii"))
+    predict.main([path, "a good film"])
+    assert b"na\\xefve \\u65e5 0." in output.getvalue()
 
 
 def test_an_empty_text_is_a_text(paths, capsys):

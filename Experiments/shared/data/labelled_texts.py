@@ -59,10 +59,14 @@ def read_labelled_texts(source, columns=Columns(None, None)):
     if not os.path.exists(source):
         raise ReportedError("source not found: %s; expected %s" % (source, SOURCE_HELP))
     if os.path.isfile(source):
-        return collections.OrderedDict(train=_read_table(source, columns))
+        part = _read_table(source, columns)
+        _refuse_header(part)
+        return collections.OrderedDict(train=part)
     tables = _part_tables(source)
     if tables:
-        return collections.OrderedDict((part, _read_table(tables[part], columns)) for part in PARTS if part in tables)
+        parts = collections.OrderedDict((part, _read_table(tables[part], columns)) for part in PARTS if part in tables)
+        _refuse_header(parts["train"])
+        return parts
     folders = {PART_NAMES[name.lower()]: name for name in _folders(source) if name.lower() in PART_NAMES}
     if "train" in folders:
         return collections.OrderedDict((part, _read_classes(os.path.join(source, folders[part])))
@@ -206,6 +210,16 @@ def _read_table(path, columns):
         raise ReportedError("%s has no texts; expected one labelled text per %s" % (
             path, "line" if kind == "jsonl" else "row"))
     return part
+
+
+def _refuse_header(part):
+    """Raise a `ReportedError` if the first line of a training table is a header that was read as a text."""
+    label, place, counts = part.labels[0], part.places[0], collections.Counter(part.labels)
+    is_alone = counts[label] == 1 < len(counts) and sum(count == 1 for count in counts.values()) == 1
+    if is_alone and place.endswith(", line 1") and ".jsonl" not in os.path.basename(place).lower():
+        raise ReportedError("%s: no other line has the label %r; if this line is a header, name its columns with "
+                            "--text-column and --label-column, else remove it or add texts of this class"
+                            % (place, label))
 
 
 def _add(part, text, label, place):

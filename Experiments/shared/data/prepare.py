@@ -5,9 +5,8 @@ import contextlib
 import hashlib
 import importlib
 import os
-import sys
 
-from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
+from theano_rnn.errors import ArgumentParser, ReportedError, print_text, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
 from ..config import Setting, default_data_dir, experiment_folder
@@ -130,8 +129,7 @@ class DataSet(object):
                     os.remove(os.path.join(source, name) if os.path.isdir(source) else source)
             raise
         for line in self.write(corpus, folder or self.folder_of(source), self.details(source, options)):
-            encoding = sys.stdout.encoding or "utf-8"
-            print(line.encode(encoding, "backslashreplace").decode(encoding))
+            print_text(line)
 
     @property
     def _unverified(self):

@@ -129,6 +129,8 @@ def _binary_entries(stream, count, dimensions):
             buffer, position = buffer[position:] + more, 0
         yield buffer[position:space].lstrip(b"\n"), buffer[space + 1:space + 1 + size]
         position = space + 1 + size
+    if (buffer[position:] + stream.read(CHUNK)).strip(b"\n"):
+        raise EOFError("more than the %d entries of its header; a text file needs the ending .txt or .vec" % count)
 
 
 def _text_entries(lines, count, dimensions, path, first_line):

@@ -75,6 +75,20 @@ def test_columns_that_are_given(tmp_path):
     assert read(path, ("x",), "z").labels == ["true"] * 3 and read(path, ("x",), "y").labels == ["7"] * 3
 
 
+def test_a_header_is_not_read_as_a_text(tmp_path):
+    """The names of two columns are not known, or the columns are given by their numbers."""
+    path = write(tmp_path / "a.csv", table([("v1", "v2")] + ROWS + ROWS))
+    for columns in ((), (("2",), "1")):
+        with pytest.raises(ReportedError, match="a.csv, line 1: no other line has the label 'v1'; if this line is a "
+                                                "header, name its columns with --text-column"):
+            read(path, *columns)
+    assert read(path, ("v2",), "v1").labels == 2 * LABELS
+    (tmp_path / "parts").mkdir()
+    write(tmp_path / "parts" / "train.csv", table(ROWS))
+    write(tmp_path / "parts" / "test.csv", table(ROWS[:1] + 2 * ROWS[1:2]))         # one text of a class is enough
+    assert len(read_labelled_texts(str(tmp_path / "parts"))["test"].labels) == 3
+
+
 def test_tabs_without_quoting_and_a_long_text(tmp_path):
     path = write(tmp_path / "a.tsv", 'label\ttext\nham\t"quoted" and more\nspam\t"open\nham\tsay 5" tall\n')
     assert read(path).texts == ['"quoted" and more', '"open', 'say 5" tall']

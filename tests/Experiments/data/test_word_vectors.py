@@ -73,6 +73,13 @@ def test_formats_are_recognised(tmp_path, name, content):
     np.testing.assert_array_equal(found, [[7, 8, 9], [1, 2, 3], [4, 5, 6]])
 
 
+def test_a_text_file_is_not_read_as_a_binary_one(tmp_path):
+    """Its numbers as text are longer than as bytes, so all entries could be read."""
+    path = save(tmp_path, "vectors.w2v", b"2 2\nthe 0.123456 0.234567\nThe 0.345678 0.456789\n")
+    with pytest.raises(ReportedError, match="more than the 2 entries of its header; a text file needs the ending .txt"):
+        vectors.read_vectors(path, ["the", "The"], 2)
+
+
 def test_words_with_spaces(tmp_path):
     path = save(tmp_path, "v.txt", glove(ENTRIES[:1] + [(". . .", [0.0, 1.0, 2.0]), ("at b.de", [3.0, 4.0, 5.0])]))
     rows, found = vectors.read_vectors(path, ["at b.de", ". . ."], 3)
