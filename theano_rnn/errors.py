@@ -10,7 +10,7 @@ import sys
 from .interrupts import raising
 
 __all__ = ["ReportedError", "UnsupportedInterpreter", "ArgumentParser", "reported_errors", "storage_problem",
-           "print_text", "EXIT_ERROR", "EXIT_INTERRUPTED"]
+           "printable", "print_text", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
@@ -50,10 +50,15 @@ def _on_one_line(message):
     return text if len(text) <= LONGEST else "%s ... %s" % (text[:LONGEST // 2], text[-LONGEST // 2:])
 
 
+def printable(text, stream):
+    r"""Return a text in which characters that a stream cannot represent are written as ``\xe9`` and so on."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def print_text(text):
-    r"""Print a text; characters that standard output cannot represent are written as ``\xe9`` and so on."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    """Print a `printable` text."""
+    print(printable(text, sys.stdout))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+from theano_rnn.errors import printable
+
 __all__ = ["InterruptSwitch", "shielded_children", "lasting_output"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -84,7 +86,7 @@ def lasting_output():
     before = sys.stdout, sys.stderr
     sys.stderr = _LastingStream(sys.stderr, lambda error: None)
     sys.stdout = _LastingStream(sys.stdout, lambda error: sys.stderr.write(
-        "warning: standard output failed (%s); training continues, and log.txt has all lines\n" % error))
+        "warning: standard output failed (%s); training continues, and its log has all lines\n" % error))
     try:
         yield
     finally:
@@ -104,8 +106,7 @@ class _LastingStream(object):
         try:
             self._call(self._stream.write, text)
         except UnicodeEncodeError:
-            encoding = self._stream.encoding
-            self._call(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
+            self._call(self._stream.write, printable(text, self._stream))
         return len(text)
 
     def flush(self):

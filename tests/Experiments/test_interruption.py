@@ -60,7 +60,7 @@ def test_training_goes_on_when_the_reader_of_its_output_ends(tmp_path):
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait() == 0
-    assert errors == (b"warning: standard output failed (Broken pipe); training continues, and log.txt has all "
+    assert errors == (b"warning: standard output failed (Broken pipe); training continues, and its log has all "
                       b"lines\n")
     assert running.read_text(tmp_path / "log.txt").splitlines() == ["line %d" % number for number in range(5000)]
 

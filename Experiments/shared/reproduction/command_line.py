@@ -12,6 +12,7 @@ from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from ..cli import add_device_option
 from ..config import Setting, experiment_folder
 from ..data.demo import prepare_demo
+from ..interruption import lasting_output
 from ..readers import positive_integer
 from ..run_folder import PROJECT, make_folder
 from . import cluster, publish, report
@@ -64,8 +65,7 @@ def main(argv=None):
         if options.demo and not options.table_only:
             _prepare_demo_data(table, options)
         try:
-            failures = [] if options.table_only else cluster.run_all(
-                runs, root, options.executor, options.max_jobs, options.cpus, options.minutes, options.sbatch)
+            failures = [] if options.table_only else _train(runs, root, options)
         except KeyboardInterrupt:
             _write(table, root, seeds, options)
             raise
@@ -214,6 +214,13 @@ def _prepare_demo_data(table, options):
 def root_of_runs(options):
     """Return the root of the run folders: str."""
     return os.path.abspath(options.runs or os.path.join(RESULTS, "reproduce-demo" if options.demo else "reproduce"))
+
+
+def _train(runs, root, options):
+    """Train the runs, also after the reader of the output has ended; return those that failed."""
+    with lasting_output():
+        return cluster.run_all(runs, root, options.executor, options.max_jobs, options.cpus, options.minutes,
+                               options.sbatch)
 
 
 def planned_runs(table, seeds, options):

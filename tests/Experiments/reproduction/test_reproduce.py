@@ -104,6 +104,20 @@ def test_a_plan_names_what_is_left_and_how_long_it_takes(tmp_path, capsys):
     assert os.path.join(os.getcwd(), "prepared", "sequence_labeling", "conll2000") in commands[0]
 
 
+def test_training_goes_on_when_the_reader_of_the_output_ends(tmp_path, monkeypatch):
+    def run_all(*arguments):
+        print("a job", flush=True)
+        tagger_run(tmp_path, "sparse-20-0.25", 1982, 50)
+        return []
+    monkeypatch.setattr(cluster, "run_all", run_all)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        call("conll-3", "--rows", "*0.25", "--seeds", 1982, "--runs", tmp_path)
+    assert "| seed 1982 | best" in running.read_text(tmp_path / "conll-3.md")
+
+
 def test_further_arguments_and_folders_may_have_spaces(tmp_path, capsys):
     assert call("emnlp-1", "--rows", "IMDB/LLLCCL", "--dry-run", "--runs", tmp_path / "my runs",
                 "--arguments=--vectors '/my vectors.txt'") == 0
