@@ -25,8 +25,8 @@ class _LanguageTask(BayesianTask):
     data : LanguageData
     """
 
-    #: Tokens of the sample in the log.
-    sample_length = None
+    #: Tokens of the sample in the log, and the setting that determines how long a part must be.
+    sample_length = least_setting = None
 
     def __init__(self, settings, data):
         super(_LanguageTask, self).__init__(settings, data)
@@ -42,7 +42,11 @@ class _LanguageTask(BayesianTask):
     def _check_parts(self):
         """Raise a `ReportedError` now, not after an epoch, if a part is too short for the settings."""
         for part in self.parts:
-            next(self.evaluation_minibatches(part))
+            try:
+                next(self.evaluation_minibatches(part))
+            except ReportedError as error:
+                raise ReportedError("the %s part: %s; use more text, or a smaller value with --set %s=N"
+                                    % (part, error, self.least_setting)) from None
 
     def _training_loss(self):
         return self.network.data_loss_and_state()
@@ -93,7 +97,7 @@ class CharacterTask(_LanguageTask):
     """Character-level language model: the metric is bits per character, examples are predicted characters."""
 
     metric = "bits per character"
-    sample_length = 400
+    sample_length, least_setting = 400, "length"
 
     def __init__(self, settings, data):
         super(CharacterTask, self).__init__(settings, data)
@@ -124,7 +128,7 @@ class WordTask(_LanguageTask):
     """Word-level language model: the metric is the perplexity; the state of the streams is carried over."""
 
     metric = "perplexity"
-    sample_length = 80
+    sample_length, least_setting = 80, "streams"
 
     def __init__(self, settings, data):
         super(WordTask, self).__init__(settings, data)
