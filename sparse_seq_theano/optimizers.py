@@ -268,8 +268,8 @@ def adam(gradients, parameters, learning_rate=0.001, weight_decay=0., finite=Non
     >>> import theano
     >>> from sparse_seq_theano.optimizers import adam
     >>> p = theano.shared(1., "p")
-    >>> [variable.name for variable in adam([2 * p], [p])]
-    ['p', 'adam.p.mean', 'adam.p.square', 'adam.step']
+    >>> sorted(variable.name for variable in adam([2 * p], [p]))
+    ['adam.p.mean', 'adam.p.square', 'adam.step', 'p']
     """
     decayed = [_with_weight_decay(gradient, parameter, weight_decay)
                for gradient, parameter in _pairs(gradients, parameters)]

@@ -156,15 +156,16 @@ def _import_theano():
         with interrupts.exit_at_once():
             import theano  # noqa: F401
     except (ValueError, configparser.Error) as error:
+        folder = _FOLDER.search(str(error)).group(1)
+        if folder and "compiledir" in str(error):
+            raise ReportedError(
+                "the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one with "
+                "THEANO_FLAGS=base_compiledir=FOLDER" % folder) from error
         if not _is_of_settings(error):
             raise
-        if "compiledir" not in str(error):
-            message = error if isinstance(error, configparser.Error) else error.args[0]
-            raise ReportedError("Theano refuses a setting in THEANO_FLAGS or %s: %s" % (
-                os.environ.get("THEANORC", "~/.theanorc"), message)) from error
-        raise ReportedError(
-            "the folder of compiled modules, %s, cannot be written; make it accessible, or choose another one with "
-            "THEANO_FLAGS=base_compiledir=FOLDER" % _FOLDER.search(str(error)).group(1)) from error
+        message = error if isinstance(error, configparser.Error) else error.args[0]
+        raise ReportedError("Theano refuses a setting in THEANO_FLAGS or %s: %s" % (
+            os.environ.get("THEANORC", "~/.theanorc"), message)) from error
     except TypeError as error:
         if "OMP_NUM_THREADS" not in str(error):
             raise
