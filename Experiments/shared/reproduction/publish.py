@@ -11,6 +11,7 @@ from theano_rnn.npz_store import write_atomically
 from ..config import experiment_folder
 from ..run_folder import PROJECT
 from .report import section_markdown
+from .runs import FINISHED, state
 
 __all__ = ["REFERENCE", "TABLE_FOLDER", "copy_runs", "update_readmes", "table_of_readme"]
 
@@ -18,8 +19,9 @@ __all__ = ["REFERENCE", "TABLE_FOLDER", "copy_runs", "update_readmes", "table_of
 REFERENCE = os.path.join(PROJECT, "Experiments", "Results", "reference")
 TABLE_FOLDER = os.path.join(PROJECT, "Experiments", "Results", "tables")
 
-#: Files of a run that are copied. Plots are copied for one seed of a row only.
-TEXTS, OTHERS, PLOTS = ("metrics.csv", "log.txt", "config.json", "test.json", "kept_words.txt"), ("compressed.npz",), (
+#: Files of a run that are copied, and those of its end: if the run was continued and is not finished, they are those of
+#: an earlier epoch. Plots are copied for one seed of a row only.
+TEXTS, RESULTS, PLOTS = ("metrics.csv", "log.txt", "config.json", "test.json"), ("kept_words.txt", "compressed.npz"), (
     ".png",)
 #: The folders of an absolute path.
 FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/,\"()]+/)+")
@@ -55,13 +57,14 @@ def copy_runs(runs, root, target, first_seed):
             continue
         os.makedirs(destination, exist_ok=True)
         has_plots = "seed%d" % first_seed in run.folder.split("/")
+        wanted = TEXTS + RESULTS if state(run, root).name == FINISHED else TEXTS
         names = [name for name in sorted(os.listdir(source))
-                 if name in TEXTS + OTHERS or name.endswith(PLOTS) and has_plots]
+                 if name in wanted or name.endswith(PLOTS) and has_plots]
         for name in set(os.listdir(destination)) - set(names):
             os.remove(os.path.join(destination, name))
         for name in names:
             path = os.path.join(source, name)
-            if name in TEXTS:
+            if name.endswith((".csv", ".txt", ".json")):
                 with io.open(path, encoding="utf-8") as stream:
                     write_atomically(os.path.join(destination, name), FOLDERS.sub("", stream.read()))
             else:

@@ -220,18 +220,22 @@ def test_publishing_leaves_out_checkpoints_and_folders(tmp_path):
     write_log(folder, 50, "Compressed model: /home/me/runs/a/compressed.npz, 12 bytes (w: 3/4)", first=51)
     for name in ("last.npz", "vocabulary.txt", "metric.png", "compressed.npz"):
         open(os.path.join(folder, name), "w").close()
-    tagger_run(tmp_path / "runs", "sparse-20-0.25", 1983, 50)
-    open(os.path.join(os.path.dirname(folder), "seed1983", "metric.png"), "w").close()
+    unfinished = tagger_run(tmp_path / "runs", "sparse-20-0.25", 1984, 30)
+    for other in (tagger_run(tmp_path / "runs", "sparse-20-0.25", 1983, 50), unfinished):
+        open(os.path.join(other, "metric.png"), "w").close()
+    open(os.path.join(unfinished, "compressed.npz"), "w").close()           # the model of an earlier end
     table = make_table("conll-3")
     runs = [run for seed in (1982, 1983, 1984) for row in table.sections[0].rows for run in row.runs(seed)]
     earlier = tmp_path / "copies" / runs[0].folder / "kept_words.txt"       # of a run that was replaced
     earlier.parent.mkdir(parents=True)
     earlier.write_text(u"word")
     copied = publish.copy_runs(runs, str(tmp_path / "runs"), str(tmp_path / "copies"), 1982)
-    assert [name.split("/")[-1] for name in copied] == ["seed1982", "seed1983"]
+    assert [name.split("/")[-1] for name in copied] == ["seed1982", "seed1983", "seed1984"]
     copy = os.path.join(str(tmp_path / "copies"), copied[0])
     assert set(os.listdir(copy)) == {"config.json", "log.txt", "metrics.csv", "metric.png", "compressed.npz"}
-    assert "metric.png" not in os.listdir(os.path.join(str(tmp_path / "copies"), copied[1]))
+    for other in copied[1:]:
+        assert set(os.listdir(os.path.join(str(tmp_path / "copies"), other))) == {
+            "config.json", "log.txt", "metrics.csv"}
     assert running.config_of(copy)["settings"]["data"] == "conll2000"
     assert "model: compressed.npz, 12 bytes (w: 3/4)" in running.read_text(os.path.join(copy, "log.txt"))
     collected = report.collect(table, str(tmp_path / "runs"), [1982, 1983])
