@@ -61,7 +61,8 @@ def copy_runs(runs, root, target, first_seed):
         names = [name for name in sorted(os.listdir(source))
                  if name in wanted or name.endswith(PLOTS) and has_plots]
         for name in set(os.listdir(destination)) - set(names):
-            os.remove(os.path.join(destination, name))
+            if os.path.isfile(os.path.join(destination, name)):         # not the folder of a fine-tuned run
+                os.remove(os.path.join(destination, name))
         for name in names:
             path = os.path.join(source, name)
             if name.endswith((".csv", ".txt", ".json")):

@@ -226,13 +226,14 @@ def test_publishing_leaves_out_checkpoints_and_folders(tmp_path):
     open(os.path.join(unfinished, "compressed.npz"), "w").close()           # the model of an earlier end
     table = make_table("conll-3")
     runs = [run for seed in (1982, 1983, 1984) for row in table.sections[0].rows for run in row.runs(seed)]
-    earlier = tmp_path / "copies" / runs[0].folder / "kept_words.txt"       # of a run that was replaced
-    earlier.parent.mkdir(parents=True)
-    earlier.write_text(u"word")
+    earlier = tmp_path / "copies" / os.path.relpath(folder, str(tmp_path / "runs"))     # of a run that was replaced
+    (earlier / "finetune").mkdir(parents=True)
+    (earlier / "kept_words.txt").write_text(u"word")
     copied = publish.copy_runs(runs, str(tmp_path / "runs"), str(tmp_path / "copies"), 1982)
     assert [name.split("/")[-1] for name in copied] == ["seed1982", "seed1983", "seed1984"]
     copy = os.path.join(str(tmp_path / "copies"), copied[0])
-    assert set(os.listdir(copy)) == {"config.json", "log.txt", "metrics.csv", "metric.png", "compressed.npz"}
+    assert set(os.listdir(copy)) == {
+        "config.json", "log.txt", "metrics.csv", "metric.png", "compressed.npz", "finetune"}
     for other in copied[1:]:
         assert set(os.listdir(os.path.join(str(tmp_path / "copies"), other))) == {
             "config.json", "log.txt", "metrics.csv"}
