@@ -10,7 +10,7 @@ import sys
 from .interrupts import raising
 
 __all__ = ["ReportedError", "UnsupportedInterpreter", "ArgumentParser", "reported_errors", "storage_problem",
-           "printable", "print_text", "EXIT_ERROR", "EXIT_INTERRUPTED"]
+           "printable", "print_text", "discard_output", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
 #: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
@@ -61,6 +61,13 @@ def print_text(text):
     print(printable(text, sys.stdout))
 
 
+def discard_output(stream):
+    """Send to the null device what a stream that failed still holds, and would write when the process ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
 @contextlib.contextmanager
 def reported_errors():
     """Context manager of a command line: print a `ReportedError` as one line and exit with status 2.
@@ -94,9 +101,7 @@ def reported_errors():
         sys.stderr.write("\ninterrupted\n")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        null = os.open(os.devnull, os.O_WRONLY)             # for what the stream still holds when the process ends
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+        discard_output(sys.stdout)
         sys.exit(EXIT_ERROR)
     except Exception as error:
         problem = storage_problem(error)

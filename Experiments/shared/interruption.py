@@ -1,11 +1,10 @@
 """Interruptions during training: Ctrl-C, SIGTERM, a closed terminal, and standard output that cannot be written."""
 
 import contextlib
-import os
 import signal
 import sys
 
-from theano_rnn.errors import printable
+from theano_rnn.errors import discard_output, printable
 
 __all__ = ["InterruptSwitch", "shielded_children", "lasting_output"]
 
@@ -122,8 +121,5 @@ class _LastingStream(object):
         except (OSError, ValueError) as error:          # ValueError: the stream is closed
             self._failed = True
             with contextlib.suppress(OSError, ValueError):
-                # What the stream still holds must go somewhere when the process ends.
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self._stream.fileno())
-                os.close(null)
+                discard_output(self._stream)
             self._report(getattr(error, "strerror", None) or error)
