@@ -3,7 +3,6 @@
 Nothing here affects the numbers of a run. This module does not import Theano.
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -50,8 +49,6 @@ class ProgressDisplay(object):
 
     #: Seconds between lines.
     INTERVAL = 30.
-    #: Number of the bars that are shown.
-    bars = 0
 
     def __init__(self, description, total=None, done=0, stream=None, clock=time.time):
         self._stream = sys.stderr if stream is None else stream
@@ -61,7 +58,6 @@ class ProgressDisplay(object):
         if self._stream.isatty():
             self._bar = tqdm(total=total, initial=done, desc=description, unit="minibatch", leave=False,
                              file=self._stream)
-            ProgressDisplay.bars += 1
         self._started = self._printed = clock()
 
     def __enter__(self):
@@ -70,7 +66,6 @@ class ProgressDisplay(object):
     def __exit__(self, *exception):
         if self._bar is not None:
             self._bar.close()
-            ProgressDisplay.bars -= 1
 
     def update(self, losses=()):
         """Note that another minibatch is done.
@@ -106,9 +101,7 @@ class ProgressDisplay(object):
 
 def write_line(text):
     """Write a line to standard output; the bar of a `ProgressDisplay` on the same terminal is drawn again below it."""
-    with contextlib.ExitStack() as stack:
-        if ProgressDisplay.bars:
-            stack.enter_context(tqdm.external_write_mode(file=sys.stdout))
+    with tqdm.external_write_mode(file=sys.stdout):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
