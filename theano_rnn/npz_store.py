@@ -23,6 +23,8 @@ MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 def write_atomically(path, content):
     """Write a file atomically: readers see either the old content or the complete new content.
 
+    A symbolic link stays one: the file that it points to is replaced.
+
     Parameters
     ----------
     path : str
@@ -32,13 +34,14 @@ def write_atomically(path, content):
     """
     if not isinstance(content, bytes):
         content = content.encode("utf-8")
-    temporary = "%s.%d.tmp" % (path, os.getpid())
+    target = os.path.realpath(path)
+    temporary = "%s.%d.tmp" % (target, os.getpid())
     try:
         with open(temporary, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error       # the user does not know the temporary file
     finally:

@@ -135,6 +135,17 @@ def test_text_is_written_as_utf8(tmp_path):
     assert read(path) == b"\x00\xff"
 
 
+def test_a_symbolic_link_stays_one(tmp_path):
+    folder, link = tmp_path / "large_disk", tmp_path / "words.txt"
+    folder.mkdir()
+    link.symlink_to("large_disk/words.txt")
+    for content in (b"old", b"new"):
+        write_atomically(str(link), content)
+        assert link.is_symlink()
+        assert read(str(folder / "words.txt")) == content
+    assert os.listdir(str(folder)) == ["words.txt"]
+
+
 def test_missing_file(path):
     with pytest.raises(ReportedError) as error:
         load_arrays(path, "checkpoint")
@@ -240,7 +251,7 @@ def test_a_caller_checks_headers_before_arrays_are_read(path, monkeypatch):
     assert arrays_module.load_metadata(path) == METADATA
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "[" * 100000, "\xff"])
+@pytest.mark.parametrize("text", ["[]", "3", "[" * 100000, "\xff"], ids=["list", "number", "nested", "latin-1"])
 def test_metadata_of_another_kind(path, text):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("metadata.json", text.encode("latin-1"))

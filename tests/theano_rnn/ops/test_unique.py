@@ -1,5 +1,6 @@
 """The distinct values of a vector, against NumPy's."""
 
+from theano_rnn.ops.unique import unique as unique_of
 from theano_rnn.ops.unique.fused import UniqueWithInverse, are_distinct, mark_distinct
 
 import numpy as np
@@ -61,6 +62,12 @@ def test_the_next_process_need_not_compile_it_again():
 def test_only_vectors_of_integers_are_accepted(values):
     with pytest.raises(TypeError, match="a vector of int32 or int64 was expected"):
         UniqueWithInverse()(values)
+
+
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+def test_floats_are_refused_instead_of_truncated(backend):
+    with pytest.raises(TypeError, match="expected integers, got float32: convert them"):
+        unique_of(T.fmatrix(), backend)
 
 
 def test_distinct_values_are_known_also_in_another_function():

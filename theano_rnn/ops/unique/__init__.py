@@ -29,6 +29,11 @@ def unique(values, backend=None):
     index : symbolic int64, of the shape of `values`
         ``distinct[index] == values``.
 
+    Raises
+    ------
+    TypeError
+        If `values` are not integers.
+
     Examples
     --------
     >>> import theano.tensor as T
@@ -37,6 +42,10 @@ def unique(values, backend=None):
     >>> distinct.eval().tolist()
     [3, 7, 9]
     """
+    values = T.as_tensor_variable(values)
+    if values.dtype not in T.integer_dtypes:
+        raise TypeError("unique() expected integers, got {}: convert them with T.cast(values, 'int64')".format(
+            values.dtype))
     operation = fused_unique if use_fused(backend, serves_gpu=True) else reference_unique
     dtype = values.dtype if values.dtype in ("int32", "int64") else "int64"
     distinct, index = operation(T.cast(values.flatten(), dtype))
