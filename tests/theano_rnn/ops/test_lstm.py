@@ -487,3 +487,16 @@ def test_the_preactivation_of_one_row_has_a_gradient(backend):
     hid, _ = lstm_recurrence(preactivation, W_hid, T.vector(), state, state, backend=backend)
     assert T.grad(hid.sum(), preactivation).type == preactivation.type
     assert T.grad(hid.sum(), W_in).type == W_in.type
+
+
+def test_an_input_of_float64_computes_in_float64():
+    types = [T.dtensor3, T.fmatrix, T.fvector, T.fmatrix, T.fmatrix]
+    arguments = [make() for make in types]
+    arrays = [np.random.RandomState(i).randn(*shape).astype(variable.dtype)
+              for i, (variable, shape) in enumerate(zip(arguments, [(3, 2, 8), (2, 8), (8,), (2, 2), (2, 2)]))]
+    hid, cell = lstm_recurrence(*arguments)
+    assert (hid.dtype, cell.dtype) == ("float64", "float64")
+    exact = lstm_recurrence(*[T.cast(argument, "float64") for argument in arguments], backend="reference")
+    found = theano.function(arguments, [hid, cell] + list(exact), mode=UNOPTIMISED)(*arrays)
+    for one, other in zip(found[:2], found[2:]):
+        assert_close(one, other, "float64", 1e-12)

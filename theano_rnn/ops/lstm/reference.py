@@ -56,11 +56,13 @@ def reference_recurrence(preactivations, W_hid, b, hid_init, cell_init, mask, z_
             new_hid, new_cell = T.switch(carry_over, hid, new_hid), T.switch(carry_over, cell, new_cell)
         return new_hid, new_cell
 
-    # scan requires that a state has the same type before and after a step, even if B or H is known to be 1.
+    # scan requires that a state has the same type before and after a step, even if B or H is known to be 1, or if
+    # float32 and float64 are mixed.
+    dtype = theano.scalar.upcast(*[variable.dtype for variable in preactivations + given + [hid_init, cell_init]])
     (hid, cell), _ = theano.scan(
         step,
         sequences=[T.unbroadcast(concatenate(preactivations, axis=2), 1, 2)] +
                   ([] if mask is None else [T.eq(mask, 0)]),
-        outputs_info=[T.unbroadcast(hid_init, 0, 1), T.unbroadcast(cell_init, 0, 1)],
+        outputs_info=[T.unbroadcast(T.cast(state, dtype), 0, 1) for state in (hid_init, cell_init)],
         non_sequences=given, go_backwards=backwards, strict=False)
     return (hid[::-1], cell[::-1]) if backwards else (hid, cell)
