@@ -1,4 +1,4 @@
-"""Base class of recurrent layers."""
+"""Base class of recurrent layers, and a check of layers that read token ids."""
 
 from collections import namedtuple
 
@@ -7,7 +7,7 @@ from theano_rnn.lasagne_compat import lasagne
 
 import theano.tensor as T
 
-__all__ = ["LSTMState", "RecurrentLayer"]
+__all__ = ["LSTMState", "RecurrentLayer", "check_tokens"]
 
 #: Hidden and cell state of an LSTM, at one or at all time steps.
 LSTMState = namedtuple("LSTMState", ["hid", "cell"])
@@ -42,11 +42,25 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         self.optional_inputs = [name for name, layer in optional if layer is not None]
         incomings = [incoming] + [layer for _, layer in optional if layer is not None]
         super(RecurrentLayer, self).__init__(incomings, **kwargs)
-        if len(self.input_shapes[0]) != 3:
-            raise ReportedError("the input of %s must have the shape (batch, time, features), got %s"
-                                % (self.name or type(self).__name__, self.input_shapes[0]))
+        self._check_shapes(num_units)
         self.num_units, self.num_inputs = num_units, self.input_shapes[0][2]
         self.only_return_final, self.backwards = only_return_final, backwards
+
+    def _check_shapes(self, num_units):
+        """Raise a `ReportedError` if the input, the mask or an initial state has another shape than expected."""
+        expected = {"mask": ("the mask", "(batch, time)", None)}
+        for name in ("hid_init", "cell_init"):
+            expected[name] = name, "(batch, %d)" % num_units, num_units
+        name, shape = self.name or type(self).__name__, self.input_shapes[0]
+        if len(shape) != 3:
+            raise ReportedError("the input of %s must have the shape (batch, time, features), got %s" % (name, shape))
+        if shape[2] is None:
+            raise ReportedError("the number of features of the input of %s must be known, got the shape %s"
+                                % (name, shape))
+        for option, shape in zip(self.optional_inputs, self.input_shapes[1:]):
+            what, wanted, units = expected[option]
+            if len(shape) != 2 or units is not None and shape[1] not in (None, units):
+                raise ReportedError("%s of %s must have the shape %s, got %s" % (what, name, wanted, shape))
 
     def get_output_shape_for(self, input_shapes):
         batch, time = input_shapes[0][:2]
@@ -89,3 +103,10 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
         zeros = T.zeros((inputs[0].shape[0], self.num_units))
         return {"hid_init": given.get("hid_init", zeros), "cell_init": given.get("cell_init", zeros),
                 "mask": given["mask"].dimshuffle(1, 0) if "mask" in given else None}
+
+
+def check_tokens(layer):
+    """Raise a `ReportedError` if the input of a layer cannot be token ids of shape ``(batch, time)``."""
+    if len(layer.input_shape) != 2:
+        raise ReportedError("the input of %s must be token ids of the shape (batch, time), got %s"
+                            % (layer.name or type(layer).__name__, layer.input_shape))

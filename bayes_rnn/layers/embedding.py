@@ -9,6 +9,7 @@ import weakref
 from collections import namedtuple
 
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.layers import check_tokens
 from theano_rnn.ops.gather import gather
 from theano_rnn.ops.unique import unique
 
@@ -66,6 +67,7 @@ class _FactoredLayer(lasagne.layers.Layer):
 
     def __init__(self, incoming, **kwargs):
         super(_FactoredLayer, self).__init__(incoming, **kwargs)
+        check_tokens(self)
         self._factors = weakref.WeakKeyDictionary()     # by output
 
     def __getstate__(self):

@@ -2,6 +2,7 @@
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.lasagne_compat import lasagne
+from theano_rnn.layers import check_tokens
 from theano_rnn.ops.expressions import concatenate
 
 import numpy as np
@@ -75,6 +76,7 @@ class SparseEmbeddingLayer(lasagne.layers.Layer):
     def __init__(self, incoming, vocabulary_size, dimensions, blocks=1, density=1., W=lasagne.init.Uniform(0.1),
                  word_dropout=0., dimension_dropout=0., noise=None, **kwargs):
         super(SparseEmbeddingLayer, self).__init__(incoming, **kwargs)
+        check_tokens(self)
         self.geometry = embedding_geometry(vocabulary_size, dimensions, blocks, density)
         self.word_dropout = check_probability(word_dropout, "word_dropout")
         self.dimension_dropout = check_probability(dimension_dropout, "dimension_dropout")
