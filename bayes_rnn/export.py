@@ -173,6 +173,9 @@ def _export_to_onnx(model, out, arguments):
 
 def _export_to_npz(model, out, arguments):
     """Write the file of a model, as small as requested. Return the paths of the files."""
+    if os.path.realpath(out + ".npz") == os.path.realpath(arguments.model):
+        raise ReportedError("--out must be another file than the model, %s: the rounded weights and the pruned words "
+                            "cannot be restored" % arguments.model)
     save_model(out + ".npz", model.arrays, model.metadata, arguments.precision, arguments.pruned_words)
     return [out + ".npz"]
 

@@ -255,6 +255,15 @@ def test_command_line_writes_a_smaller_file(path, tmp_path, capsys):
     np.testing.assert_allclose(load_model(out + ".npz").predict(TEXTS[:1]), model.predict(TEXTS[:1]), atol=0.01)
 
 
+def test_an_export_does_not_replace_the_model(path, capsys):
+    save_model(path, random_arrays(2, 1, embedding=3), WITH_OUTSIDE)
+    before = open(path, "rb").read()
+    with pytest.raises(SystemExit):
+        export.main([path, "--to", "npz", "--out", path[:-len(".npz")], "--pruned-words", "none"])
+    assert "--out must be another file than the model" in capsys.readouterr().err
+    assert open(path, "rb").read() == before
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--to", "npz"], "--to npz needs --out"),
     (["--to", "c", "--precision", "int8"], "--precision and --pruned-words need --to npz; export the resulting file"),
