@@ -116,13 +116,14 @@ def main(argv=None):
                              "needs the package jinja2; npz: another, smaller file for bayes_rnn.predict; onnx: a "
                              "graph from row indices of words to probabilities, which needs the package onnx")
     parser.add_argument("--out", metavar="NAME",
-                        help="path of the files without .c, .h, .html, .npz or .onnx; its last part is the prefix of "
-                             "the functions in C (default: MODEL without .npz; required for npz)")
+                        help="path of the files, with or without .c, .html, .npz or .onnx; its last part is the prefix "
+                             "of the functions in C (default: MODEL without .npz; required for npz)")
     parser.add_argument("--build", action="store_true",
                         help="compile the C code to a shared library (.so) with cc (variables: CC, CFLAGS); "
                              "bayes_rnn.predictor uses the library beside MODEL")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32",
-                        help="of the weights, with --to npz; int8 has a scale per row (default: float32)")
+                        help="of the weights, with --to npz; int8 has a scale per row, and stores a matrix as float16 "
+                             "if that is smaller (default: float32)")
     parser.add_argument("--pruned-words", choices=PRUNED_WORDS, default="exact",
                         help="with --to npz; fingerprints: a byte for each pruned word, and one of 64 words "
                              "outside the vocabulary counts as a pruned word; none: all of them do, and the file does "
@@ -136,6 +137,8 @@ def main(argv=None):
         parser.error("--precision and --pruned-words need --to npz; export the resulting file to %s" % arguments.to)
     with reported_errors():
         model, out = load_model(arguments.model, backend="numpy"), arguments.out or os.path.splitext(arguments.model)[0]
+        if os.path.splitext(out)[1] == "." + arguments.to:              # --out may have the extension
+            out = os.path.splitext(out)[0]
         arguments.model = find_model(arguments.model)
         if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):
             raise ReportedError("--out must be a name in an existing folder, got %s" % out)
@@ -183,10 +186,8 @@ def _export_to_npz(model, out, arguments):
 def _export_to_html(model, out, arguments):
     """Write the web page of a model. Return the paths of the files."""
     from .export_html import html_page
-    # As the user may know the extension from other programs, --out may have it.
-    path = out if out.endswith(".html") else out + ".html"
-    write_atomically(path, html_page(model, os.path.getsize(arguments.model)))
-    return [path]
+    write_atomically(out + ".html", html_page(model, os.path.getsize(arguments.model)))
+    return [out + ".html"]
 
 
 _EXPORTS = {"c": _export_to_c, "html": _export_to_html, "npz": _export_to_npz, "onnx": _export_to_onnx}

@@ -264,6 +264,13 @@ def test_an_export_does_not_replace_the_model(path, capsys):
     assert open(path, "rb").read() == before
 
 
+@pytest.mark.parametrize("to, files", [("npz", ["small.npz"]), ("c", ["small.c", "small.h"]), ("html", ["small.html"])])
+def test_the_name_of_an_export_may_have_the_extension(path, tmp_path, to, files):
+    save_model(path, random_arrays(2, 1, embedding=3), WITH_OUTSIDE)
+    export.main([path, "--to", to, "--out", str(tmp_path / ("small." + to))])
+    assert sorted(os.listdir(str(tmp_path))) == ["model.npz"] + files
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--to", "npz"], "--to npz needs --out"),
     (["--to", "c", "--precision", "int8"], "--precision and --pruned-words need --to npz; export the resulting file"),
