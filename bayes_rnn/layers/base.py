@@ -16,7 +16,8 @@ class BayesianLayer(object):
     """Mixin for a Lasagne layer whose parameters are random variables.
 
     Its ``get_output_for`` takes two options: Lasagne's ``deterministic`` (posterior means instead of samples), and
-    ``pruned`` (means with the pruned elements set to zero, which implies ``deterministic``).
+    ``pruned`` (means with the pruned elements set to zero, which implies ``deterministic``). Other layers know
+    ``deterministic`` only: in a network with dropout, give both.
 
     Parameters
     ----------
