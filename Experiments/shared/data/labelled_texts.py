@@ -254,12 +254,13 @@ def _read_json_lines(text, path, columns):
                                     "and --label-column" % (place, _listed(list(record))))
             keys = [list(record)[index] for index in found.texts], list(record)[found.label]
         part_keys = keys[0] + [keys[1]]
-        missing = [key for key in part_keys if record.get(key) is None]
+        missing = [key for key in part_keys if key not in record]
         if missing:
             raise ReportedError("%s: the key %r is missing" % (place, missing[0]))
         wrong = [key for key in part_keys if not isinstance(record[key], (str, int, float))]
         if wrong:
-            raise ReportedError("%s: the value of %r must be text, got %.40r" % (place, wrong[0], record[wrong[0]]))
+            raise ReportedError("%s: the value of %r must be text, got %.40s"
+                                % (place, wrong[0], json.dumps(record[wrong[0]])))
         _add(part, " ".join(str(record[key]) for key in keys[0]), _label(record[keys[1]]), place)
     return part
 

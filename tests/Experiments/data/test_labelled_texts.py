@@ -119,7 +119,8 @@ def test_tabs_without_quoting_and_a_long_text(tmp_path):
     ("a.jsonl", '{"text": "a", "label": "\\ud83d"}\n', "a.jsonl, line 1: the label .* contains half of a character"),
     ("a.jsonl", '[1]\n', "a.jsonl, line 1: expected a JSON object"),
     ("a.jsonl", '{"text": "a", "label": "b"}\n\n{"text": "a"}\n', "a.jsonl, line 3: the key 'label' is missing"),
-    ("a.jsonl", '{"text": ["a"], "label": "b"}\n', r"a.jsonl, line 1: the value of 'text' must be text, got \['a'\]"),
+    ("a.jsonl", '{"text": ["a"], "label": "b"}\n', r'a.jsonl, line 1: the value of \'text\' must be text, got \["a"\]'),
+    ("a.jsonl", '{"text": "a", "label": null}\n', "a.jsonl, line 1: the value of 'label' must be text, got null"),
     ("a.jsonl", '{"x": "a", "y": "b"}\n', r"line 1: the keys of text and label are not known \(x, y\); name them with"),
     ("a.xlsx", '', "a.xlsx is not a csv, tsv or jsonl file"),
 ])
