@@ -847,7 +847,7 @@ class ClassPredictor(Predictor):
         names = [word for word in collections.OrderedDict.fromkeys(read) if word != END_OF_DOCUMENT]
         without = []
         for first in range(0, len(names), BATCH):
-            texts = ([word for word in words if word != name] for name in names[first:first + BATCH])
+            texts = (itertools.filterfalse(name.__eq__, words) for name in names[first:first + BATCH])
             without.extend(self.predict_rows(*self._encode_words(texts)))
         whole = self.predict_rows(*self._encode_words([words]))[0]
         best = int(np.argmax(whole))

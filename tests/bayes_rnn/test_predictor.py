@@ -264,6 +264,21 @@ def test_influence_leaves_words_out(models, monkeypatch):
     assert model.words_that_count(text) == model.influence(text)[:2]
 
 
+def test_influence_does_not_read_the_whole_of_a_long_text_for_each_word(models, monkeypatch):
+    class Words(list):
+        read = 0
+
+        def __iter__(self):
+            for word in list.__iter__(self):
+                Words.read += 1
+                yield word
+
+    words = Words(["good", "bad"] + ["film"] * 1000)
+    monkeypatch.setattr(models["text"], "_words", lambda text: words)
+    assert len(models["text"].influence("")) == 3
+    assert Words.read < 1500                            # only without "film", it looks at all of them
+
+
 def test_words_beyond_the_length_have_no_influence(models):
     """But they are read when words before them are left out."""
     model, text = models["text"], "bad " * 6 + "good film"
