@@ -845,11 +845,12 @@ class ClassPredictor(Predictor):
         words = self._words(text)
         read = words[:self.metadata["length"] - 1]
         names = [word for word in collections.OrderedDict.fromkeys(read) if word != END_OF_DOCUMENT]
-        without = []
-        for first in range(0, len(names), BATCH):
-            texts = (itertools.filterfalse(name.__eq__, words) for name in names[first:first + BATCH])
-            without.extend(self.predict_rows(*self._encode_words(texts)))
-        whole = self.predict_rows(*self._encode_words([words]))[0]
+        # The text itself is the first of the batch: a batch takes hardly longer than one text.
+        texts = itertools.chain([words], (itertools.filterfalse(name.__eq__, words) for name in names))
+        rows = []
+        while len(rows) <= len(names):
+            rows.extend(self.predict_rows(*self._encode_words(itertools.islice(texts, BATCH))))
+        whole, without = rows[0], rows[1:]
         best = int(np.argmax(whole))
         changes = [(name, float(whole[best] - row[best])) for name, row in zip(names, without)]
         return sorted(changes, key=lambda change: -abs(change[1]))
