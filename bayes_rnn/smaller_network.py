@@ -66,7 +66,8 @@ def smaller_network(network):
     Pruned words and units are removed, group variables are multiplied into the weights, and every layer is
     deterministic. It has the same inputs, layer names and layer classes (Bayesian layers of kind D), so
     ``lasagne.layers.get_all_params`` and the other functions of Lasagne apply to it. The original network does not
-    change. ``pickle`` stores the small network in a file; load only files that you trust.
+    change. ``pickle`` stores the small network in a file. Import `theano_rnn.lasagne_compat` before you load it: by
+    itself, Lasagne cannot be imported with Theano 1.0.5. Load only files that you trust.
 
     Parameters
     ----------
