@@ -67,7 +67,7 @@ OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_trai
 
 
 #: Keys of ``config.json`` that are not settings.
-RECORDED_KEYS = ("entry", "settings", "command", "versions", "resumed_with")
+RECORDED_KEYS = ("entry", "settings", "command", "data_sha256", "versions", "resumed_with")
 
 #: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best

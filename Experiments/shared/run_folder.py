@@ -26,8 +26,7 @@ __all__ = ["RunFolder", "make_folder", "versions"]
 
 #: Types of the values in ``config.json`` that are not settings.
 CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),
-                ("settings", dict), ("versions", dict),
-                ("resumed_with", list))
+                ("data_sha256", str), ("settings", dict), ("versions", dict), ("resumed_with", list))
 JSON_NAMES = {str: "text", dict: "an object", list: "a list"}
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -183,6 +182,23 @@ class RunFolder(object):
             raise ReportedError("the data in %s have another vocabulary than %s was trained with (its %s); give the "
                                 "same data with %s" % (getattr(settings, dialect.data), self.path, VOCABULARY_FILE,
                                                        dialect.data_option))
+
+    def check_digest(self, digest, settings):
+        """Raise a `ReportedError` if the run was trained with other data. Runs of earlier versions have no digest.
+
+        Parameters
+        ----------
+        digest : str
+            Of `data_digest`.
+        settings : Settings
+            For the message; see `check_vocabulary`.
+        """
+        if self.read_config().get("data_sha256", digest) != digest:
+            dialect = settings.experiment.dialect
+            raise ReportedError("the data in %s have the vocabulary of the data that %s was trained with, but other "
+                                "texts, labels or tags (data_sha256 in its config.json); give the same data with %s, "
+                                "or start a new run in another folder with %s"
+                                % (getattr(settings, dialect.data), self.path, dialect.data_option, dialect.out))
 
     # -- log and metrics ---------------------------------------------------------------------------------------------
 

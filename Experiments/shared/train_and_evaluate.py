@@ -12,6 +12,7 @@ import numpy as np
 
 from .checkpoints import CheckpointWriter, Progress, Throttle, check_rows, load_checkpoint, load_progress
 from .config import refuse_other_settings
+from .data.digest import data_digest
 from .interruption import InterruptSwitch, lasting_output
 from .memory import refuse_too_large
 from .monitoring import EventLog, ProgressDisplay, require_tensorboard
@@ -92,8 +93,10 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
         refuse_other_settings(run.path, experiment.read_settings(run), settings.to_dict(), experiment.free,
                               experiment.dialect.out)
     data = load_data(settings)
+    digest = data_digest(data)
     if continues:
         run.check_vocabulary(data.vocabulary, settings)
+        run.check_digest(digest, settings)
     refuse_too_large(settings, data, device)
     if experiment.check:
         experiment.check(settings, data)
@@ -107,7 +110,7 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
             run.log("The run was stopped before its first checkpoint; it starts from the beginning")
         configure_theano(device)
         task = build_task(experiment, settings, data)
-        _train_and_finish(task, run, settings, data, checkpoint, initial)
+        _train_and_finish(task, run, settings, data.vocabulary, digest, checkpoint, initial)
     return task
 
 
@@ -125,9 +128,9 @@ def _checkpoint_to_resume(run, experiment, epochs, resume_from):
     return checkpoint
 
 
-def _train_and_finish(task, run, settings, data, checkpoint, initial):
+def _train_and_finish(task, run, settings, vocabulary, digest, checkpoint, initial):
     best = None if checkpoint else task.begin(run, initial)
-    run.start(dict(settings.to_config(), command=training_command(settings, run.path)), data.vocabulary)
+    run.start(dict(settings.to_config(), command=training_command(settings, run.path), data_sha256=digest), vocabulary)
     for line in task.describe():
         run.log(line)
     try:

@@ -309,6 +309,17 @@ def test_data_with_another_vocabulary(name, arguments, refused, finished, other_
     assert running.folder_bytes(a_run) == running.folder_bytes(finished("IMDB").path)
 
 
+def test_data_with_other_labels(refused, data, a_run, tmp_path):
+    other = shutil.copytree(data("IMDB"), str(tmp_path / "other"))
+    arrays, metadata = load_arrays(os.path.join(other, "train.npz"))
+    save_arrays(os.path.join(other, "train.npz"), dict(arrays, labels=1 - arrays["labels"]), metadata)
+    before = running.folder_bytes(a_run)
+    line = refused("IMDB", ["LLLCCL", "--data-dir", other, "--out", a_run, "--resume", "--epochs", "9"])
+    assert "%s have the vocabulary of the data that %s was trained with, but other texts" % (other, a_run) in line
+    assert "with --data-dir, or start a new run in another folder with --out" in line
+    assert running.folder_bytes(a_run) == before
+
+
 def test_eval_only_refusals(refused, finished, a_run, tmp_path):
     word = finished("Word_PTB").path
     assert "is a run of Word_PTB, not of IMDB" in refused("IMDB", ["--eval-only", word])
