@@ -1,4 +1,4 @@
-r"""Tables of the characters that are in words, white space, or in lower case: those of Python's own ``\w`` and methods.
+r"""Tables of word characters, white space and lower case, as Python's ``\w``, `str.strip` and `str.lower` define them.
 
 C and JavaScript have no such tables, or those of another version of Unicode. The exports of a compressed model contain
 these tables, so that the exported code finds the same words as Python. Characters are given by their code points.
@@ -72,11 +72,11 @@ def in_lower_case(before="", after=""):
 
 
 def sigma_neighbours():
-    """Return the characters that determine the lower case of a capital sigma behind them.
+    """Return the characters that determine the lower case of a capital sigma that follows them.
 
-    It becomes a final sigma at the end of a word: behind a cased character, with any number of case-ignorable
-    characters between them, and not before such a one (Unicode Standard, section 3.13, Final_Sigma). These properties
-    are not accessible in Python, but a capital sigma behind a character shows to which set the character belongs.
+    It becomes a final sigma at the end of a word: if a cased character precedes it and none follows it, where
+    case-ignorable characters between them do not count (Unicode Standard, section 3.13, Final_Sigma). Python does not
+    give access to these properties, but the lower case of a sigma after a character shows which of them it has.
 
     Returns
     -------

@@ -1,9 +1,9 @@
 /* -- characters --------------------------------------------------------------------------------------------------- */
 
-/* Return the character at a position of a UTF-8 text, and move the position behind it.
+/* Return the character at a position of a UTF-8 text, and move the position to the next character.
  *
- * Each longest beginning of a character that the text does not complete, and each other byte that cannot begin a
- * character, is U+FFFD. Python's bytes.decode("utf-8", "replace") does the same. */
+ * Each incomplete character, as long as possible, and each other byte that cannot begin a character become U+FFFD, as in
+ * Python's bytes.decode("utf-8", "replace"). */
 static uint32_t next_character(const unsigned char *text, size_t size, size_t *position)
 {
     const uint32_t replacement = 0xFFFD;

@@ -10,7 +10,7 @@ typedef struct {
 
 #if FINAL_SIGMA
 /* Return whether a capital sigma before the position ends a word, as the Unicode Standard defines it (Final_Sigma):
- * case-ignorable characters aside, a cased character is before it, and none is behind it. */
+ * without case-ignorable characters, a cased character precedes it, and none follows it. */
 static int is_final(const cursor *at)
 {
     size_t position = at->position;
@@ -27,21 +27,33 @@ static int is_final(const cursor *at)
 }
 #endif
 
+/* Define the function index_in_ARRAY, which returns the index of a value in a sorted array, or the length of the array if
+ * it does not contain the value. It is a macro because the arrays have elements of different types. */
+#define DEFINE_INDEX_IN(array)                                                  \
+    static size_t index_in_##array(uint32_t value)                              \
+    {                                                                           \
+        size_t low = 0, high = COUNT(array);                                    \
+                                                                                \
+        while (low < high) {                                                    \
+            size_t middle = low + (high - low) / 2;                             \
+                                                                                \
+            if (array[middle] < value)                                          \
+                low = middle + 1;                                               \
+            else                                                                \
+                high = middle;                                                  \
+        }                                                                       \
+        return low < COUNT(array) && array[low] == value ? low : COUNT(array);  \
+    }
+
 #if LOWER_CASE
+DEFINE_INDEX_IN(upper_letters)
+
 /* Return a character in lower case. Letters that are in no word of the model, in both cases, need not change. */
 static uint32_t lower(uint32_t code)
 {
-    size_t low = 0, high = COUNT(upper_letters);
+    size_t index = index_in_upper_letters(code);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (upper_letters[middle] < code)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < COUNT(upper_letters) && upper_letters[low] == code ? lower_letters[low] : code;
+    return index < COUNT(upper_letters) ? lower_letters[index] : code;
 }
 #endif
 
@@ -87,21 +99,12 @@ static int next_word(cursor *at, text_word *word)
 }
 
 #if FINGERPRINTS
+DEFINE_INDEX_IN(fingerprints)
+
 /* Return whether a word has the fingerprint of a pruned word. */
 static int is_pruned(const text_word *word)
 {
-    uint32_t value = word->hash % FINGERPRINT_RANGE;
-    size_t low = 0, high = FINGERPRINTS;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (fingerprints[middle] < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < FINGERPRINTS && fingerprints[low] == value;
+    return index_in_fingerprints(word->hash % FINGERPRINT_RANGE) < COUNT(fingerprints);
 }
 #endif
 

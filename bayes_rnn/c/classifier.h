@@ -4,7 +4,7 @@
 
 /* Classify a text: write the probabilities of the MODEL_CLASSES classes, and return the index of the largest one.
  *
- * text: UTF-8, size bytes; no zero byte is needed at the end, and zero bytes are allowed. What is not UTF-8 counts as
+ * text: UTF-8, size bytes; no zero byte is needed at the end, and zero bytes are allowed. Invalid UTF-8 counts as
  * U+FFFD, which separates words. */
 int model_predict(const char *text, size_t size, float *probabilities);
 

@@ -1,5 +1,5 @@
-/* Add the product of x and matrix to y, for LANES texts at once. The sum is made of two independent ones, because an
- * addition takes longer than its start. */
+/* Add the product of x and matrix to y, for LANES texts at once. Two independent sums are added at the end: the processor
+ * starts an addition before the previous one has ended only if it does not need its result. */
 static void add_matrix_lanes(float *restrict y, const float *restrict x)
 {
     size_t j, k, lane;

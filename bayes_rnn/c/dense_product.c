@@ -1,5 +1,5 @@
-/* Add the product of x and matrix to y. Four rows at a time, because y is then read and written less often; their sum is
- * made of two independent ones, because an addition takes longer than its start. */
+/* Add the product of x and matrix to y. Four rows at a time, because y is then read and written less often. Their sum
+ * consists of two independent sums, which the processor computes at the same time. */
 static void add_matrix_product(float *restrict y, const float *restrict x)
 {
     size_t j, k;

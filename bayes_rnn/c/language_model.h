@@ -6,20 +6,20 @@
 #define MODEL_OK 0
 #define MODEL_UNKNOWN_TOKEN 1   /* the text contains a token that is not in the vocabulary; the rest was not read */
 
-/* What the model knows of the text so far. The caller owns it; model_start initialises it. */
+/* State of the model after the text that it has read. The caller owns it; model_start initialises it. */
 typedef struct {
     float h[MODEL_UNITS], c[MODEL_UNITS];
     float scores[MODEL_TOKENS];                     /* working memory */
     size_t count;                                   /* number of tokens that were read */
 } model_state;
 
-/* Forget all text. */
+/* Initialise the state: no text has been read. */
 void model_start(model_state *state);
 
 /* Read one token. token: in [0, MODEL_TOKENS); other values are ignored. */
 void model_advance(model_state *state, int token);
 
-/* Read a text, for model_sample to continue it. size: number of bytes. What is not UTF-8 counts as U+FFFD.@OPEN_LINE@ */
+/* Read a text, for model_sample to continue it. size: number of bytes. Invalid UTF-8 counts as U+FFFD.@OPEN_LINE@ */
 int model_read(model_state *state, const char *text, size_t size);
 
 /* Read a text, and measure how well the model predicts its tokens.

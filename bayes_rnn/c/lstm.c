@@ -1,8 +1,7 @@
 /* -- the LSTM ----------------------------------------------------------------------------------------------------- */
 
-/* Return the number in [-8, 8] that is nearest to x. Larger numbers have the same tanh in float. This is a function of its
- * own, to be used in a loop of its own: together with tanh_approximation, compilers create branches, which prevent that
- * they compute several values at once. */
+/* Return the number in [-8, 8] that is nearest to x. Larger numbers have the same tanh in float. Call this function in a
+ * loop of its own: in one loop with tanh_approximation, compilers create branches and do not vectorise the loop. */
 static float limited(float x)
 {
     x = x < 8.0f ? x : 8.0f;
@@ -83,12 +82,12 @@ static void add_input(float *restrict a, size_t row)
 #endif
 }
 
-/* Compute one time step: replace h and c by their next values, with the word of a row; see add_input.
+/* Compute one time step for the word of a row: replace h and c by their next values; see add_input.
  *
  *     i, f, o = sigmoid(x W + h U + b),  g = tanh(x W + h U + b),  c = f c + i g,  h = o tanh(c)
  *
- * If few gates have a constant value, which depends neither on x nor on h, there is a column for each gate. Else there are
- * columns for the other gates only. */
+ * A pruned gate has a constant value, which depends neither on x nor on h. If few gates are pruned, there is a column for
+ * each gate, otherwise only for those that are not pruned. */
 static void step(float *restrict h, float *restrict c, size_t row)
 {
     float a[COLUMNS], limited_c[UNITS];
