@@ -4,7 +4,6 @@ import io
 import os
 import re
 
-from theano_rnn.errors import ReportedError
 from theano_rnn.numpy_predictor import fnv1a
 
 import numpy as np
@@ -18,6 +17,7 @@ from .characters import (
     range_bounds,
     sigma_neighbours,
 )
+from .predictor import require_finite_weights
 
 __all__ = ["byte_items", "code_points", "constant_array", "integer_array", "lower_case_tables", "network_tables",
            "string_literal", "template", "word_tables"]
@@ -214,10 +214,8 @@ def _input_matrices(W_in, embedding):
 
 def network_tables(model, is_classifier):
     """Return the matrices and tables of the LSTM, and their constants."""
+    require_finite_weights(model)
     arrays = {name: np.asarray(array, dtype=np.float32) for name, array in model.arrays.items()}
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ReportedError("the model cannot be exported: %s contains a value that is not finite" % name)
     units, hard = model.num_units, model.metadata["gate_nonlinearity"] == "hard_sigmoid"
     all_gates = bool(np.count_nonzero(arrays["gate_is_computed"]) >= 3 * units > 0)
     if all_gates:

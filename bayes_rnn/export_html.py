@@ -26,6 +26,7 @@ from theano_rnn.tokens import (
 import numpy as np
 
 from .characters import in_lower_case, range_bounds, sigma_neighbours, white_space, word_characters
+from .predictor import require_finite_weights
 
 __all__ = ["html_page", "PageModel", "page_model", "render", "describe_model"]
 
@@ -109,9 +110,7 @@ def describe_model(model):
     ReportedError
         If a weight is not finite.
     """
-    for name, array in model.arrays.items():
-        if not np.isfinite(array).all():
-            raise ReportedError("the model cannot be exported: %s contains a value that is not finite" % name)
+    require_finite_weights(model)
     metadata = model.metadata
     description = {
         "kind": metadata["kind"], "gate_nonlinearity": metadata["gate_nonlinearity"],

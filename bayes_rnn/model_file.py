@@ -4,12 +4,13 @@
 
 * a matrix with more zeros than other elements is stored as its values and the gaps between their positions;
 * with the precision "int8", an element of a matrix is a byte, to be multiplied by the scale of its row;
-* pruned words, which must be known to distinguish them from words outside the vocabulary, are stored in front coding:
-  in alphabetical order, without the beginning that each shares with the word before; or as fingerprints in Rice coding,
-  8 bits for each word, with which about one of 64 words outside the vocabulary counts as pruned;
+* pruned words, which must be known to distinguish them from words outside the vocabulary, are stored in front coding
+  (in alphabetical order, without the prefix that a word shares with the previous one) or as fingerprints in Rice coding
+  (8 bits for each word; about one of 64 words outside the vocabulary then counts as pruned);
 * the kept words of a language model are a mask of its vocabulary.
 """
 
+import itertools
 import os
 
 from theano_rnn.errors import ReportedError
@@ -22,7 +23,7 @@ __all__ = ["PRECISIONS", "PRUNED_WORDS", "save_model", "with_fingerprints", "wit
            "without_pruned_words"]
 
 PRECISIONS = ("float32", "float16", "int8")
-#: What becomes of the list of pruned words.
+#: Forms of the list of pruned words in the file.
 PRUNED_WORDS = ("exact", "fingerprints", "none")
 #: A matrix is stored in int8 only if this saves about this number of bytes, else in float16: the scales need space too.
 _SAVED_BYTES = 200
@@ -115,14 +116,13 @@ def with_fingerprints(metadata):
     words = set(metadata.get("pruned_words", []))
     if not words:
         return metadata
-    limit = len(words) << FINGERPRINT_BITS
     metadata = {name: value for name, value in metadata.items() if name != "pruned_words"}
-    is_outside = END_OF_DOCUMENT not in words.union(metadata["words"])
-    values = {fingerprint(word, limit) for word in words}
-    while is_outside and fingerprint(END_OF_DOCUMENT, limit) in values:     # every text has it
-        limit += 1
+    end_is_outside = END_OF_DOCUMENT not in words.union(metadata["words"])
+    for limit in itertools.count(len(words) << FINGERPRINT_BITS):
         values = {fingerprint(word, limit) for word in words}
-    return dict(metadata, pruned_fingerprints={"range": limit, "values": sorted(values)})
+        # Every text has an end. It must not count as pruned if it is outside the vocabulary.
+        if not end_is_outside or fingerprint(END_OF_DOCUMENT, limit) not in values:
+            return dict(metadata, pruned_fingerprints={"range": limit, "values": sorted(values)})
 
 
 def without_pruned_words(arrays, metadata):
@@ -164,7 +164,7 @@ def _as_float16(name, array):
     with np.errstate(over="ignore"):
         result = array.astype(np.float16)
     if not np.isfinite(result).all():
-        raise ReportedError("%s has the value %g, but float16 ends at 65504: use --precision float32"
+        raise ReportedError("%s has the value %g, but the largest float16 is 65504; use --precision float32"
                             % (name, np.abs(array).max()))
     return result
 

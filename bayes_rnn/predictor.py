@@ -18,8 +18,10 @@ from theano_rnn.numpy_predictor import (
 )
 from theano_rnn.numpy_predictor import load_model as load_numpy_model
 
-__all__ = ["load_model", "model_names", "find_model", "Predictor", "ClassPredictor", "NextTokenPredictor",
-           "log_softmax", "FORMAT", "GATE_NONLINEARITIES"]
+import numpy as np
+
+__all__ = ["load_model", "model_names", "find_model", "require_finite_weights", "Predictor", "ClassPredictor",
+           "NextTokenPredictor", "log_softmax", "FORMAT", "GATE_NONLINEARITIES"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 #: The folder of the models in an installed project, and the folder ``models`` from which setup.py copies it.
@@ -96,6 +98,20 @@ def find_model(model):
             return path
     raise ReportedError("compressed model not found: %s%s" % (
         model, "; the names are %s" % (", ".join(model_names()) or "none") if is_name else ""))
+
+
+def require_finite_weights(model):
+    """Raise a `ReportedError` if a compressed model cannot be exported, because a number is not finite in float32.
+
+    Parameters
+    ----------
+    model : ClassPredictor or NextTokenPredictor
+    """
+    for name, array in model.arrays.items():
+        with np.errstate(over="ignore"):
+            is_finite = np.isfinite(np.asarray(array, dtype=np.float32)).all()
+        if not is_finite:
+            raise ReportedError("the model cannot be exported: %s contains a value that is not finite" % name)
 
 
 if __name__ == "__main__":
