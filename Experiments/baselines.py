@@ -1,6 +1,5 @@
 """Baselines of the text classifiers: ``python baselines.py IMDB``; see ``python baselines.py --help``."""
 
-import argparse
 import os
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
@@ -14,15 +13,8 @@ from Experiments.shared.baselines import (
     write_baselines,
 )
 from Experiments.shared.config import experiment_folder
-from Experiments.shared.readers import positive_integer
+from Experiments.shared.readers import argument, positive_integer
 from Experiments.shared.run_folder import make_folder
-
-
-def _positive_integer(text):
-    try:
-        return positive_integer(text)
-    except ReportedError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def main(argv=None):
@@ -33,7 +25,7 @@ def main(argv=None):
                     "file, which reproduce.py adds to its tables. Needs: pip install --require-hashes -r "
                     "requirements/baselines.txt")
     parser.add_argument("experiment", metavar="EXPERIMENT", choices=EXPERIMENTS, help=" or ".join(EXPERIMENTS))
-    parser.add_argument("--words", metavar="N", nargs="+", type=_positive_integer,
+    parser.add_argument("--words", metavar="N", nargs="+", type=argument(positive_integer),
                         help="limits of the number of words of logistic regression (default: as many words as LSTMs "
                              "kept, in the paper and in the runs in Results)")
     parser.add_argument("--data-dir", metavar="DIR", help="prepared data (default: data/prepared of the experiment)")

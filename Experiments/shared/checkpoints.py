@@ -8,7 +8,7 @@ from theano_rnn.npz_store import load_arrays, load_metadata
 
 import numpy as np
 
-from .readers import any_number, non_negative_integer, non_negative_number, number
+from .readers import any_number, checked, non_negative_integer, non_negative_number, number
 
 __all__ = ["Progress", "Throttle", "CheckpointWriter", "load_checkpoint", "load_progress", "check_shapes", "check_rows",
            "TRAINING_STATE"]
@@ -178,18 +178,13 @@ def load_progress(path):
 
 def _check_progress(saved):
     """Raise a `ReportedError` "FIELD must be ..., got ..." for a field of the wrong kind."""
-    def check(name, value, read):
-        try:
-            read(value)
-        except ReportedError as error:
-            raise ReportedError("%s %s" % (name, error)) from error
-
+    # The readers accept text, and the first two other numbers. A checkpoint holds numbers of the right kind only.
     for name, read in (("epoch", epoch_number), ("minibatch", non_negative_integer)):
-        check(name, saved[name] if type(saved[name]) is int else repr(saved[name]), read)
-    check("seconds", repr(saved["seconds"]) if isinstance(saved["seconds"], str) else saved["seconds"],
-          non_negative_number)
+        checked(name, read, saved[name] if type(saved[name]) is int else repr(saved[name]))
+    checked("seconds", non_negative_number,
+            repr(saved["seconds"]) if isinstance(saved["seconds"], str) else saved["seconds"])
     if saved["best"] is not None:
-        check("best", [] if isinstance(saved["best"], str) else saved["best"], any_number)
+        checked("best", any_number, [] if isinstance(saved["best"], str) else saved["best"])
     for name in ("losses", "gradient_norms"):
         values = saved[name]
         if not isinstance(values, (list, tuple)) or len(values) != saved["minibatch"] \

@@ -16,7 +16,7 @@ from theano_rnn.errors import EXIT_INTERRUPTED, ArgumentParser, ReportedError, r
 from theano_rnn.runtime import DURATION_IN_PYTHON, refuse_missing_compiler, resolve_device, work_without_compiler
 
 from .config import OPTION_DIALECT, read_assignments
-from .readers import path
+from .readers import argument, path
 from .run_folder import RunFolder
 from .sparse_experiments import settings_for_fine_tuning
 from .train_and_evaluate import Interrupted, configure_theano, load_trained_data, restore_task, train_and_evaluate
@@ -116,7 +116,7 @@ def device(text):
 
 def add_device_option(parser, note=""):
     """Add ``--device`` to a command line, with a note at the end of its help."""
-    parser.add_argument("--device", type=_argument(device), default="cpu", metavar="DEVICE",
+    parser.add_argument("--device", type=argument(device), default="cpu", metavar="DEVICE",
                         help="cpu (default), cuda (the first GPU), cuda0 and so on, or auto: a GPU if one can be used. "
                              "A device in THEANO_FLAGS takes precedence" + note)
 
@@ -144,16 +144,6 @@ def _add_flags(parser, experiment):
                             default=argparse.SUPPRESS, help="cancel --%s of a run that is resumed" % name)
 
 
-def _argument(read):
-    """Return a reader of `config` as the type of an argument of argparse."""
-    def convert(text):
-        try:
-            return read(text)
-        except ReportedError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-    return convert
-
-
 # -- main.py --name value ----------------------------------------------------------------------------------------------
 
 def _option_parser(experiment):
@@ -164,7 +154,7 @@ def _option_parser(experiment):
         spellings = ["--" + setting.name]
         if "_" in setting.name:
             spellings.append("--" + setting.name.replace("_", "-"))
-        parser.add_argument(*spellings, type=_argument(setting.read), default=argparse.SUPPRESS,
+        parser.add_argument(*spellings, type=argument(setting.read), default=argparse.SUPPRESS,
                             metavar=setting.metavar or setting.name.upper(),
                             help="%s (default: %s)" % (setting.help.replace("%", "%%"), setting.default))
     parser.add_argument("--continue_train", "--continue-train", action="store_true",
@@ -200,12 +190,12 @@ def _config_parser(experiment):
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", metavar="CONFIG", nargs="?", help=experiment.setting("config").help)
     epochs = experiment.setting("epochs")
-    parser.add_argument("--epochs", type=_argument(epochs.read),
+    parser.add_argument("--epochs", type=argument(epochs.read),
                         help="train to this epoch (default: %d)" % epochs.default)
     for name in experiment.dialect.own_options:
         setting = experiment.setting(name)
         if setting and name != "config":
-            parser.add_argument("--" + name.replace("_", "-"), type=_argument(setting.read), metavar=setting.metavar,
+            parser.add_argument("--" + name.replace("_", "-"), type=argument(setting.read), metavar=setting.metavar,
                                 help=setting.help)
     parser.add_argument("--out", help="folder of the run (default: Results/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue the run from its last checkpoint")

@@ -1,4 +1,4 @@
-"""Curves of several runs, and the published ones: what ``Experiments/plot_runs.py`` draws and prints."""
+"""Curves of several runs beside the published ones. ``Experiments/plot_runs.py`` is the program."""
 
 import os
 from collections import OrderedDict, namedtuple
@@ -6,7 +6,7 @@ from collections import OrderedDict, namedtuple
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from .plots import Curve, plot_curves
-from .readers import positive_integer
+from .readers import checked, positive_integer
 from .reproduction.published import published_curve
 from .run_folder import RunFolder, make_folder
 
@@ -46,17 +46,14 @@ def main(argv=None):
                         help="also print ours beside the published numbers of the same epochs, as Markdown")
     arguments = parser.parse_args(argv)
     with reported_errors():
-        epochs = None if arguments.epochs is None else _epochs(arguments.epochs)
+        epochs = None if arguments.epochs is None else checked("--epochs", positive_integer, arguments.epochs)
         if os.path.splitext(arguments.out)[1] != ".png":
             raise ReportedError("--out must end in .png, got %s" % arguments.out)
-        runs = []
-        for folder in arguments.runs:
-            run = read_run(folder)
-            run = run._replace(rows=run.rows if epochs is None else _until(run.rows, epochs))
-            if run.rows:
-                runs.append(run)
-            else:
-                print("%s has no evaluation %s" % (folder, "yet" if epochs is None else "up to epoch %d" % epochs))
+        runs = [read_run(folder, epochs) for folder in arguments.runs]
+        for run in runs:
+            if not run.rows:
+                print("%s has no evaluation %s" % (run.name, "yet" if epochs is None else "up to epoch %d" % epochs))
+        runs = [run for run in runs if run.rows]
         if not runs:
             return
         make_folder(os.path.dirname(os.path.abspath(arguments.out)), "the folder of the figure", "--out")
@@ -68,15 +65,21 @@ def main(argv=None):
         print("wrote %s" % arguments.out)
 
 
-def _epochs(text):
-    try:
-        return positive_integer(text)
-    except ReportedError as error:
-        raise ReportedError("--epochs %s" % error) from error
+def read_run(folder, epochs=None):
+    """Return the `Compared` of a run.
 
+    Parameters
+    ----------
+    folder : str
+        A folder without ``config.json`` is named ``<experiment>/<CONFIG>/seed<k>``.
+    epochs : int, optional
+        The last epoch that counts.
 
-def read_run(folder):
-    """Return the `Compared` of a run. A folder without ``config.json`` is named ``<experiment>/<CONFIG>/seed<k>``."""
+    Raises
+    ------
+    ReportedError
+        If the folder holds no run, or one of its files is damaged.
+    """
     run = RunFolder(folder)
     if not run.has("config.json") and not run.has("metrics.csv"):
         raise ReportedError("%s is not the folder of a run: it has neither config.json nor metrics.csv" % folder)
@@ -86,7 +89,8 @@ def read_run(folder):
         found = config.get("dataset", config.get("experiment")), config.get("config")
     else:
         found = (parts[-3], parts[-2]) if len(parts) > 3 and parts[-1].startswith("seed") else (None, None)
-    return Compared(os.path.normpath(folder), found[0], found[1], run.read_metrics())
+    rows = run.read_metrics()
+    return Compared(os.path.normpath(folder), found[0], found[1], rows if epochs is None else _until(rows, epochs))
 
 
 def curves_of(runs, published=None, epochs=None):
@@ -98,7 +102,7 @@ def curves_of(runs, published=None, epochs=None):
     published : list of str, optional
         ``"DATASET/CONFIG"``. Those of the runs for which there is a curve, if omitted.
     epochs : int, optional
-        The last epoch. That of the runs if omitted.
+        The last epoch of the published curves. That of the runs if omitted.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def curves_of(runs, published=None, epochs=None):
     last = epochs or max(row["epoch"] for run in runs for row in run.rows)
     curves, colours = [], OrderedDict()
     for number, run in enumerate(runs):
-        curves.append(Curve(run.name, _until(run.rows, last), number, False))
+        curves.append(Curve(run.name, run.rows, number, False))
         colours.setdefault("%s/%s" % (run.experiment, run.config), number)
     for number, name in enumerate(list(colours) if published is None else published):
         rows = published_curve(*name.partition("/")[::2])

@@ -11,7 +11,7 @@ from collections import OrderedDict, namedtuple
 from theano_rnn.errors import ReportedError
 from theano_rnn.interrupts import exit_at_once
 
-from .readers import choice, flag, number, path, positive_integer, shortened
+from .readers import checked, choice, flag, number, path, positive_integer, shortened
 
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
            "read_assignments", "refuse_other_settings", "experiment_folder", "load_experiment", "default_data_dir"]
@@ -41,10 +41,7 @@ class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar
 
     def checked(self, value):
         """Return the value as `read` returns it; the error message begins with the name of the setting."""
-        try:
-            return self.read(value)
-        except ReportedError as error:
-            raise ReportedError("%s %s" % (self.name, error)) from error
+        return checked(self.name, self.read, value)
 
 
 #: Spelling of the command line and of ``config.json`` of an experiment.

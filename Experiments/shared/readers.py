@@ -1,22 +1,68 @@
 """Readers of settings and options: from text or a value to a checked value.
 
-A reader raises a `ReportedError` "must be ..., got ..." for a value that is not accepted. `config.Setting` puts the
-name of the setting before this message.
+A reader raises a `ReportedError` "must be ..., got ..." for a value that is not accepted. `checked` puts the name of
+a setting or option before this message. `argument` makes a reader the type of an argument of argparse.
 """
 
+import argparse
 import math
 import os
 import sys
 
 from theano_rnn.errors import ReportedError
 
-__all__ = ["number", "choice", "text", "flag", "path", "positive_integer", "non_negative_integer", "layer_count",
-           "positive_integer_or_unset", "seed", "positive_number", "positive_number_or_none", "non_negative_number",
-           "share", "open_share", "any_number", "probability", "probability_or_unset", "rate_schedule",
-           "shortened"]
+__all__ = ["checked", "argument", "number", "choice", "text", "flag", "path", "positive_integer",
+           "non_negative_integer", "layer_count", "positive_integer_or_unset", "seed", "positive_number",
+           "positive_number_or_none", "non_negative_number", "share", "open_share", "any_number", "probability",
+           "probability_or_unset", "rate_schedule", "shortened"]
 
 #: The largest numbers that are accepted: those of int64 and float64.
 LARGEST = {int: 2 ** 63 - 1, float: sys.float_info.max}
+
+
+def checked(name, read, value):
+    """Return a value as a reader returns it; the error message begins with a name.
+
+    Parameters
+    ----------
+    name : str
+        The setting or option.
+    read : callable
+        A reader of this module.
+    value : object
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ReportedError
+        If the reader does not accept the value.
+
+    Examples
+    --------
+    >>> checked("--epochs", positive_integer, "3")
+    3
+    >>> checked("--epochs", positive_integer, "0")
+    Traceback (most recent call last):
+        ...
+    theano_rnn.errors.ReportedError: --epochs must be a positive integer, got 0
+    """
+    try:
+        return read(value)
+    except ReportedError as error:
+        raise ReportedError("%s %s" % (name, error)) from error
+
+
+def argument(read):
+    """Return a reader as the ``type`` of an argument of argparse."""
+    def convert(text):
+        try:
+            return read(text)
+        except ReportedError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return convert
 
 
 def number(kind, is_valid, expected, none=False):

@@ -11,12 +11,11 @@ from theano_rnn.runtime import resolve_device
 from theano_rnn.tokens import END_OF_LINE, word_tokens
 
 from .cli import add_device_option
-from .config import Setting
 from .data.archives import decode, read_file
 from .data.own_language import separated_words
 from .data.prepared_folder import PARTS
 from .data.tagged_sentences import encode_sentences, parse_own_sentences
-from .readers import path, positive_integer, positive_number, seed
+from .readers import checked, path, positive_integer, positive_number, seed
 from .run_folder import RunFolder
 from .tasks.base import perplexity
 from .train_and_evaluate import configure_theano, load_trained_data, restore_task
@@ -78,7 +77,7 @@ def sample(experiments, argv=None):
     arguments = parser.parse_args(argv)
     with reported_errors():
         length, temperature, number = [
-            Setting("--" + name, None, read).checked(getattr(arguments, name)) for name, read in (
+            checked("--" + name, read, getattr(arguments, name)) for name, read in (
                 ("length", positive_integer), ("temperature", positive_number), ("seed", seed))]
         settings, data, checkpoint = _trained_run(experiments, arguments)
         # Without the last <eos>: the text continues.

@@ -5,8 +5,8 @@ import os
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens
 
-from ..config import Setting, experiment_folder
-from ..readers import positive_integer
+from ..config import experiment_folder
+from ..readers import checked, positive_integer
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
 from .own_language import OWN_CORPUS, is_own_source, read_own_text, separated_words, with_unknown_words
@@ -159,7 +159,7 @@ def own_words(source, options):
         With ``holdout``, ``words`` and ``tokenized``.
     """
     share = held_out_share(options)
-    largest = Setting("--words", None, positive_integer).checked(OWN_WORDS if options.words is None else options.words)
+    largest = checked("--words", positive_integer, OWN_WORDS if options.words is None else options.words)
     texts = read_own_text(source, share)
     if not options.tokenized:
         texts = {part: separated_words(text) for part, text in texts.items()}

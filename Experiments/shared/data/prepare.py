@@ -9,8 +9,8 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, print_text, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
-from ..config import Setting, default_data_dir, experiment_folder
-from ..readers import number, positive_integer
+from ..config import default_data_dir, experiment_folder
+from ..readers import checked, number, positive_integer
 from . import download
 from .archives import LARGEST_CONTENT, archive_limit, read_file
 from .prepared_folder import is_intact
@@ -181,7 +181,7 @@ def refuse_own_options(options):
 def held_out_share(options):
     """Return the value of ``--holdout``: float in (0, 0.5)."""
     read = number(float, lambda value: 0 < value < 0.5, "a number in (0, 0.5)")
-    return Setting("--holdout", None, read).checked(HELD_OUT if options.holdout is None else options.holdout)
+    return checked("--holdout", read, HELD_OUT if options.holdout is None else options.holdout)
 
 
 def main(data_set, argv=None):
@@ -209,7 +209,7 @@ def main(data_set, argv=None):
 
 def checked_archive_limit(options):
     """Return the context manager `archive_limit` with the value of ``--archive-limit``."""
-    return archive_limit(Setting("--archive-limit", LARGEST_CONTENT, positive_integer).checked(options.archive_limit))
+    return archive_limit(checked("--archive-limit", positive_integer, options.archive_limit))
 
 
 @contextlib.contextmanager

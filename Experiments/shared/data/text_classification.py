@@ -8,8 +8,8 @@ from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
 
 import numpy as np
 
-from ..config import Setting, experiment_folder
-from ..readers import positive_integer
+from ..config import experiment_folder
+from ..readers import checked, positive_integer
 from .archives import progress
 from .demo import DEMO_SOURCE
 from .prepare import DataSet
@@ -193,7 +193,7 @@ class TextDataSet(DataSet):
 
     def prepare(self, folder, options, download_folder=None):
         """Prepare the texts, unless they are there and no ``--source`` is given; then add the word vectors."""
-        dimensions = Setting("--dimensions", self.dimensions, positive_integer).checked(options.dimensions)
+        dimensions = checked("--dimensions", positive_integer, options.dimensions)
         if options.vectors == "train":
             refuse_missing_gensim()
         download_folder = download_folder or os.path.join(experiment_folder(self.experiment), "data", "download")

@@ -21,7 +21,7 @@ import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, environment_variables
 
 from ..interruption import InterruptSwitch
-from ..readers import choice, positive_integer
+from ..readers import checked, choice, positive_integer
 from .runs import FINISHED, command, environment, source, state
 
 __all__ = ["run_all", "add_options", "Failure", "TrainingJob", "EXECUTORS", "JOBS"]
@@ -336,9 +336,9 @@ def run_all(runs, root, executor="local", max_jobs=None, cpus=None, minutes=24 *
     >>> failures = run_all(runs, "Results/reproduce", executor="slurm", max_jobs=8)      # doctest: +SKIP
     """
     root = os.path.abspath(root)
-    numbers = [value if value is None else _checked(name, positive_integer, value)
+    numbers = [value if value is None else checked(name, positive_integer, value)
                for name, value in (("max_jobs", max_jobs), ("cpus", cpus), ("minutes", minutes))]
-    jobs_class = _Slurm if _checked("executor", choice(EXECUTORS), executor) == "slurm" else _Local
+    jobs_class = _Slurm if checked("executor", choice(EXECUTORS), executor) == "slurm" else _Local
     folder = os.path.join(root, JOBS)
     backend = jobs_class(folder, *numbers, sbatch=list(sbatch))
     waiting = _chains([run for run in runs if state(run, root).name != FINISHED])
@@ -379,13 +379,6 @@ def run_all(runs, root, executor="local", max_jobs=None, cpus=None, minutes=24 *
             backend.interrupt([job for _, job in running])
             raise KeyboardInterrupt
     return failures
-
-
-def _checked(name, read, value):
-    try:
-        return read(value)
-    except ReportedError as error:
-        raise ReportedError("%s %s" % (name, error)) from error
 
 
 def _say(line):

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
-from ..config import Setting, experiment_folder
+from ..config import experiment_folder
 from ..data.demo import prepare_demo
 from ..interruption import lasting_output
-from ..readers import positive_integer
+from ..readers import checked, positive_integer
 from ..run_folder import PROJECT, make_folder
 from . import cluster, publish, report
 from .durations import duration_text, remaining_seconds
@@ -238,7 +238,7 @@ def planned_runs(table, seeds, options):
     list of Run
     """
     if options.epochs is not None:
-        Setting("--epochs", None, positive_integer).checked(options.epochs)
+        checked("--epochs", positive_integer, options.epochs)
     further = _words("--arguments", options.arguments)
     further += ["--device", options.device] if options.device != "cpu" else []
     return [run for seed in seeds for section in table.sections for row in section.rows

@@ -18,9 +18,8 @@ from sparse_seq_theano.awd_lstm import AWDLanguageModel
 from sparse_seq_theano.optimizers import average, clip_by_total_norm, make_averages, sgd, squared_norms
 
 from ..checkpoints import check_shapes, load_checkpoint
-from ..config import Setting
 from ..data.minibatches import fixed_lengths, stream_table, window_lengths, windows
-from ..readers import non_negative_integer
+from ..readers import checked, non_negative_integer
 from ..sparse_experiments import architecture_of_language_model
 from .base import perplexity
 from .network_task import NetworkTask
@@ -384,7 +383,7 @@ class AWDTask(NetworkTask):
     def set_notes(self, notes):
         steps = notes.get("averaged_steps")
         if steps is not None:
-            steps = Setting("averaged_steps of the checkpoint", None, non_negative_integer).checked(steps)
+            steps = checked("averaged_steps of the checkpoint", non_negative_integer, steps)
         self._averages = None
         if steps is not None:
             self._start_averaging()
