@@ -12,8 +12,8 @@ from Experiments.shared.baselines import (
     require_packages,
     write_baselines,
 )
-from Experiments.shared.config import experiment_folder
 from Experiments.shared.readers import argument, positive_integer
+from Experiments.shared.reproduction.results import baselines_path
 from Experiments.shared.run_folder import make_folder
 
 
@@ -33,7 +33,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     with reported_errors():
         require_packages()
-        out = arguments.out or os.path.join(experiment_folder(arguments.experiment), "Results", "baselines.csv")
+        out = arguments.out or baselines_path(arguments.experiment)
         make_folder(os.path.dirname(os.path.abspath(out)), "the folder of the csv file", "--out")     # before training
         if os.path.isdir(out):
             raise ReportedError("--out must be a file, but %s is a folder" % out)

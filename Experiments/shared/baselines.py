@@ -27,7 +27,7 @@ from .run_folder import RunFolder
 from .train_and_evaluate import load_data
 
 __all__ = ["COLUMNS", "EXPERIMENTS", "SIZES", "Texts", "read_texts", "default_words", "presence", "naive_bayes",
-           "logistic_regressions", "fast_texts", "baselines", "write_baselines"]
+           "logistic_regressions", "fast_texts", "require_packages", "baselines", "write_baselines"]
 
 #: Text classifiers.
 EXPERIMENTS = ("IMDB", "AGNews")
@@ -273,7 +273,12 @@ class _FastText(object):
     def _texts_of(part, words):
         return [" ".join(words[token] for token in row if token > START) for row in part.tokens]
 
+    def load(self, path):
+        """Return the model in a file."""
+        return self._fasttext.load_model(path)
+
     def accuracy(self, model, part):
+        """Return the accuracy of a model on a part: float."""
         predictions, _ = model.predict(self._lines[part])
         return float(np.mean([found[0] == label for found, label in zip(predictions, self._labels[part])]))
 
@@ -290,7 +295,7 @@ class _FastText(object):
 
     def quantise(self, path, cutoff, options, retrain=False):
         """Return the quantised model, the size of its file, and the seconds."""
-        model = self._fasttext.load_model(path)
+        model = self.load(path)
         started = time.process_time()
         # verbose: 0 would mean the default, which prints progress.
         model.quantize(input=self.input, cutoff=cutoff, retrain=retrain, qnorm=True, dsub=2, thread=1, verbose=-1,
@@ -349,7 +354,7 @@ def fast_texts(texts, sizes=SIZES, candidates=FAST_TEXT):
         fast_text, rows = _FastText(texts, folder), []
         trained = [fast_text.train(FULL_UNITS, options) + (options,) for options in candidates]
         path, valid, seconds, options = max(trained, key=lambda found: found[1])
-        model = fast_text._fasttext.load_model(path)
+        model = fast_text.load(path)
         rows.append(_row("fastText", {"valid": valid, "test": fast_text.accuracy(model, "test")}, len(model.words),
                          os.path.getsize(path), seconds, _fast_text_settings(FULL_UNITS, options)))
         trained = [fast_text.train(QUANTISED_UNITS, options) + (options,) for options in candidates]

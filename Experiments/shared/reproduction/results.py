@@ -17,7 +17,7 @@ from .published import PublishedNumber, published_curve, published_numbers
 from .runs import FINISHED, is_complete, state
 
 __all__ = ["Summary", "Reference", "Result", "RowResults", "Baseline", "row_results", "choice_results", "baselines",
-           "number_text"]
+           "baselines_path", "number_text"]
 
 #: Mean and standard deviation (NaN for one run) of some runs, and their number.
 Summary = namedtuple("Summary", ["mean", "sd", "count"])
@@ -35,7 +35,7 @@ Result = namedtuple("Result", ["seeds", "finished", "epoch", "done", "reference"
 #: the row stands for the best of other rows.
 RowResults = namedtuple("RowResults", ["row", "references", "results", "is_choice"])
 
-#: A method for comparison: see ``Results/baselines.csv``.
+#: A method for comparison: a row of the file of `baselines_path`.
 Baseline = namedtuple("Baseline", ["name", "test", "words", "bytes", "seconds"])
 
 #: Settings in which the models of a table differ. A row has options for some of them and the defaults of the others.
@@ -281,6 +281,15 @@ def choice_results(table, section, choice, rows, published=True):
 
 # -- baselines ---------------------------------------------------------------------------------------------------------
 
+#: Name of the file of the baselines.
+BASELINES = "baselines.csv"
+
+
+def baselines_path(experiment):
+    """Return the path of the file of baselines that ``Experiments/baselines.py`` writes for a data set."""
+    return os.path.join(experiment_folder(experiment), "Results", BASELINES)
+
+
 def baselines(experiment, root):
     """Return the baselines of a data set: those under the root of the runs, else those in the experiment's folder.
 
@@ -294,8 +303,7 @@ def baselines(experiment, root):
     list of Baseline
         Empty if there are none.
     """
-    for path in (os.path.join(root, experiment, "baselines.csv"),
-                 os.path.join(experiment_folder(experiment), "Results", "baselines.csv")):
+    for path in (os.path.join(root, experiment, BASELINES), baselines_path(experiment)):
         if os.path.isfile(path):
             with io.open(path, encoding="utf-8") as stream:
                 return [Baseline(*[row[name] for name in Baseline._fields]) for row in csv.DictReader(stream)]
