@@ -115,10 +115,8 @@ def draw(points, path):
     path : str
         Image file; an existing one is replaced.
     """
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, axes = pyplot.subplots(2, len(SIZES), figsize=(4 * len(SIZES), 7), squeeze=False)
+    from Experiments.shared.plots import pyplot_without_display, save_figure
+    figure, axes = pyplot_without_display().subplots(2, len(SIZES), figsize=(4 * len(SIZES), 7), squeeze=False)
     for column, (setting, (xlabel, _, arithmetic)) in enumerate(SIZES.items()):
         chosen = sorted((point["value"], point["median_step_seconds"], point["peak_memory_mb"])
                         for point in points.values() if point["setting"] == setting)
@@ -135,9 +133,7 @@ def draw(points, path):
         plot.loglog(values, [last[1] * (value / float(last[0])) ** arithmetic for value in values],
                     linestyle="--", color="grey", label="slope %d" % arithmetic)
         plot.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_figure(figure, path)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
-__all__ = ["Curve", "plot_run", "plot_curves", "curves_image"]
+__all__ = ["Curve", "plot_run", "plot_curves", "curves_image", "axis_scale", "pyplot_without_display", "save_figure"]
 
 #: Metrics of a run, or published ones, in a plot of several runs.
 #:
@@ -14,7 +14,7 @@ __all__ = ["Curve", "plot_run", "plot_curves", "curves_image"]
 #: published: whether the line is dashed.
 Curve = namedtuple("Curve", ["label", "rows", "colour", "published"])
 
-#: A panel has a logarithmic axis if the largest value is this many times the smallest one.
+#: An axis is logarithmic if the largest value is more than this number of times the smallest one.
 LOGARITHMIC = 20.
 
 
@@ -29,7 +29,7 @@ def plot_run(rows, figures, folder):
         The name of the file without ``.png``, the label of the vertical axis, the columns, and the scale of the axis.
     folder : str
     """
-    pyplot = _pyplot()
+    pyplot = pyplot_without_display()
     epochs = [row["epoch"] for row in rows]
     for name, label, columns, scale in figures:
         figure, axes = pyplot.subplots(figsize=(6, 4))
@@ -38,7 +38,7 @@ def plot_run(rows, figures, folder):
         _finish(axes, label, scale)
         if len(columns) > 1:
             axes.legend()
-        _save(figure, os.path.join(folder, name + ".png"))
+        save_figure(figure, os.path.join(folder, name + ".png"))
 
 
 def plot_curves(curves, panels, path):
@@ -53,11 +53,11 @@ def plot_curves(curves, panels, path):
     path : str
         The file to write, ``.png``.
     """
-    pyplot = _pyplot()
+    pyplot = pyplot_without_display()
     figure, all_axes = pyplot.subplots(1, len(panels), squeeze=False, figsize=(5.5 * len(panels), 4.2))
     for axes, panel in zip(all_axes.flat, panels):
         _draw_panel(axes, curves, *panel)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def curves_image(curves, column, label):
@@ -69,12 +69,12 @@ def curves_image(curves, column, label):
     column, label : str
         The metric, and the label of the vertical axis.
     """
-    figure, axes = _pyplot().subplots(figsize=(5.5, 3.6))
+    figure, axes = pyplot_without_display().subplots(figsize=(5.5, 3.6))
     _draw_panel(axes, curves, column, label)
     figure.tight_layout()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
-    _pyplot().close(figure)
+    pyplot_without_display().close(figure)
     return image.getvalue()
 
 
@@ -88,12 +88,17 @@ def _draw_panel(axes, curves, column, label):
                       alpha=0.7 if curve.published else 1., marker="." if len(points) < 50 else None,
                       label=curve.label)
             drawn.extend(values)
-    positive = np.min(drawn) > 0 and np.max(drawn) / np.min(drawn) > LOGARITHMIC
-    _finish(axes, label, "log" if positive else "linear")
+    _finish(axes, label, axis_scale(drawn))
     axes.legend(fontsize=7)
 
 
-def _pyplot():
+def axis_scale(values):
+    """Return the scale of an axis: "log" for positive values of different orders of magnitude, else "linear"."""
+    return "log" if np.min(values) > 0 and np.max(values) / np.min(values) > LOGARITHMIC else "linear"
+
+
+def pyplot_without_display():
+    """Return `matplotlib.pyplot` for figures in files. It is imported when the first figure is drawn."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -108,10 +113,10 @@ def _finish(axes, label, scale):
     axes.grid(True, alpha=0.3)
 
 
-def _save(figure, path):
-    """Write a figure atomically, and close it."""
+def save_figure(figure, path):
+    """Write a figure to a file ``.png`` atomically, and close it."""
     temporary = os.path.splitext(path)[0] + ".tmp.png"
     figure.tight_layout()
     figure.savefig(temporary, dpi=120)
-    _pyplot().close(figure)
+    pyplot_without_display().close(figure)
     os.replace(temporary, path)

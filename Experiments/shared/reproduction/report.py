@@ -11,6 +11,7 @@ from theano_rnn.npz_store import write_atomically
 
 import numpy as np
 
+from ..plots import axis_scale, pyplot_without_display, save_figure
 from .results import baselines, choice_results, number_text, row_results
 
 __all__ = ["collect", "markdown", "section_markdown", "csv_text", "draw", "write_table"]
@@ -292,10 +293,6 @@ def draw(table, collected, path):
     path : str
         The file to write, ``.png``.
     """
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     is_figure = any(row.point for section in table.sections for row in section.rows)
     panels = [(section, column, rows) for section, rows, _ in collected for column in section.columns
               if column.key == "test" or not is_figure and _points(column, rows, range(len(rows)))]
@@ -304,7 +301,7 @@ def draw(table, collected, path):
     down = int(math.ceil(len(panels) / float(across)))
     widest = max(len(rows) for _, _, rows in panels)
     size = (6., 4.5) if is_figure else (across * max(4., 0.3 * widest), down * (3. if widest <= 6 else 4.5))
-    figure, axes = pyplot.subplots(down, across, squeeze=False, figsize=size)
+    figure, axes = pyplot_without_display().subplots(down, across, squeeze=False, figsize=size)
     for axis in axes.flat[len(panels):]:
         axis.set_visible(False)
     for axis, (section, column, rows) in zip(axes.flat, panels):
@@ -318,11 +315,7 @@ def draw(table, collected, path):
         handles, _ = axis.get_legend_handles_labels()
         if handles:
             axis.legend(fontsize=7)
-    figure.tight_layout()
-    temporary = path[:-len(".png")] + ".tmp.png"
-    figure.savefig(temporary, dpi=120)
-    pyplot.close(figure)
-    os.replace(temporary, path)
+    save_figure(figure, path)
 
 
 def _points(column, rows, abscissae):
@@ -355,9 +348,8 @@ def _draw_rows(axis, column, rows):
     axis.set_xlim(-0.5, len(rows) - 0.5)
     axis.set_xticklabels([found.row.name.split("/")[-1] for found in rows], rotation=90 if len(rows) > 6 else 30,
                          ha="center" if len(rows) > 6 else "right", fontsize=7)
-    values = np.concatenate([means for _, _, means, _ in found]) if found else np.ones(1)
-    if values.min() > 0 and values.max() / values.min() > 20:
-        axis.set_yscale("log")
+    if found:
+        axis.set_yscale(axis_scale(np.concatenate([means for _, _, means, _ in found])))
 
 
 def _draw_curves(axis, column, rows):
