@@ -10,7 +10,7 @@ from collections import OrderedDict
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
-from ..config import experiment_folder
+from ..config import experiment_folder, load_experiment
 from ..data.demo import prepare_demo
 from ..interruption import lasting_output
 from ..readers import checked, positive_integer
@@ -23,9 +23,6 @@ from .tables import CORPORA, TABLES, make_table
 __all__ = ["main", "select_rows", "demonstration", "planned_runs"]
 
 RESULTS = os.path.join(PROJECT, "Experiments", "Results")
-#: Epochs of a demonstration, by experiment.
-DEMO_EPOCHS = {"IMDB": 40, "AGNews": 40, "Char_PTB": 15, "Word_PTB": 30, "language_modeling": 15,
-               "sequence_labeling": 20}
 #: Sizes that a demonstration of the language models divides by ten.
 SIZES = ("--emsize", "--nhid")
 
@@ -198,7 +195,7 @@ def demonstration(table):
         if row.experiment == "sequence_labeling" and "--emb_density" not in arguments:
             arguments += ["--emb_density", "1", "--emb_blocks", "1"]        # the tagger's --demo has a sparse embedding
         return row._replace(arguments=tuple(arguments + ["--demo"]), curve=None,
-                            epochs=min(row.epochs, DEMO_EPOCHS[row.experiment]))
+                            epochs=min(row.epochs, load_experiment(row.experiment).demo["epochs"]))
     return table._replace(sections=[section._replace(rows=[small(row) for row in section.rows])
                                     for section in table.sections])
 

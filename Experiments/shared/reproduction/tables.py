@@ -5,6 +5,8 @@ from collections import OrderedDict, namedtuple
 
 from theano_rnn.errors import ReportedError
 
+from ..config import load_experiment
+from ..sparse_experiments import FINE_TUNED
 from .runs import Run
 
 __all__ = ["Column", "Row", "Choice", "Section", "Table", "TABLES", "CORPORA", "make_table"]
@@ -56,7 +58,7 @@ class Row(namedtuple("Row", ["name", "label", "program", "arguments", "folder", 
     def command(self):
         """Return the command of the row as it stands in a README: str."""
         return " ".join(["python", self.program.split("/")[1]] + list(self.arguments)
-                        + ([] if self.epochs == DEFAULT_EPOCHS[self.experiment] else ["--epochs", str(self.epochs)]))
+                        + ([] if self.epochs == _default_epochs(self.experiment) else ["--epochs", str(self.epochs)]))
 
     def runs(self, seed, epochs=None, further=(), data=()):
         """Return the runs of a seed, in the order in which they must be trained.
@@ -80,7 +82,7 @@ class Row(namedtuple("Row", ["name", "label", "program", "arguments", "folder", 
         folder = "%s/seed%d" % (self.folder, seed)
         runs = [Run(self.program, arguments, folder, epochs)]
         if self.fine_tuned:
-            runs.append(Run(self.experiment + "/finetune.py", arguments, folder + "/finetune", epochs))
+            runs.append(Run(self.experiment + "/finetune.py", arguments, "%s/%s" % (folder, FINE_TUNED), epochs))
         return runs
 
 
@@ -95,9 +97,10 @@ Section = namedtuple("Section", ["experiment", "title", "columns", "rows", "choi
 #: name, title, source: the paper; seeds: default seeds; sections; notes: sentences below the table.
 Table = namedtuple("Table", ["name", "title", "source", "seeds", "sections", "notes"])
 
-#: Default epochs of the programs, by experiment.
-DEFAULT_EPOCHS = {"IMDB": 800, "AGNews": 150, "Char_PTB": 250, "Word_PTB": 150, "language_modeling": 500,
-                  "sequence_labeling": 300}
+
+def _default_epochs(experiment):
+    return load_experiment(experiment).defaults["epochs"]
+
 
 # -- columns -----------------------------------------------------------------------------------------------------------
 
@@ -133,7 +136,7 @@ def _bayesian_row(experiment, label, config):
     curve = (experiment, config) if config != "DCDCCD" else None
     if config == "DCCD":
         return Row(name, label, experiment + "/main.py", [config], name, BEST_EPOCH[experiment], "best", curve)
-    return Row(name, label, experiment + "/main.py", [config], name, DEFAULT_EPOCHS[experiment], "last", curve)
+    return Row(name, label, experiment + "/main.py", [config], name, _default_epochs(experiment), "last", curve)
 
 
 def _bayesian_section(experiment, models):
