@@ -7,19 +7,12 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 from theano_rnn.tokens import END_OF_LINE
 
-from Experiments.shared.config import experiment_folder
+from Experiments.shared.config import data_folder
 from Experiments.shared.data.archives import check_md5, read_named_files, source_names, without_mark
 from Experiments.shared.data.demo import DEMO_SOURCE
 from Experiments.shared.data.language_modeling import corpus_words
-from Experiments.shared.data.own_language import OWN_CORPUS, is_own_source
-from Experiments.shared.data.penn_treebank import (
-    DOWNLOADS,
-    MD5,
-    WIKITEXT2_DOWNLOADS,
-    WIKITEXT2_FILE_NAME,
-    add_own_words_options,
-    own_words,
-)
+from Experiments.shared.data.own_language import OWN_CORPUS, add_own_words_options, is_own_source, own_words
+from Experiments.shared.data.penn_treebank import DOWNLOADS, MD5, WIKITEXT2_DOWNLOADS, WIKITEXT2_FILE_NAME
 from Experiments.shared.data.prepare import (
     DOWNLOADED_SOURCE,
     LOCAL_SOURCE,
@@ -146,7 +139,7 @@ def main(argv=None):
     parser = ArgumentParser(prog="./getdata.sh", description=DATA_SET.description)
     parser.add_argument("corpora", metavar="CORPUS", nargs="*",
                         help="%s (default: %s)" % (known, " and ".join(PUBLISHED)))
-    add_source_options(parser, DATA_SET, os.path.join(experiment_folder(DATA_SET.experiment), "data"))
+    add_source_options(parser, DATA_SET, data_folder(DATA_SET.experiment))
     options = parser.parse_args(argv)
     with reported_errors(), checked_archive_limit(options):
         unknown = sorted(set(options.corpora) - set(CORPORA))

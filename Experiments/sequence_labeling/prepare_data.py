@@ -6,7 +6,7 @@ from theano_rnn.errors import ReportedError
 
 import numpy as np
 
-from Experiments.shared.config import experiment_folder
+from Experiments.shared.config import data_folder
 from Experiments.shared.data.archives import check_md5, decode, read_named_files, read_text, source_names
 from Experiments.shared.data.own_language import ARCHIVES
 from Experiments.shared.data.prepare import (
@@ -26,7 +26,6 @@ from Experiments.shared.data.tagged_sentences import (
     FILES,
     TAGS_FILE,
     RawPart,
-    default_tagged_folder,
     parse_conllu,
     parse_own_sentences,
     parse_sentences,
@@ -75,8 +74,7 @@ class TaggedSentences(DataSet):
         return read_wsj(source) if _is_wsj(source) else read_conll2000(source, not options.no_checksum)
 
     def folder_of(self, source):
-        return default_tagged_folder(experiment_folder(self.experiment),
-                                     "wsj" if _is_wsj(source) else self.corpus)
+        return data_folder(self.experiment, "wsj" if _is_wsj(source) else self.corpus)
 
     def details(self, source, options):
         return {"source": "the Wall Street Journal part, a local copy" if _is_wsj(source) else
@@ -102,14 +100,12 @@ class EnglishWebTreebank(TaggedSentences):
     """The English Web Treebank of Universal Dependencies: Penn Treebank tags, given by annotators."""
 
     corpus = "ewt"
+    default_folder = DataSet.corpus_folder
     # No digest of these files on the web is known for certain; `read_ewt` compares them with those of a copy.
     downloads = [(EWT_URL + EWT_FILES[part], None) for part in PARTS]
 
     def read(self, source, options):
         return read_ewt(source, not options.no_checksum)
-
-    def folder_of(self, source):
-        return default_tagged_folder(experiment_folder(self.experiment), self.corpus)
 
     def details(self, source, options):
         return {"source": "English Web Treebank" + (
@@ -120,12 +116,10 @@ class OwnTagged(TaggedSentences):
     """One file of the user: token and tag."""
 
     corpus = "own"
+    default_folder = DataSet.corpus_folder
 
     def read(self, source, options):
         return read_own(source, held_out_share(options))
-
-    def folder_of(self, source):
-        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
 
     def details(self, source, options):
         return {"source": OWN_SOURCE}

@@ -14,7 +14,8 @@ from theano_rnn.interrupts import exit_at_once
 from .readers import checked, choice, flag, number, path, positive_integer, shortened
 
 __all__ = ["Experiment", "Setting", "Settings", "Dialect", "CONFIG_DIALECT", "OPTION_DIALECT", "LOOP_SETTINGS",
-           "read_assignments", "refuse_other_settings", "experiment_folder", "load_experiment", "default_data_dir"]
+           "read_assignments", "refuse_other_settings", "experiment_folder", "load_experiment", "data_folder",
+           "default_data_dir"]
 
 
 class Setting(namedtuple("Setting", ["name", "default", "read", "help", "metavar", "added"])):
@@ -450,6 +451,19 @@ def load_experiment(name):
     return importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
 
 
+def data_folder(name, *parts):
+    """Return the folder ``data`` of an experiment, or the path of a file or folder in it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    *parts : str
+        Names of the path below ``data``.
+    """
+    return os.path.join(experiment_folder(name), "data", *parts)
+
+
 def default_data_dir(name):
     """Return the folder of the prepared data of an experiment."""
-    return os.path.join(experiment_folder(name), "data", "prepared")
+    return data_folder(name, "prepared")

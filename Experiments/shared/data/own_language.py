@@ -7,17 +7,21 @@ import re
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import UNKNOWN_WORD
 
+from ..readers import checked, positive_integer
 from .archives import read_text
+from .prepare import held_out_share
 from .prepared_folder import PARTS
 from .vocabulary import ordered_words
 
-__all__ = ["OWN_CORPUS", "SOURCE_HELP", "ARCHIVES", "is_own_source", "read_own_text", "separated_words",
-           "with_unknown_words"]
+__all__ = ["OWN_CORPUS", "SOURCE_HELP", "ARCHIVES", "is_own_source", "read_own_text", "add_own_words_options",
+           "own_words", "separated_words", "with_unknown_words"]
 
 #: Name of the corpus, which is also that of its folder.
 OWN_CORPUS = "own"
 SOURCE_HELP = "own text: a plain text file, or a folder with train.txt, valid.txt and test.txt"
 ARCHIVES = (".zip", ".tar", ".gz", ".xz", ".bz2", ".tgz")
+#: Default of ``--words``: about as many as the Penn Treebank has.
+OWN_WORDS = 10000
 #: Words (with apostrophes inside), and all other characters that are not white space.
 TOKEN = re.compile(r"<unk>|\w+(?:['\u2019]\w+)*|[^\w\s]", re.UNICODE)
 
@@ -66,8 +70,44 @@ def read_own_text(source, share):
     return texts
 
 
+def add_own_words_options(parser):
+    """Add the options of `own_words`."""
+    parser.add_argument("--words", metavar="N",
+                        help="own text: keep at most the N most frequent words that occur twice or more; the others "
+                             "become <unk> (default: %d)" % OWN_WORDS)
+    parser.add_argument("--tokenized", action="store_true",
+                        help="own text: words and punctuation are separated by spaces already")
+
+
+def own_words(source, options):
+    """Return own text as words between spaces, with ``<unk>``; see `read_own_text` and `with_unknown_words`.
+
+    Parameters
+    ----------
+    source : str
+    options : argparse.Namespace
+        With ``holdout``, ``words`` and ``tokenized``.
+
+    Returns
+    -------
+    OrderedDict of str to str
+        By part.
+
+    Raises
+    ------
+    ReportedError
+        If an option has a wrong value, or `read_own_text` refuses the text.
+    """
+    share = held_out_share(options)
+    largest = checked("--words", positive_integer, OWN_WORDS if options.words is None else options.words)
+    texts = read_own_text(source, share)
+    if not options.tokenized:
+        texts = {part: separated_words(text) for part, text in texts.items()}
+    return with_unknown_words(texts, largest)
+
+
 def separated_words(text):
-    """Return a text with spaces between words and punctuation; lines stay.
+    """Return a text with spaces between words and punctuation, line by line.
 
     >>> separated_words("Well, it's (not) done.")
     "Well , it's ( not ) done ."

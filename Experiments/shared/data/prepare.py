@@ -9,7 +9,7 @@ import os
 from theano_rnn.errors import ArgumentParser, ReportedError, print_text, reported_errors
 from theano_rnn.folder_lock import folder_lock
 
-from ..config import default_data_dir, experiment_folder
+from ..config import data_folder, default_data_dir
 from ..readers import checked, number, positive_integer
 from . import download
 from .archives import LARGEST_CONTENT, archive_limit, read_file
@@ -63,6 +63,11 @@ class DataSet(object):
     def default_folder(self):
         """The folder to write without ``--data-dir``; None if it depends on the source."""
         return default_data_dir(self.experiment)
+
+    @property
+    def corpus_folder(self):
+        """The folder ``data/CORPUS``: the `default_folder` of a corpus that does not replace the published one."""
+        return data_folder(self.experiment, self.corpus)
 
     def of_source(self, options):
         """Return the `DataSet` that reads the source in `options`: this one, or one for own data of the user."""
@@ -119,8 +124,7 @@ class DataSet(object):
         download_folder : str, optional
             Folder of the downloads.
         """
-        source = options.source or self._downloaded(
-            download_folder or os.path.join(experiment_folder(self.experiment), "data", "download"))
+        source = options.source or self._downloaded(download_folder or data_folder(self.experiment, "download"))
         try:
             corpus = self.read(source, options)
         except ReportedError:
@@ -203,7 +207,7 @@ def main(data_set, argv=None):
     with reported_errors(), checked_archive_limit(options):
         data_set = data_set.of_source(options)
         folder = options.data_dir or data_set.default_folder
-        with preparation_lock(folder or os.path.join(experiment_folder(data_set.experiment), "data")):
+        with preparation_lock(folder or data_folder(data_set.experiment)):
             data_set.prepare(folder, options)
 
 

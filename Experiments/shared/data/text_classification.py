@@ -8,7 +8,7 @@ from theano_rnn.tokens import END_OF_DOCUMENT, tokenize
 
 import numpy as np
 
-from ..config import experiment_folder
+from ..config import data_folder
 from ..readers import checked, positive_integer
 from .archives import progress
 from .demo import DEMO_SOURCE
@@ -196,7 +196,7 @@ class TextDataSet(DataSet):
         dimensions = checked("--dimensions", positive_integer, options.dimensions)
         if options.vectors == "train":
             refuse_missing_gensim()
-        download_folder = download_folder or os.path.join(experiment_folder(self.experiment), "data", "download")
+        download_folder = download_folder or data_folder(self.experiment, "download")
         if not options.source and self._has_texts(folder):
             print("%s is prepared in %s; remove it to prepare it again" % (self.experiment, folder))
         else:

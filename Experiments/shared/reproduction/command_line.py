@@ -10,7 +10,7 @@ from collections import OrderedDict
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors
 
 from ..cli import add_device_option
-from ..config import experiment_folder, load_experiment
+from ..config import data_folder, load_experiment
 from ..data.demo import prepare_demo
 from ..interruption import lasting_output
 from ..readers import checked, positive_integer
@@ -203,8 +203,8 @@ def demonstration(table):
 def _prepare_demo_data(table, options):
     """Write the generated data before training: jobs that start at the same time must not all write them."""
     for experiment in sorted({row.experiment for section in table.sections for row in section.rows}):
-        folder = os.path.join(os.path.abspath(options.data_dir), experiment) if options.data_dir else os.path.join(
-            experiment_folder(experiment), "data", "demo")
+        folder = os.path.join(os.path.abspath(options.data_dir), experiment) if options.data_dir else data_folder(
+            experiment, "demo")
         prepare_demo(experiment, folder)
 
 
@@ -256,7 +256,7 @@ def _data_option(row, options):
         folder = os.path.join(os.path.abspath(options.data_dir), row.experiment)
         folder = os.path.join(folder, options.corpus) if tagger and not options.demo else folder
     elif tagger and not options.demo:
-        folder = os.path.join(experiment_folder(row.experiment), "data", options.corpus)
+        folder = data_folder(row.experiment, options.corpus)
     else:
         return []
     return ["--data-dir" if row.experiment in CONFIG_EXPERIMENTS else "--data", folder]
