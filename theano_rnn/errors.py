@@ -7,19 +7,16 @@ import os
 import re
 import sys
 
-from .interrupts import raising
+from .interrupts import EXIT_INTERRUPTED, INTERRUPTED, raising
 
 __all__ = ["ReportedError", "UnsupportedInterpreter", "ArgumentParser", "reported_errors", "storage_problem",
            "printable", "print_text", "discard_output", "EXIT_ERROR", "EXIT_INTERRUPTED"]
 
-#: Exit statuses of the command lines: after a reported error, and after Ctrl-C or SIGTERM.
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
-
+#: Exit status of the command lines after a reported error.
+EXIT_ERROR = 2
 #: Errors of a disk, a quota or a limit (``ulimit -f``) that is full, and of files that must not be used.
 FULL, FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-#: Characters of a message.
+#: The most characters of a message; a longer one is shortened in the middle.
 LONGEST = 2000
 
 
@@ -98,7 +95,7 @@ def reported_errors():
                          % (_on_one_line(error) or "no details are known"))
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
+        sys.stderr.write(INTERRUPTED)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         discard_output(sys.stdout)

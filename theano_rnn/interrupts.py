@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 
-__all__ = ["begin", "exit_at_once", "exit_program", "raising"]
+__all__ = ["begin", "exit_at_once", "exit_program", "raising", "EXIT_INTERRUPTED", "INTERRUPTED"]
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 #: Folders whose programs use `reported_errors`.
 PROGRAMS = ("Experiments", "bayes_rnn", "theano_rnn")
+#: Exit status after Ctrl-C or SIGTERM, and the message after Ctrl-C.
+EXIT_INTERRUPTED, INTERRUPTED = 130, "\ninterrupted\n"
 
 
 def begin():
@@ -89,5 +91,5 @@ def exit_program(number, frame):
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     with contextlib.suppress(OSError):
-        os.write(2, b"\ninterrupted\n")
-    os._exit(130)
+        os.write(2, INTERRUPTED.encode("ascii"))
+    os._exit(EXIT_INTERRUPTED)

@@ -46,8 +46,9 @@ except ImportError:
         """An error that the user can fix. The message states what is wrong, the value, and what is expected."""
 
 __all__ = ["load_model", "Predictor", "ClassPredictor", "NextTokenPredictor", "ReportedError", "log_softmax",
-           "load_arrays", "load_metadata", "ArrayHeader", "tokenize", "character_tokens", "word_tokens", "BATCH",
-           "FORMAT", "SMALLEST_CHANGE", "GATE_NONLINEARITIES", "PADDING_WORD", "START_WORD", "OUTSIDE_WORD",
+           "load_arrays", "load_metadata", "ArrayHeader", "tokenize", "character_tokens", "word_tokens", "fnv1a",
+           "fingerprint", "FINGERPRINT_BITS", "BATCH", "FORMAT", "METADATA_MEMBER", "SMALLEST_CHANGE",
+           "LOWEST_TEMPERATURE", "GATE_NONLINEARITIES", "PADDING_WORD", "START_WORD", "OUTSIDE_WORD",
            "END_OF_DOCUMENT", "END_OF_LINE", "UNKNOWN_WORD", "SPACE_CHARACTER"]
 
 #: Format of the files that the project writes. `load_model` also reads those of `FORMER_FORMATS`.

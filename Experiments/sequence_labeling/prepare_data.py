@@ -11,9 +11,9 @@ from Experiments.shared.data.archives import check_md5, decode, read_named_files
 from Experiments.shared.data.own_language import ARCHIVES
 from Experiments.shared.data.prepare import (
     DOWNLOADED_SOURCE,
+    HELD_OUT_SEED,
     LOCAL_SOURCE,
     OWN_SOURCE,
-    SPLIT_SEED,
     DataSet,
     add_holdout_option,
     held_out_share,
@@ -141,7 +141,7 @@ def read_own(source, share):
     if not 0 < 2 * held_out < count:
         raise ReportedError("%s has only %d sentences (blank lines end sentences), too few to hold out %s for "
                             "validation and as many for the test" % (source, count, share))
-    order = np.random.RandomState(SPLIT_SEED).permutation(count)
+    order = np.random.RandomState(HELD_OUT_SEED).permutation(count)
     parts = {part: _joined(_sentences(raw, row, row + 1) for row in sorted(rows))
              for part, rows in zip(PARTS, (order[2 * held_out:], order[:held_out], order[held_out:2 * held_out]))}
     return parts, sorted(set(raw.tags))

@@ -16,11 +16,10 @@ class InterruptSwitch(object):
 
     A second Ctrl-C stops it at once. SIGTERM may be repeated: Slurm sends it to all processes of a job, and the
     process that started the training forwards it. SIGHUP is sent when the terminal is closed or the connection is lost.
+    SIGTERM and SIGHUP stay ignored if they are when the switch is entered (``nohup``).
 
     Parameters
     ----------
-    signals : sequence of int
-        Signals that are ignored when the switch is entered (``nohup``) stay ignored, except Ctrl-C.
     message : str
         Written to stderr after the first signal.
 
@@ -34,12 +33,12 @@ class InterruptSwitch(object):
     #: Number of the switches that are entered.
     entered = 0
 
-    def __init__(self, signals=SIGNALS, message="stopping soon; everything is saved first ..."):
-        self._signals, self._message = signals, message
+    def __init__(self, message="stopping soon; everything is saved first ..."):
+        self._message = message
 
     def __enter__(self):
         self.pressed = self.by_user = False
-        self._before = {number: signal.signal(number, self._note) for number in self._signals
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS
                         if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN}
         InterruptSwitch.entered += 1
         return self

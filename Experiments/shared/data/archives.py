@@ -18,7 +18,8 @@ import zlib
 from theano_rnn.errors import ReportedError
 
 __all__ = ["read_archive", "read_named_files", "source_names", "read_file", "read_text", "decode", "without_mark",
-           "csv_rows", "check_md5", "git_blob_id", "progress", "decompressed", "archive_limit", "LimitedStream"]
+           "csv_rows", "check_md5", "file_digest", "git_blob_id", "progress", "decompressed", "archive_limit",
+           "LimitedStream", "LARGEST_CONTENT"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
 #: The most bytes of the end record of a zip: the record and a comment.
@@ -106,13 +107,18 @@ def progress(iterable, description, total=None):
     return tqdm(iterable, desc=description, total=total, leave=False)
 
 
-def read_file(path):
-    """Return the bytes of a file."""
+def read_file(path, count=-1):
+    """Return the bytes of a file, or the first ``count`` of them."""
     try:
         with open(path, "rb") as stream:
-            return stream.read()
+            return stream.read(count)
     except OSError as error:
         raise ReportedError("cannot read %s (%s)" % (path, error.strerror or error)) from error
+
+
+def file_digest(path):
+    """Return the sha256 of a file in hexadecimal digits: str."""
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def decompressed(content, name):
@@ -245,7 +251,9 @@ def read_archive(path, wanted):
     dict of str to bytes
         In the order of the archive.
     """
-    start = _first_bytes(path, 512)
+    if not os.path.exists(path):
+        raise ReportedError("source not found: %s; give an existing folder or file" % path)
+    start = read_file(path, 512)
     found = {}
     try:
         if start.startswith(b"PK"):
@@ -308,16 +316,6 @@ def source_names(source):
 def _refuse_missing(missing, where, names):
     if missing:
         raise ReportedError("%s has no %s; expected %s" % (where, missing[0], ", ".join(names)))
-
-
-def _first_bytes(path, count):
-    if not os.path.exists(path):
-        raise ReportedError("source not found: %s; give an existing folder or file" % path)
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(count)
-    except OSError as error:
-        raise ReportedError("cannot read %s (%s)" % (path, error.strerror or error)) from error
 
 
 def _ordinary_name(name):

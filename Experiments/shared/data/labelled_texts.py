@@ -12,7 +12,7 @@ from theano_rnn.errors import ReportedError
 import numpy as np
 
 from .archives import csv_rows, decode, decompressed, read_file, read_text
-from .prepare import SPLIT_SEED
+from .prepare import HELD_OUT_SEED
 from .prepared_folder import PARTS
 from .text_classification import checked_document
 
@@ -115,7 +115,7 @@ def with_held_out_parts(parts, share=0.1, required=False):
                                 "--holdout")
         return collections.OrderedDict((part, parts[part]) for part in PARTS)
     place = {part: np.zeros(len(train.labels), dtype=bool) for part in missing}
-    random, labels = np.random.RandomState(SPLIT_SEED), np.array(train.labels, dtype=object)
+    random, labels = np.random.RandomState(HELD_OUT_SEED), np.array(train.labels, dtype=object)
     for label in sorted(set(train.labels)):
         rows = np.flatnonzero(labels == label)
         rows = rows[random.permutation(len(rows))]

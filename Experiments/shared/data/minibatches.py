@@ -10,6 +10,8 @@ from theano_rnn.tokens import OUTSIDE_WORD, PADDING_WORD, START_WORD
 
 import numpy as np
 
+from .prepared_folder import PARTS
+
 __all__ = ["TextPart", "PADDING", "START", "OUTSIDE", "FIRST_WORD", "model_words", "text_split", "epoch_order",
            "minibatch_count", "text_minibatches", "character_sequence_count", "character_sequences",
            "character_offset", "character_minibatches", "character_minibatch_count", "stream_table", "window_lengths",
@@ -73,7 +75,7 @@ def text_split(data, validation_fraction, words_kept=20000, length=200):
     """
     words_kept = min(words_kept, len(data.vocabulary))
     if data.valid is not None:
-        return {part: _shuffled_part(getattr(data, part), words_kept, length) for part in ("train", "valid", "test")}
+        return {part: _shuffled_part(getattr(data, part), words_kept, length) for part in PARTS}
     if not 0 <= validation_fraction < 1:
         raise ReportedError("validation_fraction must be in [0, 1), got %s" % validation_fraction)
     train = _shuffled_part(data.train, words_kept, length)

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import hashlib
 import importlib
 import os
 
@@ -12,12 +11,12 @@ from theano_rnn.folder_lock import folder_lock
 from ..config import data_folder, default_data_dir
 from ..readers import checked, number, positive_integer
 from . import download
-from .archives import LARGEST_CONTENT, archive_limit, read_file
+from .archives import LARGEST_CONTENT, archive_limit, file_digest
 from .prepared_folder import is_intact
 
 __all__ = ["DataSet", "add_source_options", "add_holdout_option", "checked_archive_limit", "held_out_share",
            "refuse_own_options", "find_data_set", "main", "preparation_lock", "PUBLISHED_SOURCE", "LOCAL_SOURCE",
-           "DOWNLOADED_SOURCE", "OWN_SOURCE", "SPLIT_SEED"]
+           "DOWNLOADED_SOURCE", "OWN_SOURCE", "HELD_OUT_SEED"]
 
 # Origins of prepared data, stored with them.
 PUBLISHED_SOURCE = "the published files, checked by their digests"
@@ -25,7 +24,7 @@ LOCAL_SOURCE = "a local copy, not compared with the published files"
 DOWNLOADED_SOURCE = "downloaded, not compared with the published files"
 OWN_SOURCE = "own data of the user"
 #: Default share of own data in the validation part, and in the test part; seed of the draw.
-HELD_OUT, SPLIT_SEED = 0.1, 20261128
+HELD_OUT, HELD_OUT_SEED = 0.1, 20261128
 
 
 class DataSet(object):
@@ -147,7 +146,7 @@ class DataSet(object):
         for name in self._unverified:
             path = os.path.join(source, name) if os.path.isdir(source) else source
             print("%s: sha256 %s (no published digest was known to compare it with)"
-                  % (path, hashlib.sha256(read_file(path)).hexdigest()))
+                  % (path, file_digest(path)))
         return source
 
 

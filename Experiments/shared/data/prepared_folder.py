@@ -13,7 +13,7 @@ import shutil
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import load_arrays, load_metadata, save_arrays, write_atomically
 
-from .archives import decode, read_file
+from .archives import decode, file_digest, read_file
 from .vocabulary import VOCABULARY_FILE, Vocabulary
 
 __all__ = ["PARTS", "DIGEST_FILE", "write_array_folder", "load_array_folder", "is_array_folder", "write_text_folder",
@@ -164,8 +164,9 @@ def write_text_folder(folder, contents, source):
 def is_intact(folder):
     """Return whether all files of a folder of text files are present and unchanged."""
     digests = _recorded_digests(folder)
-    return bool(digests) and all(
-        os.path.isfile(os.path.join(folder, name)) and _file_digest(folder, name) == digests[name] for name in digests)
+    paths = {name: os.path.join(folder, name) for name in digests or ()}
+    return bool(paths) and all(
+        os.path.isfile(path) and file_digest(path) == digests[name] for name, path in paths.items())
 
 
 def folder_source(folder):
@@ -180,7 +181,7 @@ def folder_source(folder):
 
 def listed_digests(folder):
     """Return lines to print: the sha256 of every file of a folder."""
-    return ["sha256 of the files:"] + ["  %s  %s" % (_file_digest(folder, name), name)
+    return ["sha256 of the files:"] + ["  %s  %s" % (file_digest(os.path.join(folder, name)), name)
                                        for name in sorted(os.listdir(folder))]
 
 
@@ -271,10 +272,6 @@ def check_metadata(path, metadata, expected):
 def _missing_files(folder, parts):
     names = [VOCABULARY_FILE] + [part + ".npz" for part in parts]
     return [name for name in names if not os.path.isfile(os.path.join(folder, name))]
-
-
-def _file_digest(folder, name):
-    return hashlib.sha256(read_file(os.path.join(folder, name))).hexdigest()
 
 
 def _recorded_digests(folder):

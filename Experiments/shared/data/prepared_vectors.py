@@ -5,7 +5,6 @@ reads it.
 """
 
 import collections
-import hashlib
 import importlib.util
 import os
 import re
@@ -16,7 +15,7 @@ from theano_rnn.npz_store import load_arrays, save_arrays
 import numpy as np
 
 from . import download
-from .archives import read_file
+from .archives import file_digest
 from .prepared_folder import check_headers, check_metadata
 from .word_vectors import read_vectors
 
@@ -120,7 +119,7 @@ def prepare_vectors(folder, dataset, data, origin, dimensions, download_folder, 
     save_arrays(path, {"rows": rows, "vectors": np.asarray(vectors, dtype=np.float32)},
                 dict(_expected_metadata(dataset, data.vocabulary, dimensions), origin=text))
     print("%s: %d of %d words have a vector: %s" % (name, len(rows), len(words), text))
-    print("  sha256 %s" % hashlib.sha256(read_file(path)).hexdigest())
+    print("  sha256 %s" % file_digest(path))
 
 
 def load_vectors(folder, dataset, vocabulary, origin, dimensions):
@@ -149,6 +148,7 @@ def load_vectors(folder, dataset, vocabulary, origin, dimensions):
             "%s has no word vectors %s: run 'python prepare_data.py --vectors %s --dimensions %d' to add them (for "
             "another folder than the default with --data-dir), or choose --vectors FILE or --vectors none"
             % (folder, name, origin, dimensions))
+
     def check(headers, metadata):
         check_metadata(path, metadata, _expected_metadata(dataset, vocabulary, dimensions))
         check_headers(path, headers, {"rows": ("int64", 1), "vectors": ("float32", 2)})

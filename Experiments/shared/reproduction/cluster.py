@@ -347,9 +347,8 @@ def run_all(runs, root, executor="local", max_jobs=None, cpus=None, minutes=24 *
     os.makedirs(folder, exist_ok=True)
     _say("%s; logs: %s" % (_count(len(waiting), "job"), folder))
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     running, failures = [], []
-    with InterruptSwitch(signals, backend.interrupted) as switch:
+    with InterruptSwitch(message=backend.interrupted) as switch:
         for job in backend.queued():
             chain = job.submission().function.runs
             if any(set(chain) & set(other) for other in waiting):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
+from theano_rnn.numpy_predictor import LOWEST_TEMPERATURE
 from theano_rnn.ops.finite_guard import guarded_updates
 from theano_rnn.step_function import stacked, step_function
 
@@ -32,8 +33,6 @@ EVALUATION_STREAMS = {"valid": 10, "test": 1}
 RISING_EPOCHS = 20
 #: Learning to recite ends above this share of correct predictions of the training tokens.
 RECITED = 0.9999
-#: Of `AWDTask.sample`: lower ones give the same text.
-LOWEST_TEMPERATURE = 1e-100
 DROPOUTS = ("dropout", "dropouth", "dropouti", "dropoute", "wdrop", "dropoutl")
 
 
