@@ -12,10 +12,9 @@ from theano_rnn.errors import ReportedError
 __all__ = ["MemoryNeed", "machine_memory", "refuse_too_large", "bayesian_memory", "language_model_memory",
            "tagger_memory"]
 
-#: Bytes of a number in float32.
-NUMBER = 4
-#: Bytes of the symbolic graph of a layer, or of a block of a sparse embedding, while it is compiled.
-GRAPH = 2 ** 20
+FLOAT32_BYTES = INT32_BYTES = 4
+#: Of the symbolic graph of a layer, or of a block of a sparse embedding, while it is compiled.
+GRAPH_BYTES = 2 ** 20
 #: Limits of a container, of the versions 2 and 1 of cgroups.
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -79,7 +78,7 @@ def bayesian_memory(settings, data):
     if settings.kind == "text":
         words, inputs = min(settings.words_kept, len(data.vocabulary)), settings.embedding_units
         texts = len(data.train.labels) + len(data.test.labels)
-        rows, prepared = min(settings.batch_size, texts), texts * length * (NUMBER + 1)
+        rows, prepared = min(settings.batch_size, texts), texts * length * (INT32_BYTES + 1)     # tokens and mask
         weights, outputs = words * inputs, data.classes
         names += ["embedding_units", "batch_size"]
     else:
@@ -91,7 +90,8 @@ def bayesian_memory(settings, data):
     weights += 4 * units * (inputs + units) + units * outputs
     # For each weight: its value, its gradient, and the two moments of Adam. In a step: gates, cell and hidden state.
     scores = outputs * (1 if settings.kind == "text" else length)
-    return MemoryNeed(prepared, 4 * NUMBER * weights, NUMBER * rows * (6 * units * length + scores), names)
+    return MemoryNeed(prepared, 4 * FLOAT32_BYTES * weights, FLOAT32_BYTES * rows * (6 * units * length + scores),
+                      names)
 
 
 def language_model_memory(settings, data):
@@ -114,9 +114,9 @@ def language_model_memory(settings, data):
     length = min(settings.bptt, len(data.train) // streams + 1)
     rows = streams if settings.small_batch_size == -1 else min(streams, settings.small_batch_size)
     step = rows * length * (6 * units + settings.n_experts * (settings.emsize + words)) + 2 * streams * units
-    graph = GRAPH * (settings.nlayers + min(settings.emblocks, settings.emsize))
+    graph = GRAPH_BYTES * (settings.nlayers + min(settings.emblocks, settings.emsize))
     # For each weight: its value and its gradient.
-    return MemoryNeed(0, int(2 * NUMBER * weights) + graph, NUMBER * step, [
+    return MemoryNeed(0, int(2 * FLOAT32_BYTES * weights) + graph, FLOAT32_BYTES * step, [
         "emsize", "nhid", "nhidlast", "nlayers", "n_experts", "emblocks", "batch_size"])
 
 
@@ -132,7 +132,8 @@ def tagger_memory(settings, data):
     lstms = 8 * settings.nhid * (settings.emsize + settings.nhid + (settings.layers - 1) * (units + settings.nhid))
     weights = (len(data.vocabulary) * settings.emsize * settings.emb_density + lstms
                + settings.nhid * (units + len(data.tags)))
-    graph = GRAPH * (settings.layers + min(settings.emb_blocks, settings.emsize))
+    graph = GRAPH_BYTES * (settings.layers + min(settings.emb_blocks, settings.emsize))
     copies = 4 if settings.optimizer == "adam" else 2
-    return MemoryNeed(0, int(copies * NUMBER * weights) + graph, NUMBER * rows * 6 * units * settings.layers, [
+    step = rows * 6 * units * settings.layers
+    return MemoryNeed(0, int(copies * FLOAT32_BYTES * weights) + graph, FLOAT32_BYTES * step, [
         "emsize", "nhid", "layers", "emb_blocks", "batch_size"])
