@@ -9,6 +9,7 @@ Importing the package itself does not import Theano. Importing `theano_rnn.ops`,
 * `theano_rnn.numpy_predictor`: prediction with a compressed LSTM; a file that needs NumPy only and can be copied;
 * `theano_rnn.npz_store`: named arrays in one file, written atomically;
 * `theano_rnn.tokens`: conversion of text to tokens, and the special tokens;
+* `theano_rnn.threads`: the number of threads of this process;
 * `theano_rnn.runtime`: configuration of Theano, its compile cache, GPUs;
 * `theano_rnn.lasagne_compat`: Lasagne 0.1, importable with Theano 0.9 and later;
 * `theano_rnn.ops`: operations, each with a reference implementation and a fused one in C++; updates that change

@@ -63,7 +63,7 @@ def train_and_evaluate(settings, run_folder, device="cpu", resume_from=None):
         For `theano_rnn.runtime.configure`; has no effect if Theano has been imported.
     resume_from : str, optional
         The checkpoint from which the run is resumed, instead of the last one: its name or path. If it holds the whole
-        training state, training continues exactly; if it holds the parameters only, the optimiser starts anew.
+        training state, training continues exactly; if it holds the parameters only, the optimiser starts again.
 
     Returns
     -------
@@ -286,7 +286,7 @@ def _restore(task, run, checkpoint):
                             % (checkpoint, run.path, progress.minibatch, task.minibatch_count(progress.epoch)))
     if not is_last:
         run.log("Resuming from %s%s" % (checkpoint, "" if complete else ", which has no training state: optimiser and "
-                                        "random numbers start anew"))
+                                        "random numbers start again"))
         _set_later_best_aside(run, progress)
         CheckpointWriter(task, run).write(progress)
     return progress

@@ -188,7 +188,7 @@ def choose_gpu(device):
     known, wanted = versions(driver, nvrtc)
     if known < wanted:
         raise ReportedError("the NVIDIA driver supports CUDA %d.%d, but NVRTC compiles for %d.%d; update the driver, "
-                            "or install an older NVRTC with ./setup_env.sh --cuda" % (known + wanted))
+                            "or install an older NVRTC with %s" % (known + wanted + (SET_UP,)))
     if device == "cuda":
         # If no GPU can be used, report the first one.
         gpus = [gpu for gpu in gpus if not _obstacle(gpu, nvrtc)][:1] or gpus[:1]

@@ -97,7 +97,7 @@ class Task(abc.ABC):
         return {}
 
     def parameter_shapes(self):
-        """Return the shapes of the arrays that training needs at least; the others of `state` can start anew."""
+        """Return the shapes of the arrays that training needs at least; the others of `state` can start again."""
         return self.state_shapes()
 
     def set_parameters(self, arrays):

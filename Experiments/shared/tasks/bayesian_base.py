@@ -197,7 +197,7 @@ class BayesianTask(NetworkTask):
         function = self.compressed_evaluation(model)
         print("Largest difference of predictions, compressed against pruned (first test minibatch): %.2g"
               % self.largest_difference(model))
-        print("%-12s %12s %16s %16s" % ("", "test " + self.metric, "bytes (*)", "ms per object"))
+        print("%-12s %12s %16s %16s" % ("", "test " + self.metric, "bytes (*)", "ms per example"))
         minibatch = next(self.evaluation_minibatches("test"))
         rows = [("pruned", self.evaluate("test"), self._parameter_bytes(), self.time_evaluation(minibatch)),
                 ("compressed", self.evaluate("test", function=function), os.path.getsize(path),
