@@ -5,7 +5,7 @@
     python benchmarks/compare_with_peers.py IMDB --device cuda
 
 The candidates of a group are measured in turn: some steps of ours, as many steps of each peer, ours again. Our networks
-are compiled once and stay in idle processes meanwhile. A peer program starts anew in each round and compiles before its
+are compiled once and stay in idle processes meanwhile. A peer program is started in each round and compiles before its
 measured steps. All medians are over the steps of all rounds.
 
 The generated words are uniform, as in the peer programs; further rows have our steps on words with the frequencies of

@@ -152,8 +152,8 @@ train() {
     left=$((LIMIT - SECONDS - SAVING))
     [ "$left" -gt 0 ] || { echo "no time left to train $1"; return 0; }
     [ -f "$run/config.json" ] && resume=(--resume)
-    # After SIGTERM main.py saves a checkpoint, but a second SIGTERM ends it at once. Without --foreground, timeout sends
-    # two. The exit status after the time limit is 124.
+    # After SIGTERM main.py saves a checkpoint. Without --foreground, timeout would send the signal to the compilers that
+    # main.py has started, too. The exit status after the time limit is 124.
     # shellcheck disable=SC2086
     for_network "$1" timeout --foreground "$left" "$PYTHON" "Experiments/$name/main.py" "$config" --device cuda \
         --out "$run" --epochs "$epochs" $options "${resume[@]}"

@@ -1,6 +1,5 @@
 """Training steps of the published networks on generated data; no data set is needed."""
 
-import importlib
 import itertools
 import math
 from collections import OrderedDict, namedtuple
@@ -9,6 +8,7 @@ from theano_rnn import runtime
 from theano_rnn.errors import ReportedError
 
 from benchmarks.generated_data import TOKENS, generated_data
+from Experiments.shared.config import load_experiment, read_assignments
 from Experiments.shared.data import minibatches
 
 __all__ = ["AWD", "NAMES", "TOKENS", "AWD_NETWORKS", "TRAINING_TEXTS", "TRAINING_TOKENS", "TrainingRun",
@@ -86,8 +86,7 @@ def experiment_settings(name, config, assignments=(), **fixed):
 
     The parameters are those of `training_run`.
     """
-    from Experiments.shared.config import read_assignments
-    experiment = importlib.import_module("Experiments.%s.main" % name).EXPERIMENT
+    experiment = load_experiment(name)
     if name != AWD:
         network = dict(config=config)
     elif config in AWD_NETWORKS:
