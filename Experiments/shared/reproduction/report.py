@@ -12,7 +12,7 @@ from theano_rnn.npz_store import write_atomically
 import numpy as np
 
 from ..plots import axis_scale, pyplot_without_display, save_figure
-from .results import baselines, choice_results, number_text, row_results
+from .results import baselines, choice_results, number_text, row_results, shown_decimals
 
 __all__ = ["collect", "markdown", "section_markdown", "csv_text", "draw", "write_table"]
 
@@ -204,15 +204,18 @@ def _ours_epochs(result, row):
 def _ours_text(summary, column):
     if summary is None:
         return "-"
-    decimals = column.decimals
-    if decimals == 0 and summary.count > 1:
-        decimals = 1
+    decimals = _decimals(summary, column)
     text = number_text(summary.mean, decimals)
     if math.isnan(summary.sd):
         return text
-    if decimals is None:
-        decimals = 0 if abs(summary.mean) >= 100 else 1
     return "%s ± %s" % (text, number_text(summary.sd, decimals))
+
+
+def _decimals(summary, column):
+    """Return the number of decimals of our numbers in a column: the mean of several whole numbers has one."""
+    if column.decimals == 0 and summary.count > 1:
+        return 1
+    return shown_decimals(summary.mean, column.decimals)
 
 
 def _difference(result, key):
@@ -226,12 +229,7 @@ def _difference_text(result, column):
     difference = _difference(result, column.key)
     if difference is None:
         return "-"
-    decimals = column.decimals
-    if decimals is None:
-        decimals = 0 if abs(result.ours[column.key].mean) >= 100 else 1
-    elif decimals == 0 and result.ours[column.key].count > 1:
-        decimals = 1
-    return "%+.*f" % (decimals, difference)
+    return "%+.*f" % (_decimals(result.ours[column.key], column), difference)
 
 
 # -- csv ---------------------------------------------------------------------------------------------------------------

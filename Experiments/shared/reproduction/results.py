@@ -17,7 +17,7 @@ from .published import PublishedNumber, published_curve, published_numbers
 from .runs import FINISHED, is_complete, state
 
 __all__ = ["Summary", "Reference", "Result", "RowResults", "Baseline", "row_results", "choice_results", "baselines",
-           "baselines_path", "number_text"]
+           "baselines_path", "number_text", "shown_decimals"]
 
 #: Mean and standard deviation (NaN for one run) of some runs, and their number.
 Summary = namedtuple("Summary", ["mean", "sd", "count"])
@@ -45,17 +45,22 @@ COMPARED = {"language_modeling": LANGUAGE_MODEL_SIZES + ("ordering",),
 _Measured = namedtuple("_Measured", ["seed", "finished", "epoch", "done", "values", "commit"])
 
 
+def shown_decimals(value, decimals):
+    """Return the number of decimals of a column; if that is None, none for a large value and one for a small one."""
+    if decimals is None:
+        return 0 if abs(value) >= 100 else 1
+    return decimals
+
+
 def number_text(value, decimals):
-    """Return a number as it stands in a table; with `decimals` None, a large number has none and a small one has one.
+    """Return a number as it stands in a table, rounded to `shown_decimals`.
 
     Examples
     --------
     >>> number_text(18792.4, None), number_text(7.88, None), number_text(83.6, 2)
     ('18792', '7.9', '83.60')
     """
-    if decimals is None:
-        decimals = 0 if abs(value) >= 100 else 1
-    return "%.*f" % (decimals, value)
+    return "%.*f" % (shown_decimals(value, decimals), value)
 
 
 # -- one run -----------------------------------------------------------------------------------------------------------
