@@ -55,13 +55,30 @@ def _lines(items, columns=110):
 
 
 def constant_array(kind, name, items):
-    """Return the definition of a constant array. C has no empty arrays: an empty one has one element, 0."""
+    """Return the definition of a constant array. C has no empty arrays: an empty one has one element, 0.
+
+    Parameters
+    ----------
+    kind : str
+        The type of the elements in C.
+    name : str
+    items : iterable of str
+        The elements as they stand in C code.
+    """
     items = list(items) or ["0"]
     return "static const %s %s[%d] = {\n%s\n};\n" % (kind, name, len(items), _lines(items))
 
 
 def integer_array(name, values, largest=None):
-    """Return the definition of an array of unsigned integers of the smallest type."""
+    """Return the definition of an array of unsigned integers of the smallest type.
+
+    Parameters
+    ----------
+    name : str
+    values : iterable of int
+    largest : int, optional
+        The largest value that the type must hold; that of `values` if omitted.
+    """
     values = [int(value) for value in values]
     largest = max(values + [0]) if largest is None else largest
     kind = "uint8_t" if largest < 1 << 8 else "uint16_t" if largest < 1 << 16 else "uint32_t"
@@ -138,9 +155,22 @@ def code_points(name, codes):
 
 
 def lower_case_tables(matters, is_word_character):
-    """Return the tables for lower-casing, which Python's own ``str.lower`` defines, and whether sigmas need more.
+    """Return the tables for lower-casing, which Python's own ``str.lower`` defines.
 
-    Characters that do not matter, neither before nor after, are left out; matters: function of a code point.
+    Parameters
+    ----------
+    matters : callable
+        Maps a code point to whether the model distinguishes it. The tables have only letters of which one case matters,
+        or only one case is a word character.
+    is_word_character : sequence of bool
+        By code point.
+
+    Returns
+    -------
+    tables : str
+        C code.
+    final_sigma : bool
+        Whether the code must distinguish the two lower-case forms of the Greek letter sigma.
     """
     pairs = []
     for code, (character, low) in enumerate(zip(all_characters(), in_lower_case())):
@@ -160,7 +190,21 @@ def lower_case_tables(matters, is_word_character):
 # -- words -------------------------------------------------------------------------------------------------------------
 
 def word_tables(words, is_reachable):
-    """Return the tables of words, and their constants. Words that are not reachable cannot be found."""
+    """Return the tables of words: their bytes, and a hash table with open addressing (FNV-1a, linear probing).
+
+    Parameters
+    ----------
+    words : sequence of str
+    is_reachable : callable
+        Maps a word to whether a text can have it as a token; the other words are not in the hash table.
+
+    Returns
+    -------
+    tables : str
+        C code.
+    constants : list of (str, str)
+        Names and values.
+    """
     encoded = [word.encode("utf-8", "surrogatepass") for word in words]
     slots = [0] * (1 << max(1, (2 * len(words)).bit_length()))
     for index, data in enumerate(encoded):
@@ -213,7 +257,25 @@ def _input_matrices(W_in, embedding):
 
 
 def network_tables(model, is_classifier):
-    """Return the matrices and tables of the LSTM, and their constants."""
+    """Return the matrices and tables of the embedding, the LSTM and the output layer.
+
+    Parameters
+    ----------
+    model : Predictor
+    is_classifier : bool
+
+    Returns
+    -------
+    matrices : str
+        C code.
+    constants : list of (str, int)
+        Names and values.
+
+    Raises
+    ------
+    ReportedError
+        If a weight is not finite.
+    """
     require_finite_weights(model)
     arrays = {name: np.asarray(array, dtype=np.float32) for name, array in model.arrays.items()}
     units, hard = model.num_units, model.metadata["gate_nonlinearity"] == "hard_sigmoid"

@@ -155,7 +155,19 @@ def _row(name, scores, words, size, seconds, settings):
 
 
 def naive_bayes(texts, matrices):
-    """Return the row of Bernoulli naive Bayes with Laplace smoothing: OrderedDict with the keys `COLUMNS`."""
+    """Return the row of Bernoulli naive Bayes with Laplace smoothing.
+
+    Parameters
+    ----------
+    texts : Texts
+    matrices : dict of str to sparse matrix
+        Presence of the words in the texts, by part; see `presence`.
+
+    Returns
+    -------
+    OrderedDict
+        With the keys `COLUMNS`.
+    """
     from sklearn.naive_bayes import BernoulliNB
 
     started = time.process_time()

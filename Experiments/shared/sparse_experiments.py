@@ -78,7 +78,13 @@ def settings_for_fine_tuning(experiment, source_experiment, given, resumes):
 
 
 def read_best_model(settings, data):
-    """Return the `BestModel` of the run that is fine-tuned, whose folder holds the folder of this run."""
+    """Return the `BestModel` of the run that is fine-tuned, whose folder holds the folder of this run.
+
+    Raises
+    ------
+    ReportedError
+        If that run has no best checkpoint that can be read, or another vocabulary.
+    """
     source = RunFolder(os.path.dirname(settings.save))
     source.check_vocabulary(data.vocabulary, settings)
     checkpoint = source.file("best.npz")

@@ -179,7 +179,15 @@ def module_paths(command):
 
 
 def module_identity(command, source):
-    """Return what two commands have in common that compile the same module in different folders: str."""
+    """Return a digest that two commands share exactly if they compile the same module, also in different folders: str.
+
+    Parameters
+    ----------
+    command : list of str
+        A command of which `module_paths` returns the paths.
+    source : str
+        Path of the source.
+    """
     with io.open(source, "rb") as f:
         text = f.read()
     paths = module_paths(command)

@@ -30,12 +30,12 @@ FULL_SHARE, DEVIATION, SHORTEST = 0.95, 5, 5
 
 
 def epoch_order(seed, epoch, count):
-    """Return the permutation of ``count`` examples that belongs to an epoch."""
+    """Return the order of the examples in an epoch: int64 ``(count,)``, a permutation that seed and epoch determine."""
     return np.random.RandomState([seed, epoch]).permutation(count)
 
 
 def minibatch_count(count, batch_size):
-    """Return the number of minibatches, including an incomplete last one."""
+    """Return the number of minibatches of ``count`` examples, including an incomplete last one."""
     return -(-count // batch_size)
 
 
@@ -48,7 +48,7 @@ def _row_blocks(order, batch_size, first):
 # -- texts ------------------------------------------------------------------------------------------------------------
 
 def model_words(vocabulary, words_kept=20000):
-    """Return the words of the rows of the embedding: the three special ones, then the words kept."""
+    """Return the words of the rows of the embedding: the three special ones, then the ``words_kept`` most frequent."""
     return [PADDING_WORD, START_WORD, OUTSIDE_WORD] + list(vocabulary[:words_kept])
 
 
@@ -137,7 +137,7 @@ def _padded_rows(documents, order, words_kept, length):
 # -- sequences of characters ------------------------------------------------------------------------------------------
 
 def character_sequence_count(token_count, length=100):
-    """Return the number of sequences in a text: one less than fit, which leaves room for an offset."""
+    """Return the number of sequences in a text: one less than the text could have, which leaves room for an offset."""
     return max(token_count // length - 1, 0)
 
 

@@ -20,7 +20,15 @@ __all__ = ["MRGNormal", "fused_normal"]
 
 
 def fused_normal(state, shape, type):
-    """Return the new state, and samples of the TensorType `type`."""
+    """Return the new state, and standard normal samples.
+
+    Parameters
+    ----------
+    state : int32 ``(streams, 6)``
+    shape : sequence of symbolic integers
+    type : TensorType
+        Of the samples.
+    """
     return MRGNormal(type.dtype, type.broadcastable)(state, *shape)
 
 
