@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -104,12 +105,10 @@ def test_config(dataset, finished):
     assert versions["numpy"] == np.__version__
     assert versions["lasagne"] and versions["theano"] and versions["bayes_rnn"]
     assert "floatX=float32" in versions["theano_flags"]
-    try:
-        commit = subprocess.check_output(["git", "-C", running.ROOT, "rev-parse", "HEAD"]).decode().strip()
-        assert re.match("[0-9a-f]{40}$", commit)
-        assert re.match("([0-9a-f]{40}|.*-g[0-9a-f]{40}|[^-]*)(-dirty)?$", versions["git_commit"])
-    except (OSError, subprocess.CalledProcessError):
-        assert versions["git_commit"] == "unknown"
+    # The commit itself may change while the tests run.
+    in_repository = shutil.which("git") and not subprocess.call(["git", "-C", running.ROOT, "rev-parse", "HEAD"],
+                                                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert (versions["git_commit"] != "unknown") == bool(in_repository)
 
 
 @each_experiment

@@ -640,7 +640,7 @@ def test_a_learning_rate_that_explodes_is_reported(data, tmp_path, capsys):
     path = str(tmp_path / "run")
     with pytest.raises(SystemExit) as caught:
         cli.main(running.load_experiment("IMDB"),
-                        running.tiny_arguments("IMDB", data("IMDB"), path, *running.SAVE_OFTEN, learning_rate=1e30))
+                 running.tiny_arguments("IMDB", data("IMDB"), path, *running.SAVE_OFTEN, learning_rate=1e30))
     assert caught.value.code == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: epoch 1, minibatch ")

@@ -502,5 +502,8 @@ def test_the_scripts_are_executable():
 
 def test_the_scripts_are_valid_bash():
     patterns = ["*.sh", ".ci/run", "environment/*.sh", "benchmarks/*.sh", "Experiments/*/*.sh"]
-    for path in [path for pattern in patterns for path in glob.glob(os.path.join(ROOT, pattern))]:
-        subprocess.check_call(["bash", "-n", path])
+    for pattern in patterns:
+        paths = glob.glob(os.path.join(ROOT, pattern))
+        assert paths, "no script matches %s" % pattern
+        for path in paths:
+            subprocess.check_call(["bash", "-n", path])
