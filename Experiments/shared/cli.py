@@ -127,7 +127,7 @@ def _add_compiler_option(parser):
 
 
 def _device_and_compiler(arguments):
-    """Return the device to use, and make the choice of the compiler; refuse what this machine does not have."""
+    """Return the device to use, and switch the compiler off on request; refuse what this machine does not have."""
     if arguments.without_compiler:
         work_without_compiler()
     refuse_missing_compiler()

@@ -57,7 +57,7 @@ def make_folder(path, name, option):
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise ReportedError("cannot make %s: %s; choose another with %s" % (name, error, option)) from error
+        raise ReportedError("cannot create %s: %s; choose another with %s" % (name, error, option)) from error
 
 
 class RunFolder(object):

@@ -123,7 +123,7 @@ def test_the_command_writes_the_file_that_the_tables_read(data, tmp_path, monkey
 
 
 @pytest.mark.parametrize("out, message", [("", "--out must be a file, but "),
-                                          ("file/new.csv", "cannot make the folder of the csv file: ")])
+                                          ("file/new.csv", "cannot create the folder of the csv file: ")])
 def test_a_file_that_cannot_be_written_is_reported_before_training(out, message, tmp_path, monkeypatch, capsys):
     from Experiments import baselines as program
     monkeypatch.setattr(program, "require_packages", lambda: None)

@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_made(refused, data, tmp_path):
     (tmp_path / "file").write_text(u"")
     line = refused("IMDB", ["DCDCCD", "--vectors", "none", "--data-dir", data("IMDB"), "--out",
                             tmp_path / "file" / "run"])
-    assert "cannot make the folder of the run" in line and "--out" in line
+    assert "cannot create the folder of the run" in line and "--out" in line
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

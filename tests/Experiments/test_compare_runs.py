@@ -48,7 +48,7 @@ def test_runs_are_drawn_with_the_published_curve_of_their_config(write_run, tmp_
     with pytest.raises(SystemExit) as error:
         main([first, "--out", str(out / "in_a_file.png")])
     assert error.value.code == 2
-    assert capsys.readouterr().err.startswith("error: cannot make the folder of the figure: ")
+    assert capsys.readouterr().err.startswith("error: cannot create the folder of the figure: ")
 
 
 def test_runs_without_an_evaluation_up_to_the_chosen_epoch_are_left_out(write_run, tmp_path, capsys):

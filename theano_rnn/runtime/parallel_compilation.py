@@ -62,7 +62,7 @@ class _Started(BaseException):
 
 
 class _Compilers(object):
-    """Compilers of the modules of a function: a context manager, in which Theano makes the function.
+    """Compilers of the modules of a function: a context manager, in which Theano compiles the function.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class _Compilers(object):
     processes : int
     """
 
-    #: The functions that are being made: a function with a loop contains the function of its body.
+    #: The functions that are being compiled: a function with a loop contains the function of its body.
     of_function = []
 
     def __init__(self, nodes, processes):

@@ -19,7 +19,7 @@ def prepare_demo(experiment, folder):
     experiment : str
         Folder under ``Experiments``.
     folder : str
-        The folder to make. Data that were not generated are never replaced.
+        The folder to create. Data that were not generated are never replaced.
     """
     if folder_source(folder) not in (None, DEMO_SOURCE):
         raise ReportedError("folder %s holds data that were not generated; choose another folder for the demonstration"

@@ -28,7 +28,7 @@ def prepare_language(texts, data_dir, dataset, kind, details, files=None, replac
     texts : dict of str to str
         The texts by part (`PARTS`).
     data_dir : str
-        The folder to make or replace.
+        The folder to create or replace.
     dataset : str
         Name of the data set.
     kind : {"characters", "words"}

@@ -94,7 +94,7 @@ def prepare_text(corpus, data_dir, dataset, classes, details, class_names=None):
         ``{"train": (documents, labels), "test": (documents, labels)}``: sequences of str and of int. ``"valid"`` is
         optional.
     data_dir : str
-        The folder to make or replace.
+        The folder to create or replace.
     dataset : str
         Name of the data set.
     classes : int

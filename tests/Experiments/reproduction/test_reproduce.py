@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_made_is_one_line_before_training(option, name, 
     monkeypatch.setattr(cluster, "run_all", lambda *arguments: pytest.fail("trained"))
     (tmp_path / "file").write_text("")
     assert call("conll-3", "--runs", tmp_path, option, tmp_path / "file" / "folder") == 2
-    assert capsys.readouterr().err.startswith("error: cannot make the %s: " % name)
+    assert capsys.readouterr().err.startswith("error: cannot create the %s: " % name)
 
 
 def test_the_program_needs_no_theano_for_its_plan(without_theano):
