@@ -16,7 +16,6 @@ freed memory is kept. --as-is switches both off. On a GPU, the C++ program is le
 import json
 import os
 import statistics
-import subprocess
 import tempfile
 from collections import OrderedDict, namedtuple
 
@@ -25,7 +24,7 @@ from theano_rnn.errors import ReportedError
 from benchmarks.command_line import add_device_option, add_peers_option, new_parser, run_configured
 from benchmarks.report import table
 from benchmarks.results_file import Results
-from benchmarks.timing import ROOT, StepInOwnProcess, interleaved, output_of
+from benchmarks.timing import ROOT, StepInOwnProcess, interleaved, output_of, why_unusable
 from benchmarks.training_runs import training_step
 
 __all__ = ["GROUPS", "PEERS", "Comparison", "PeerProgram", "why_missing"]
@@ -140,12 +139,7 @@ def why_missing(name, python, device):
         return "it runs on the CPU only" if device != "cpu" else None
     if not program.endswith(".py"):
         return None
-    if not os.path.exists(python):
-        return "%s does not exist" % os.path.normpath(python)
-    library = program.partition("_")[0]
-    found = subprocess.call([python, "-c", "import sys, importlib.util as util; sys.exit(util.find_spec(%r) is None)"
-                             % library])
-    return "%s is not installed for %s" % (library, os.path.normpath(python)) if found else None
+    return why_unusable(python, program.partition("_")[0])
 
 
 def make_candidate(name, arguments, folder):

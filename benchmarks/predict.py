@@ -47,7 +47,7 @@ from benchmarks.command_line import add_peers_option, new_parser
 from benchmarks.generated_data import generated_tokens
 from benchmarks.report import table
 from benchmarks.results_file import Results
-from benchmarks.timing import ROOT, output_of, timed
+from benchmarks.timing import ROOT, output_of, timed, why_unusable
 
 __all__ = ["CANDIDATES", "NETWORKS", "Worker", "check_agreement", "compressed_model", "dense_model", "measure"]
 
@@ -217,8 +217,7 @@ class Files(object):
         return found
 
     def _worker(self, name, python, model, size):
-        if not os.path.exists(python):
-            raise ReportedError("%s does not exist" % os.path.normpath(python))
+        self._require(python)
         command = [python, os.path.join(HERE, "predict_worker.py"), name, model]
         return Candidate(command + [self.texts], command + ["--answer", self.first_text], size)
 
@@ -274,12 +273,9 @@ class Files(object):
 
     @staticmethod
     def _require(python, *packages):
-        if not os.path.exists(python):
-            raise ReportedError("%s does not exist" % os.path.normpath(python))
-        for package in packages:
-            program = "import importlib.util, sys; sys.exit(importlib.util.find_spec(%r) is None)" % package
-            if subprocess.call([python, "-c", program]):
-                raise ReportedError("%s has no package %s; choose an interpreter with --python" % (python, package))
+        reason = why_unusable(python, *packages)
+        if reason:
+            raise ReportedError("%s; choose an interpreter with --python" % reason)
 
 
 #: Command of a worker, command that prints the answer for one text, bytes, and whether it has threads of its own.

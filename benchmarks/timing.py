@@ -9,8 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from theano_rnn.errors import ReportedError
 
-__all__ = ["ROOT", "timed", "interleaved", "StepInOwnProcess", "in_own_process", "output_of", "peak_memory",
-           "process_age"]
+__all__ = ["ROOT", "timed", "interleaved", "StepInOwnProcess", "in_own_process", "output_of", "why_unusable",
+           "peak_memory", "process_age"]
 
 #: The root of the repository.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -114,6 +114,25 @@ def output_of(command, environment=None):
     if process.returncode:
         raise ReportedError("%s failed: %s" % (" ".join(command), (errors.strip() or "no message").split("\n")[-1]))
     return output
+
+
+def why_unusable(python, *packages):
+    """Return the reason why a Python interpreter cannot be used, or None.
+
+    Parameters
+    ----------
+    python : str
+        Path of the interpreter.
+    *packages : str
+        Names of packages that it must have.
+    """
+    if not os.path.exists(python):
+        return "%s does not exist" % os.path.normpath(python)
+    for package in packages:
+        program = "import importlib.util, sys; sys.exit(importlib.util.find_spec(%r) is None)" % package
+        if subprocess.call([python, "-c", program]):
+            return "%s has no package %s" % (os.path.normpath(python), package)
+    return None
 
 
 # -- facts from the operating system -----------------------------------------------------------------------------------

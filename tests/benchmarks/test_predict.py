@@ -55,9 +55,11 @@ def test_published_sizes():
 @pytest.mark.skipif(not shutil.which(os.environ.get("CC", "cc")), reason="no C compiler")
 def test_one_short_round(files, capsys):
     """NumPy and C predict the same; PyTorch is left out, with the reason."""
-    found = files.available(["numpy", "c", "torch"], {"torch": os.path.join(files.folder, "python")})
+    python = os.path.join(files.folder, "python")
+    found = files.available(["numpy", "c", "torch"], {"torch": python})
     assert list(found) == ["numpy", "c"]
-    assert capsys.readouterr().out == "left out: torch: %s does not exist\n" % os.path.join(files.folder, "python")
+    assert capsys.readouterr().out == (
+        "left out: torch: %s does not exist; choose an interpreter with --python\n" % python)
     rows = predict.measure(files, found, rounds=1, seconds=0.001)
     assert len(rows) == 4 and all(list(figures) == list(found) for figures in rows.values())
     assert all(figure > 0 for figures in rows.values() for figure in figures.values())
