@@ -10,7 +10,7 @@ from .readers import checked, positive_integer
 from .reproduction.published import published_curve
 from .run_folder import RunFolder, make_folder
 
-__all__ = ["main", "Compared", "read_run", "curves_of", "panels_of", "curve_table"]
+__all__ = ["main", "Compared", "read_run", "curves_of", "panels_of", "curve_table", "METRICS"]
 
 #: Panels if no columns are given: those that a run has.
 DEFAULT_COLUMNS = ("val", "test", "compression", "val_perplexity", "train_accuracy")

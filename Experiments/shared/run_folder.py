@@ -22,7 +22,7 @@ from bayes_rnn import __version__
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 from .monitoring import write_line
 
-__all__ = ["RunFolder", "make_folder", "versions"]
+__all__ = ["RunFolder", "make_folder", "versions", "PROJECT"]
 
 #: Types of the values in ``config.json`` that are not settings.
 CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),

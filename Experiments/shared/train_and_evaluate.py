@@ -22,7 +22,8 @@ from .run_folder import RunFolder
 from .tasks import build_task
 from .training_command import training_command
 
-__all__ = ["train_and_evaluate", "restore_task", "load_data", "train", "Interrupted", "NotFinite"]
+__all__ = ["train_and_evaluate", "configure_theano", "restore_task", "load_data", "load_trained_data",
+           "train", "Interrupted", "NotFinite"]
 
 #: Explanation of the lines of `_print_epoch`, whose format is that of the published logs.
 EPOCH_LEGEND = "In the lines of epochs: loss = mean, grad norm = maximum, mean (over the minibatches of the epoch)"

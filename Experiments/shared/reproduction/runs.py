@@ -15,7 +15,7 @@ from ..run_folder import PROJECT
 from ..sparse_experiments import FINE_TUNED
 
 __all__ = ["Run", "State", "MISSING", "UNFINISHED", "FINISHED", "state", "is_complete", "command", "environment",
-           "source"]
+           "source", "CONFIG_EXPERIMENTS"]
 
 MISSING, UNFINISHED, FINISHED = "missing", "unfinished", "finished"
 
