@@ -7,7 +7,7 @@ from theano_rnn.tokens import UNKNOWN_WORD
 
 import pytest
 from helpers import raw_corpora, running
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from Experiments.language_modeling import prepare_data as getdata
@@ -29,7 +29,7 @@ def write(folder, text=TEXT, name="my.txt"):
     return str(path)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text("ab ", min_size=1, max_size=30), min_size=1, max_size=40), st.floats(0.05, 0.49))
 def test_the_parts_of_a_file_are_the_whole_text(tmp_path_factory, lines, share):
     text = "\n".join(lines)
