@@ -32,9 +32,9 @@ __all__ = ["html_page", "PageModel", "page_model", "render", "describe_model"]
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "html")
 
-#: What the templates show of a model. kind: as in the metadata. parts: of a text, "words" or "characters". size: list
-#: of (name, value). words: those that are kept. card: list of (name, value), the model card if the file has one.
-#: description: for predict.js, from `describe_model`.
+#: The properties of a model that the templates show. kind: as in the metadata. parts: of a text, "words" or
+#: "characters". size: list of (name, value). words: those that are kept. card: list of (name, value), the model card if
+#: the file has one. description: for predict.js, from `describe_model`.
 PageModel = collections.namedtuple("PageModel", ["kind", "parts", "size", "words", "card", "description"])
 
 

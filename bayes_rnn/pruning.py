@@ -36,7 +36,7 @@ __all__ = ["KeepMasks", "keep_masks", "NetworkMasks", "network_masks", "Compress
 KeepMasks = namedtuple("KeepMasks", ["vocabulary", "embedding_units", "hidden", "gates", "embedding_W",
                                      "lstm_W_in", "lstm_W_hid", "dense_W"])
 
-#: What is kept in any network.
+#: Keep masks of a network with any layers.
 #:
 #: layers: OrderedDict of layer name (`theano_rnn.network.named_layers`) to an OrderedDict of part to bool array. Parts:
 #: ``w`` ``(V, E)`` and ``z_voc`` ``(V,)`` of an embedding; ``w_x`` ``(inputs, 4H)``, ``w_h`` ``(H, 4H)``, ``z_x``

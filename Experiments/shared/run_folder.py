@@ -122,7 +122,7 @@ class RunFolder(object):
         make_folder(self.path, "the folder of the run", out)
 
     def start(self, config, vocabulary):
-        """Write the files of the start of a run, and remove incomplete files that a killed run left behind.
+        """Write the files of the start of a run, and remove incomplete files that a killed run has left.
 
         Parameters
         ----------

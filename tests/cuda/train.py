@@ -102,7 +102,7 @@ def _on_gpu(node):
 
 
 def _is_length(node):
-    """Whether it computes single integers, lengths and indices of axes: to start kernels is the host's work."""
+    """Return whether an operation computes single integers: lengths and indices of axes, which the host computes."""
     return all(getattr(output.type, "dtype", "").startswith(("int", "uint", "bool")) for output in node.outputs) and (
         type(node.op).__name__ == "MakeVector" or all(getattr(output, "ndim", 0) == 0 for output in node.outputs))
 

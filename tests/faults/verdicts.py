@@ -20,10 +20,10 @@ import traceback
 __all__ = ["Case", "Verdict", "try_case", "in_child", "REFUSED", "SURVIVED", "ACCEPTED", "FAILED", "NEVER", "SAME",
            "ANY", "MUST", "REFUSAL"]
 
-#: What may happen: the case must be refused; it may be accepted with the result of the valid input; or with another
-#: result, because the input is another valid one; it must be accepted with the result of the valid input.
+#: The outcomes that a case permits: it must be refused; it may be accepted with the result of the valid input; or with
+#: another result, because the input is another valid one; it must be accepted with the result of the valid input.
 NEVER, SAME, ANY, MUST = "never", "same", "any", "must"
-#: What happened.
+#: The outcome of a case.
 REFUSED, SURVIVED, ACCEPTED, FAILED = "refused in one line", "survived identical", "accepted", "failed"
 
 #: Bytes that a case may need above the valid file, and above that the limit of the child; seconds of a case.

@@ -129,7 +129,7 @@ def _forget_broken_module(cache, key, lnk, error):
 
 def _without_error(at_exit):
     def clean_up(self):
-        # What another process has removed, or cannot be removed on a full disk, is left to the next process.
+        # Files that another process has removed, or that cannot be removed on a full disk, are no error.
         with contextlib.suppress(OSError):
             at_exit(self)
     return clean_up

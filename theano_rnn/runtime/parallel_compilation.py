@@ -127,7 +127,7 @@ class _Compilers(object):
         self._recording = True
         try:
             for number, node in enumerate(nodes):
-                # What cannot be compiled, or has no C code, is left to Theano.
+                # Operations that cannot be compiled, or have no C code, are left to Theano.
                 with contextlib.suppress(Exception):
                     _compile(node, os.path.join(folder, str(number)))
         finally:

@@ -23,7 +23,7 @@ MISSING, UNFINISHED, FINISHED = "missing", "unfinished", "finished"
 #: --continue_train``.
 CONFIG_EXPERIMENTS = ("IMDB", "AGNews", "Char_PTB", "Word_PTB")
 
-#: Lines of a log: a process starts; it goes on from a checkpoint; an epoch is done; Ctrl-C; results are written.
+#: Lines of a log: a process starts; it continues from a checkpoint; an epoch is done; Ctrl-C; results are written.
 STARTED, RESUMED, EPOCH = r".*compiling \.\.\.$", r"Resumed at epoch (\d+),", r"Epoch (\d+) took "
 STOPPED, RESULTS = r"Training ends early;", r"(Compressed model: |\| End of training \||Best epoch \d+: )"
 

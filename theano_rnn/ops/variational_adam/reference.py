@@ -41,10 +41,11 @@ def log_alpha(mean, log_sigma):
     return 2 * log_sigma - log(mean ** 2)
 
 
-def _found_by_theano(name):
-    """Return what lets Theano compute an operation for whole arrays, by a function of this module, without a compiler.
+def _nfunc_spec(name):
+    """Return the ``nfunc_spec`` of an elementwise operation: a function of this module that computes whole arrays.
 
-    Theano 0.9.0 looks for such functions in NumPy only; there, the operation computes one element after the other.
+    Theano calls it where there is no compiler. Theano 0.9.0 finds functions of NumPy only; there, the operation
+    computes one element after the other.
     """
     return (__name__ + "." + name, 2, 1) if theano.__version__ >= "1" else None
 
@@ -73,7 +74,7 @@ class _LogUniformKL(scalar.BinaryScalarOp):
     mu = 0, the gradient is zero instead of 0 * infinity. Each weight needs only two exponentials and one logarithm.
     """
 
-    nfunc_spec = _found_by_theano("log_uniform_kl_in_numpy")
+    nfunc_spec = _nfunc_spec("log_uniform_kl_in_numpy")
     impl = staticmethod(log_uniform_kl_in_numpy)
 
     def grad(self, inputs, output_gradients):
@@ -96,7 +97,7 @@ class _LogUniformKL(scalar.BinaryScalarOp):
 class _LogUniformKLSlope(scalar.BinaryScalarOp):
     """Derivative of `_LogUniformKL` with respect to log alpha; zero where log alpha is clipped."""
 
-    nfunc_spec = _found_by_theano("log_uniform_kl_slope_in_numpy")
+    nfunc_spec = _nfunc_spec("log_uniform_kl_slope_in_numpy")
     impl = staticmethod(log_uniform_kl_slope_in_numpy)
 
     def c_code(self, node, name, inputs, outputs, sub):
