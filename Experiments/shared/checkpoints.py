@@ -265,7 +265,8 @@ def load_checkpoint(path, shapes, title, training_state=False, network=None):
     arrays, _ = load_arrays(path, "checkpoint", check)
     for name, array in sorted(arrays.items()):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ReportedError("checkpoint %s cannot be used: %s has a number that is not finite" % (path, name))
+            raise ReportedError("checkpoint %s cannot be used: %s has a number that is not finite; use another "
+                                "checkpoint" % (path, name))
     return arrays, progress
 
 

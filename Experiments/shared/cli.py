@@ -241,7 +241,8 @@ def _evaluate_only(experiment, arguments, device):
     run = RunFolder(os.path.dirname(os.path.abspath(checkpoint)))
     settings = experiment.read_settings(run)
     if arguments.config and arguments.config != settings.config:
-        raise ReportedError("%s was trained with CONFIG %s, not %s" % (run.path, settings.config, arguments.config))
+        raise ReportedError("%s was trained with CONFIG %s, not %s; omit CONFIG"
+                            % (run.path, settings.config, arguments.config))
     if arguments.data_dir:
         settings = settings.replace(data_dir=arguments.data_dir)
     data = load_trained_data(settings, run)

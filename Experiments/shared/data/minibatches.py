@@ -82,7 +82,7 @@ def text_split(data, validation_fraction, words_kept=20000, length=200):
     count = len(train.labels)
     border = count - int(round(count * validation_fraction))
     if border < 1:
-        raise ReportedError("validation_fraction %s leaves no document of %d for training"
+        raise ReportedError("validation_fraction %s leaves none of %d texts for training; use a smaller one"
                             % (validation_fraction, count))
     return {"train": TextPart(*[array[:border] for array in train]),
             "valid": TextPart(*[array[border:] for array in train]),

@@ -30,7 +30,7 @@ class TextTask(BayesianTask):
         fraction = settings.validation_fraction if data.valid is None else None
         self.parts = batches.text_split(data, fraction, settings.words_kept, settings.length)
         if not len(self.parts["valid"].labels):
-            raise ReportedError("validation_fraction %s leaves none of %d texts for validation"
+            raise ReportedError("validation_fraction %s leaves none of %d texts for validation; use a larger one"
                                 % (settings.validation_fraction, len(data.train.labels)))
         self.vocabulary = batches.model_words(data.vocabulary, settings.words_kept)
         self.train_size = len(self.parts["train"].labels)
