@@ -17,6 +17,7 @@ from bayes_rnn.model_file import PRECISIONS, PRUNED_WORDS, save_model
 from bayes_rnn.predictor import model_names
 
 from .config import load_experiment
+from .readme_parts import with_part
 from .run_folder import PROJECT, RunFolder
 from .train_and_evaluate import configure_theano, load_trained_data, restore_task
 from .training_command import training_command
@@ -207,7 +208,4 @@ def with_table(text, folder, readme):
         lines.append("| [%s](%s) | %s | %d | %s | %s |" % (
             name, os.path.normpath(os.path.join(link, name + ".md")), card["data"], os.path.getsize(path), card["file"],
             card["compression"]))
-    begin, end = text.find(BEGIN), text.find(END)
-    if not 0 <= begin < end:
-        return text
-    return text[:begin] + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + text[end:]
+    return with_part(text, BEGIN, END, "\n".join(lines), readme)

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 
-from theano_rnn.errors import ReportedError
 from theano_rnn.npz_store import write_atomically
 
 from ..config import experiment_folder
+from ..readme_parts import find_part, with_part
 from ..run_folder import PROJECT
 from .report import section_markdown
 from .runs import FINISHED, state
@@ -99,10 +99,9 @@ def update_readmes(name, collected, folder=None):
         path = os.path.join(path, "README.md")
         with io.open(path, encoding="utf-8") as stream:
             text = stream.read()
-        found = _place(name, text, path)
-        if found:
-            text = text[:found[0]] + "\n\n%s\n\n" % section_markdown(section, rows, other) + text[found[1]:]
-            write_atomically(path, text)
+        comments = BEGIN % name, END % name
+        if find_part(text, *comments, path=path) is not None:
+            write_atomically(path, with_part(text, *comments, part=section_markdown(section, rows, other), path=path))
             changed.append(path)
     return changed
 
@@ -121,15 +120,4 @@ def table_of_readme(name, path):
     """
     with io.open(path, encoding="utf-8") as stream:
         text = stream.read()
-    found = _place(name, text, path)
-    return text[found[0]:found[1]].strip() if found else None
-
-
-def _place(name, text, path):
-    """Return where the table begins and ends in a text, or None."""
-    begin, end = text.find(BEGIN % name), text.find(END % name)
-    if begin < 0 and end < 0:
-        return None
-    if begin < 0 or end < begin:
-        raise ReportedError("%s must have the comment %r before %r" % (path, BEGIN % name, END % name))
-    return begin + len(BEGIN % name), end
+    return find_part(text, BEGIN % name, END % name, path)
