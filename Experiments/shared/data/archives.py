@@ -18,8 +18,8 @@ import zlib
 from theano_rnn.errors import ReportedError
 
 __all__ = ["read_archive", "read_named_files", "source_names", "read_file", "read_text", "decode", "without_mark",
-           "csv_rows", "check_md5", "file_digest", "git_blob_id", "progress", "decompressed", "archive_limit",
-           "LimitedStream", "LARGEST_CONTENT"]
+           "refuse_null_characters", "csv_rows", "check_md5", "file_digest", "git_blob_id", "progress", "decompressed",
+           "archive_limit", "LimitedStream", "LARGEST_CONTENT"]
 
 TAR_KINDS = [(b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open), (b"BZh", bz2.open)]
 #: The most bytes of the end record of a zip: the record and a comment.
@@ -176,6 +176,22 @@ def decode(content, name, keeps_mark=False):
         raise ReportedError("%s, line %d: not valid UTF-8; use an undamaged copy" % (name, line)) from error
 
 
+def refuse_null_characters(text, name, advice="use a text file"):
+    """Raise a `ReportedError` if a text contains a null character; it may be a damaged archive without an extension.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        Name of the file.
+    advice : str
+        End of the error message.
+    """
+    if "\0" in text:
+        raise ReportedError("%s, line %d: the file contains a null character, so it is not plain text; %s"
+                            % (name, text[:text.index("\0")].count("\n") + 1, advice))
+
+
 def csv_rows(text, name, advice="use an undamaged copy", **form):
     r"""Yield the place and the fields of each row of a csv file; a malformed row is an error.
 
@@ -202,6 +218,7 @@ def csv_rows(text, name, advice="use an undamaged copy", **form):
     >>> list(csv_rows('1,"a, b"\n2,c\n', "x.csv"))
     [('x.csv, line 1', ['1', 'a, b']), ('x.csv, line 2', ['2', 'c'])]
     """
+    refuse_null_characters(text, name)
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))        # by default, 128 kB
     rows = csv.reader(io.StringIO(text, newline=""), **dict({"strict": True}, **form))
     try:

@@ -8,7 +8,7 @@ from theano_rnn.errors import ReportedError
 from theano_rnn.tokens import UNKNOWN_WORD
 
 from ..readers import checked, positive_integer
-from .archives import read_text
+from .archives import read_text, refuse_null_characters
 from .prepare import held_out_share
 from .prepared_folder import PARTS
 from .vocabulary import ordered_words
@@ -138,10 +138,7 @@ def with_unknown_words(texts, largest):
 
 def _text(path):
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:           # a damaged or empty archive without an extension, for example
-        raise ReportedError("%s, line %d: the file contains a null character, so it is not plain text; use a text file "
-                            "or an archive of the published corpus"
-                            % (path, text[:text.index("\0")].count("\n") + 1))
+    refuse_null_characters(text, path, "use a text file or an archive of the published corpus")
     return text
 
 

@@ -107,6 +107,7 @@ def test_tabs_without_quoting_and_a_long_text(tmp_path):
     ("a.csv", 'label,text\na,b\n ,c\n', "a.csv, line 3: the label is empty"),
     ("a.csv", 'label,text\na,b\na,!\n', "empty document: .*a.csv, line 3 has no word"),
     ("a.csv", b'label,text\na,b\na,\xff\n', "a.csv, line 3: not valid UTF-8"),
+    ("a.csv", 'label,text\na,b\na,c\0\n', "a.csv, line 3: the file contains a null character, so it is not plain"),
     ("a.csv", codecs.BOM_UTF16_LE + "a,b\n".encode("utf-16-le"), "a.csv is encoded as UTF-16, expected UTF-8"),
     ("a.csv", 'label,text\n', "a.csv has no texts; expected one labelled text per row"),
     ("a.csv", '', "a.csv has no texts"),
