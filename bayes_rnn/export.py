@@ -24,7 +24,7 @@ import os
 import re
 
 from theano_rnn.errors import ArgumentParser, ReportedError, reported_errors, storage_problem
-from theano_rnn.npz_store import write_atomically
+from theano_rnn.npz_store import write_atomically, write_together
 from theano_rnn.tokens import OUTSIDE_WORD
 
 import numpy as np
@@ -161,8 +161,9 @@ def _export_to_c(model, out, arguments):
     if re.search(r'["\\\n]', name):
         raise ReportedError("the name of the files must be without quotes, backslashes and line ends, got %r; choose "
                             "another one with --out" % name)
-    for path, code in zip(paths, c_files(model, name, identifier(name), file_digest(arguments.model))):
-        write_atomically(path, code.encode("utf-8", "surrogateescape"))     # ASCII, except the name of the header
+    codes = c_files(model, name, identifier(name), file_digest(arguments.model))
+    # ASCII, except the name of the header
+    write_together([(path, code.encode("utf-8", "surrogateescape")) for path, code in zip(paths, codes)])
     return paths + [build(paths[0])] if arguments.build else paths
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .numpy_predictor import METADATA_MEMBER, ArrayHeader, load_arrays, load_metadata
 
-__all__ = ["ArrayHeader", "save_arrays", "load_arrays", "load_metadata", "write_atomically"]
+__all__ = ["ArrayHeader", "save_arrays", "load_arrays", "load_metadata", "write_atomically", "write_together"]
 
 # A fixed date, so that the bytes depend on the content only. It is the earliest date of the zip format.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
@@ -32,21 +32,33 @@ def write_atomically(path, content):
     content : bytes or str
         The content of the file. Text is encoded as UTF-8.
     """
-    if not isinstance(content, bytes):
-        content = content.encode("utf-8")
-    target = os.path.realpath(path)
-    temporary = "%s.%d.tmp" % (target, os.getpid())
+    write_together([(path, content)])
+
+
+def write_together(contents):
+    """Write files that belong together: if one of them cannot be written, none is replaced.
+
+    Parameters
+    ----------
+    contents : list of (str, bytes or str)
+        Paths and contents; see `write_atomically`.
+    """
+    temporaries = []
     try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
+        for path, content in contents:
+            temporaries.append("%s.%d.tmp" % (os.path.realpath(path), os.getpid()))
+            with open(temporaries[-1], "wb") as stream:
+                stream.write(content if isinstance(content, bytes) else content.encode("utf-8"))
+                stream.flush()
+                os.fsync(stream.fileno())
+        for (path, _), temporary in zip(contents, temporaries):
+            os.replace(temporary, os.path.realpath(path))
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error       # the user does not know the temporary file
     finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+        for temporary in temporaries:
+            if os.path.exists(temporary):
+                os.remove(temporary)
 
 
 def save_arrays(path, arrays, metadata=None, compress=False):

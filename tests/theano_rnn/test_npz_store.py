@@ -7,7 +7,7 @@ import zipfile
 from theano_rnn import npz_store as arrays_module
 from theano_rnn import numpy_predictor
 from theano_rnn.errors import ReportedError
-from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically
+from theano_rnn.npz_store import load_arrays, save_arrays, write_atomically, write_together
 
 import numpy as np
 import pytest
@@ -144,6 +144,15 @@ def test_a_symbolic_link_stays_one(tmp_path):
         assert link.is_symlink()
         assert read(str(folder / "words.txt")) == content
     assert os.listdir(str(folder)) == ["words.txt"]
+
+
+def test_of_files_that_belong_together_none_is_replaced_if_one_cannot_be_written(tmp_path):
+    code, header = str(tmp_path / "model.c"), str(tmp_path / "missing" / "model.h")
+    write_atomically(code, b"old")
+    with pytest.raises(OSError) as caught:
+        write_together([(code, b"new"), (header, b"new")])
+    assert caught.value.filename == header
+    assert (os.listdir(str(tmp_path)), read(code)) == (["model.c"], b"old")
 
 
 def test_missing_file(path):
