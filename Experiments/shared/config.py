@@ -242,7 +242,8 @@ class Experiment(object):
         A subclass of `Experiments.shared.tasks.base.Task`, or its location ``"module:Class"``. The module is imported
         when the task is built, after the checks that do not need Theano.
     load_data : callable
-        Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run.
+        Maps the `Settings` to the data that the task takes. Its ``vocabulary`` is written to the folder of the run, and
+        so is its digest; see `Experiments.shared.data.digest.data_digest`.
     prepare_demo : callable, optional
         Writes the demonstration corpus if it does not exist; takes the name of the experiment and the data folder.
     demo : dict

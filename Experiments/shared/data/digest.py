@@ -18,7 +18,8 @@ def data_digest(data):
     Parameters
     ----------
     data : named tuple
-        As an experiment loads it: arrays, vocabularies, numbers, text and None, in tuples and lists.
+        As an experiment loads it: arrays, vocabularies, numbers, text and None, in tuples, lists and dicts. Objects of
+        other classes count by the name of their class only.
 
     Examples
     --------
@@ -39,16 +40,26 @@ def data_digest(data):
 
 
 def _contents(value):
-    """Yield bytes that differ for different values. Each length is before its elements, so that none can shift."""
-    if isinstance(value, np.ndarray):
+    """Yield bytes that differ for different values: the end or the length of each part is known from what precedes."""
+    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
         yield ("%s%s" % (value.dtype.str, value.shape)).encode()
         yield np.ascontiguousarray(value).data
+    elif isinstance(value, np.ndarray):             # its bytes are addresses
+        yield str(value.shape).encode()
+        for content in _contents(value.ravel().tolist()):
+            yield content
     elif isinstance(value, Vocabulary):
         yield value.digest.encode()
+    elif isinstance(value, dict):
+        yield b"dict"
+        for content in _contents(list(value.items())):
+            yield content
     elif isinstance(value, (tuple, list)):
         yield ("[%d]" % len(value)).encode()
         for element in value:
             for content in _contents(element):
                 yield content
-    else:
-        yield repr(value).encode("unicode_escape")
+    elif value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
+        yield ("%r," % (value,)).encode("unicode_escape")
+    else:                                           # its repr may contain its address, which differs in each process
+        yield ("<%s>" % type(value).__name__).encode("unicode_escape")

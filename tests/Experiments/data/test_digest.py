@@ -29,3 +29,15 @@ def test_the_borders_of_text_count():
     assert data_digest(["ab", "c"]) != data_digest(["a", "bc"])
     assert data_digest([["a"], "b"]) != data_digest([["a", "b"]])
     assert data_digest(["a, b"]) != data_digest(["a", "b"])
+    assert data_digest([1, 23]) != data_digest([12, 3])
+
+
+def test_objects_of_other_classes_do_not_refuse_the_same_data():
+    class Reader(object):
+        pass
+
+    def texts(word):
+        return {"words": np.array([word, None], dtype=object), "reader": Reader(), "size": np.float64(2)}
+
+    assert data_digest(texts("".join(["new", "s"]))) == data_digest(texts("news"))
+    assert data_digest(texts("news")) != data_digest(texts("new"))
