@@ -137,7 +137,7 @@ def main(argv=None):
         parser.error("--precision and --pruned-words need --to npz; export the resulting file to %s" % arguments.to)
     with reported_errors():
         model, out = load_model(arguments.model, backend="numpy"), arguments.out or os.path.splitext(arguments.model)[0]
-        if os.path.splitext(out)[1] == "." + arguments.to:              # --out may have the extension
+        if arguments.out and os.path.splitext(out)[1] == "." + arguments.to:
             out = os.path.splitext(out)[0]
         arguments.model = find_model(arguments.model)
         if not os.path.basename(out) or not os.path.isdir(os.path.dirname(out) or "."):

@@ -271,6 +271,13 @@ def test_the_name_of_an_export_may_have_the_extension(path, tmp_path, to, files)
     assert sorted(os.listdir(str(tmp_path))) == ["model.npz"] + files
 
 
+def test_without_a_name_an_export_is_beside_the_model(tmp_path):
+    path = str(tmp_path / "words.c.npz")
+    save_model(path, random_arrays(2, 1, embedding=3), WITH_OUTSIDE)
+    export.main([path, "--to", "c"])
+    assert sorted(os.listdir(str(tmp_path))) == ["words.c.c", "words.c.h", "words.c.npz"]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--to", "npz"], "--to npz needs --out"),
     (["--to", "c", "--precision", "int8"], "--precision and --pruned-words need --to npz; export the resulting file"),
