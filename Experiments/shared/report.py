@@ -175,7 +175,7 @@ def _times(run, compared):
 
 def _settings(config):
     values = {name: value for name, value in config.items()
-              if name not in ("settings", "versions", "resumed_with", "command")}
+              if name not in ("settings", "versions", "resumed_with", "command", "data_sha256")}
     return _texts(dict(values, **config["settings"]))
 
 

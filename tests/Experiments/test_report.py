@@ -50,6 +50,7 @@ def test_numbers_of_a_finished_run(dataset, finished):
                   "{:,}".format(int(last["size_w_h"])), running.CONFIGS[dataset],
                   running.config_of(run.path)["command"], running.config_of(run.path)["versions"]["theano"]):
         assert value in texts, value
+    assert "data_sha256" not in texts                   # it is no setting
     model = load_model(os.path.join(run.path, "compressed.npz"), "numpy")
     data = re.search('<script type="application/json" id="model-data">(.*)</script>', page).group(1)
     assert json.loads(data) == describe_model(model)
