@@ -4,6 +4,8 @@ import io
 import os
 from collections import namedtuple
 
+from theano_rnn.npz_store import write_atomically
+
 import numpy as np
 
 __all__ = ["Curve", "plot_run", "plot_curves", "curves_image", "axis_scale", "pyplot_without_display", "save_figure"]
@@ -71,11 +73,7 @@ def curves_image(curves, column, label):
     """
     figure, axes = pyplot_without_display().subplots(figsize=(5.5, 3.6))
     _draw_panel(axes, curves, column, label)
-    figure.tight_layout()
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
-    pyplot_without_display().close(figure)
-    return image.getvalue()
+    return _png(figure)
 
 
 def _draw_panel(axes, curves, column, label):
@@ -115,8 +113,13 @@ def _finish(axes, label, scale):
 
 def save_figure(figure, path):
     """Write a figure to a file ``.png`` atomically, and close it."""
-    temporary = os.path.splitext(path)[0] + ".tmp.png"
+    write_atomically(path, _png(figure))
+
+
+def _png(figure):
+    """Return a figure as a PNG image: bytes. Close it."""
     figure.tight_layout()
-    figure.savefig(temporary, dpi=120)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
     pyplot_without_display().close(figure)
-    os.replace(temporary, path)
+    return image.getvalue()
