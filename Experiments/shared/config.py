@@ -64,8 +64,9 @@ OPTION_DIALECT = Dialect("experiment", ("demo",), None, "data", "--continue_trai
                          "python main.py --demo")
 
 
-#: Keys of ``config.json`` that are not settings.
-RECORDED_KEYS = ("entry", "settings", "command", "data_sha256", "versions", "resumed_with")
+#: Keys of ``config.json`` that are not settings, and the types of their values.
+RECORDED_KEYS = OrderedDict([("entry", str), ("command", str), ("data_sha256", str), ("settings", dict),
+                             ("versions", dict), ("resumed_with", list)])
 
 #: Settings of the training loop besides ``epochs``: epochs between evaluations and between checkpoints that are kept,
 #: and minutes between checkpoints within an epoch (0: after every minibatch). By default, only the last and the best

@@ -22,7 +22,7 @@ from bayes_rnn.export_html import page_model, render
 from bayes_rnn.predictor import load_model
 
 from .compare_runs import METRICS, curves_of, panels_of, read_run
-from .config import LOOP_SETTINGS
+from .config import LOOP_SETTINGS, RECORDED_KEYS
 from .plots import curves_image
 from .reproduction.durations import duration_text
 from .run_folder import RunFolder
@@ -174,8 +174,7 @@ def _times(run, compared):
 
 
 def _settings(config):
-    values = {name: value for name, value in config.items()
-              if name not in ("settings", "versions", "resumed_with", "command", "data_sha256")}
+    values = {name: value for name, value in config.items() if name == "entry" or name not in RECORDED_KEYS}
     return _texts(dict(values, **config["settings"]))
 
 

@@ -19,14 +19,14 @@ from theano_rnn.npz_store import save_arrays, write_atomically
 
 from bayes_rnn import __version__
 
+from .config import RECORDED_KEYS
 from .data.vocabulary import VOCABULARY_FILE, Vocabulary
 from .monitoring import write_line
 
 __all__ = ["RunFolder", "make_folder", "versions", "PROJECT"]
 
-#: Types of the values in ``config.json`` that are not settings.
-CONFIG_KINDS = (("dataset", str), ("experiment", str), ("entry", str), ("command", str),
-                ("data_sha256", str), ("settings", dict), ("versions", dict), ("resumed_with", list))
+#: Types of the values in ``config.json`` that are not settings. The first two are the names of an experiment.
+CONFIG_KINDS = [("dataset", str), ("experiment", str)] + list(RECORDED_KEYS.items())
 JSON_NAMES = {str: "text", dict: "an object", list: "a list"}
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
