@@ -48,19 +48,18 @@ class RecurrentLayer(lasagne.layers.MergeLayer):
 
     def _check_shapes(self, num_units):
         """Raise a `ReportedError` if the input, the mask or an initial state has another shape than expected."""
-        expected = {"mask": ("the mask", "(batch, time)", None)}
-        for name in ("hid_init", "cell_init"):
-            expected[name] = name, "(batch, %d)" % num_units, num_units
-        name, shape = self.name or type(self).__name__, self.input_shapes[0]
+        name, shape = _title(self), self.input_shapes[0]
         if len(shape) != 3:
             raise ReportedError("the input of %s must have the shape (batch, time, features), got %s" % (name, shape))
         if shape[2] is None:
             raise ReportedError("the number of features of the input of %s must be known, got the shape %s"
                                 % (name, shape))
         for option, shape in zip(self.optional_inputs, self.input_shapes[1:]):
-            what, wanted, units = expected[option]
-            if len(shape) != 2 or units is not None and shape[1] not in (None, units):
-                raise ReportedError("%s of %s must have the shape %s, got %s" % (what, name, wanted, shape))
+            if option == "mask" and len(shape) != 2:
+                raise ReportedError("the mask of %s must have the shape (batch, time), got %s" % (name, shape))
+            if option != "mask" and (len(shape) != 2 or shape[1] not in (None, num_units)):
+                raise ReportedError("%s of %s must have the shape (batch, %d), got %s"
+                                    % (option, name, num_units, shape))
 
     def get_output_shape_for(self, input_shapes):
         batch, time = input_shapes[0][:2]
@@ -109,4 +108,9 @@ def check_tokens(layer):
     """Raise a `ReportedError` if the input of a layer cannot be token ids of shape ``(batch, time)``."""
     if len(layer.input_shape) != 2:
         raise ReportedError("the input of %s must be token ids of the shape (batch, time), got %s"
-                            % (layer.name or type(layer).__name__, layer.input_shape))
+                            % (_title(layer), layer.input_shape))
+
+
+def _title(layer):
+    """Return the name of a layer for messages."""
+    return layer.name or type(layer).__name__

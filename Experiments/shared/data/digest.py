@@ -46,19 +46,16 @@ def _contents(value):
         yield np.ascontiguousarray(value).data
     elif isinstance(value, np.ndarray):             # its bytes are addresses
         yield str(value.shape).encode()
-        for content in _contents(value.ravel().tolist()):
-            yield content
+        yield from _contents(value.ravel().tolist())
     elif isinstance(value, Vocabulary):
         yield value.digest.encode()
     elif isinstance(value, dict):
         yield b"dict"
-        for content in _contents(list(value.items())):
-            yield content
+        yield from _contents(list(value.items()))
     elif isinstance(value, (tuple, list)):
         yield ("[%d]" % len(value)).encode()
         for element in value:
-            for content in _contents(element):
-                yield content
+            yield from _contents(element)
     elif value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
         yield ("%r," % (value,)).encode("unicode_escape")
     else:                                           # its repr may contain its address, which differs in each process
